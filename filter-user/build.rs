@@ -1,0 +1,3 @@
+//! Builds the BPF program that the binary embeds.
+
+fn main() {}

@@ -1,0 +1,156 @@
+//! What an allowlist says: entries with their prefixes and ports, and the line that each came from.
+
+use std::fmt;
+
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+
+use crate::ports::PortRange;
+
+/// What a provider publishes, in the provider's own direction: `remote` addresses and ports are the provider's.
+///
+/// The same shape is written as TOML by `sipwall import -o`, printed as JSON by `--json`, and read back from either.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Allowlist {
+    /// The provider's short name, `kore` or `twilio`.
+    pub provider: String,
+    /// The document's title.
+    pub title: String,
+    /// What the document allows.
+    #[serde(default)]
+    pub entries: Vec<Entry>,
+    /// Prefixes that the provider's document says never to accept.
+    #[serde(default)]
+    pub denied: Vec<IpNet>,
+    /// Rows that an address filter cannot enforce.
+    #[serde(default)]
+    pub unenforced: Vec<Unenforced>,
+    /// Findings that did not stop the import.
+    #[serde(default)]
+    pub warnings: Vec<Finding>,
+    /// What could not be read; an allowlist with errors is written only on request.
+    #[serde(default)]
+    pub errors: Vec<Finding>,
+}
+
+/// One service at a set of addresses, from one row or block of a document.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Entry {
+    /// What runs there.
+    pub service: Service,
+    /// The heading under which the row stands.
+    pub section: String,
+    /// The regions that the row belongs to, each with every name that it goes by; empty: not bound to a region.
+    #[serde(default)]
+    pub regions: Vec<String>,
+    /// The provider's prefixes, canonical, each as the document states it.
+    pub remote: Vec<IpNet>,
+    /// The transport protocol.
+    pub protocol: Protocol,
+    /// The provider's ports; empty where the document states none.
+    #[serde(default)]
+    pub remote_ports: Vec<PortRange>,
+    /// The first line of the row or block in the document, from 1.
+    pub line: u32,
+}
+
+/// The kind of traffic that an entry or rule is for.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Service {
+    /// SIP over UDP.
+    SipUdp,
+    /// SIP over TCP.
+    SipTcp,
+    /// SIP over TLS.
+    SipTls,
+    /// SIP over secure WebSocket (RFC 7118).
+    SipWss,
+    /// RTP, SRTP and RTCP.
+    Media,
+    /// STUN and TURN relays.
+    Turn,
+    /// HTTPS.
+    Https,
+    /// A stated service that none of the others names.
+    Other,
+    /// The document does not say what runs there.
+    Unspecified,
+}
+
+/// The transport protocol of an entry.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Protocol {
+    /// UDP.
+    Udp,
+    /// TCP.
+    Tcp,
+    /// The document does not say which.
+    Any,
+}
+
+/// A row that an address filter cannot enforce, and why.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Unenforced {
+    /// The text of the cell, `*.kore.ai`.
+    pub name: String,
+    /// The transport protocol.
+    pub protocol: Protocol,
+    /// The provider's ports; empty where the document states none.
+    #[serde(default)]
+    pub remote_ports: Vec<PortRange>,
+    /// The line in the document, from 1.
+    pub line: u32,
+    /// Why it is not enforced, in words.
+    pub why: String,
+}
+
+/// Something that the reader of a document should know, with its place.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Finding {
+    /// The line in the document, from 1; 0 for the document as a whole.
+    pub line: u32,
+    /// One sentence.
+    pub message: String,
+}
+
+impl Service {
+    /// Every service, in the order in which people list them.
+    pub const ALL: [Self; 9] = [
+        Self::SipUdp,
+        Self::SipTcp,
+        Self::SipTls,
+        Self::SipWss,
+        Self::Media,
+        Self::Turn,
+        Self::Https,
+        Self::Other,
+        Self::Unspecified,
+    ];
+
+    /// The name in files, rule names and metrics.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::SipUdp => "sip-udp",
+            Self::SipTcp => "sip-tcp",
+            Self::SipTls => "sip-tls",
+            Self::SipWss => "sip-wss",
+            Self::Media => "media",
+            Self::Turn => "turn",
+            Self::Https => "https",
+            Self::Other => "other",
+            Self::Unspecified => "unspecified",
+        }
+    }
+}
+
+impl fmt::Display for Service {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}

@@ -1,0 +1,7 @@
+//! sipwall's library: provider documents become allowlists, allowlists and a policy become tables,
+//! tables become BPF maps.
+//!
+//! Arrows run one way: `cli → kernel → policy → common`, `allowlist → common`.
+
+pub mod allowlist;
+pub mod ports;

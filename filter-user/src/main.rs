@@ -1,0 +1,3 @@
+//! The `sipwall` command.
+
+fn main() {}

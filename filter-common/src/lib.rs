@@ -1,2 +1,30 @@
-//! Shared.
+//! What the kernel and the host share: the packet parser, the decision, its reasons and the table layout.
+//!
+//! Nothing here allocates, does I/O, or can fail: every packet ends in a [`Verdict`] with a [`Reason`].
+//! The XDP program instantiates [`decide`] with the packet's memory and BPF maps, the host with slices
+//! and tables in memory, so that both give the same answer for the same packet.
+
 #![no_std]
+#![expect(
+    clippy::inline_always,
+    reason = "a call costs more than most of these functions, and BPF has few registers to pass"
+)]
+
+mod address;
+mod counter;
+mod decide;
+pub mod packet;
+mod reason;
+pub mod tables;
+mod verdict;
+
+pub use address::Address;
+pub use counter::{Counter, REASON_COUNTERS, RULE_COUNTERS, reason_counter};
+pub use decide::{Policy, decide};
+pub use reason::{Action, Reason};
+pub use verdict::Verdict;
+
+/// The version of everything that outlives a process: map shapes, table layout, reason indices.
+///
+/// It names the directory of the pins, so that a program never meets maps of another layout.
+pub const ABI_VERSION: u32 = 1;

@@ -30,10 +30,7 @@ pub enum PortRangeError {
 
 impl PortRange {
     /// Every port, 1 to 65535.
-    pub const ALL: Self = Self {
-        first: 1,
-        last: u16::MAX,
-    };
+    pub const ALL: Self = Self { first: 1, last: u16::MAX };
 
     /// The range from `first` to `last`, both included.
     ///
@@ -99,11 +96,7 @@ impl From<PortRange> for String {
 
 impl fmt::Display for PortRange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.first == self.last {
-            write!(f, "{}", self.first)
-        } else {
-            write!(f, "{}-{}", self.first, self.last)
-        }
+        if self.first == self.last { write!(f, "{}", self.first) } else { write!(f, "{}-{}", self.first, self.last) }
     }
 }
 
@@ -113,9 +106,7 @@ mod tests {
 
     fn check(text: &str, expected: Result<&str, &str>) {
         let parsed = text.parse::<PortRange>();
-        let shown = parsed
-            .map(|range| range.to_string())
-            .map_err(|error| error.to_string());
+        let shown = parsed.map(|range| range.to_string()).map_err(|error| error.to_string());
         assert_eq!(shown.as_deref().map_err(String::as_str), expected, "{text}");
     }
 
@@ -132,13 +123,7 @@ mod tests {
         check("0", Err("port 0 is outside 1-65535"));
         check("65536", Err("port 65536 is outside 1-65535"));
         check("20-10", Err("the range 20-10 is reversed"));
-        check(
-            "sip",
-            Err("`sip` is not a port or a range of ports (`5060`, `10000-60000`)"),
-        );
-        check(
-            "",
-            Err("`` is not a port or a range of ports (`5060`, `10000-60000`)"),
-        );
+        check("sip", Err("`sip` is not a port or a range of ports (`5060`, `10000-60000`)"));
+        check("", Err("`` is not a port or a range of ports (`5060`, `10000-60000`)"));
     }
 }

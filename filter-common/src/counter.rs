@@ -1,0 +1,31 @@
+//! Counters: what is counted, and where.
+
+use crate::Reason;
+
+/// One per-CPU counter.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[cfg_attr(feature = "host", derive(bytemuck::Pod, bytemuck::Zeroable))]
+#[repr(C)]
+pub struct Counter {
+    /// Packets since the filter was first attached.
+    pub packets: u64,
+    /// Octets of those packets as they arrived, Ethernet header included.
+    pub bytes: u64,
+}
+
+const _: () = assert!(size_of::<Counter>() == 16);
+
+/// How many counters the map of reasons has: one bank for verdicts that were carried out,
+/// one for those that monitor mode only counted.
+pub const REASON_COUNTERS: u32 = 2 * Reason::SLOTS;
+
+/// How many counters the map of rules has. Rules keep theirs across policies, so there are more than a policy can have.
+pub const RULE_COUNTERS: u32 = 1024;
+
+/// The index of a reason's counter.
+///
+/// `would_drop`: the verdict was a drop, and monitor mode let the packet pass.
+#[inline(always)]
+pub const fn reason_counter(reason: Reason, would_drop: bool) -> u32 {
+    if would_drop { Reason::SLOTS + reason.index() } else { reason.index() }
+}

@@ -1,0 +1,114 @@
+//! The parser: from a frame to what the decision needs of it, or the reason why it is malformed.
+
+mod ethernet;
+pub mod ip;
+mod ipv4;
+mod ipv6;
+mod transport;
+
+pub use transport::{Transport, tcp_flags};
+
+use crate::{Address, Reason};
+
+/// The octets of a frame, wherever they are.
+pub trait Frame {
+    /// How many octets the frame has.
+    fn length(&self) -> usize;
+
+    /// The `N` octets from `offset`, or nothing if the frame ends before them.
+    fn read<const N: usize>(&self, offset: usize) -> Option<[u8; N]>;
+}
+
+impl Frame for [u8] {
+    fn length(&self) -> usize {
+        self.len()
+    }
+
+    fn read<const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
+        self.get(offset..)?.first_chunk().copied()
+    }
+}
+
+/// What a frame carries.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Content {
+    /// ARP.
+    Arp,
+    /// LLDP, LACP and slow protocols, EAPOL, PTP, or an LLC frame to the bridge group addresses.
+    LinkControl,
+    /// Anything else that is not IP.
+    OtherEthertype,
+    /// IPv4 or IPv6.
+    Ip(Packet),
+}
+
+/// What the decision needs of an IP packet.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Packet {
+    /// Where it says that it comes from.
+    pub source: Address,
+    /// Where it goes.
+    pub destination: Address,
+    /// IPv4 time to live or IPv6 hop limit.
+    pub hop_limit: u8,
+    /// The IP protocol, behind IPv6 extension headers.
+    pub protocol: u8,
+    /// Whether it is a fragment.
+    pub fragment: Fragment,
+    /// Its transport header.
+    pub transport: Transport,
+}
+
+/// A packet's place in a fragmented datagram.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Fragment {
+    /// Not fragmented, or an atomic fragment (RFC 6946).
+    Whole,
+    /// The first fragment: the only one with a transport header.
+    First,
+    /// A later fragment, at this offset in units of 8 octets.
+    Later(u16),
+}
+
+impl Fragment {
+    /// From the offset in units of 8 octets and the more-fragments flag.
+    #[inline(always)]
+    const fn new(offset: u16, more: bool) -> Self {
+        match (offset, more) {
+            (0, false) => Self::Whole,
+            (0, true) => Self::First,
+            (offset, _) => Self::Later(offset),
+        }
+    }
+}
+
+/// An IP packet up to its transport header, as either family's parser leaves it.
+struct Network {
+    source: Address,
+    destination: Address,
+    hop_limit: u8,
+    protocol: u8,
+    fragment: Fragment,
+    /// Where the transport header begins.
+    offset: usize,
+    /// Where the IP packet ends; Ethernet padding may follow.
+    end: usize,
+}
+
+/// Reads a frame.
+///
+/// # Errors
+/// The reason why it is malformed or cannot be walked.
+#[inline(always)]
+pub fn parse<F: Frame + ?Sized>(frame: &F) -> Result<Content, Reason> {
+    let network = match ethernet::parse(frame)? {
+        ethernet::Payload::Arp => return Ok(Content::Arp),
+        ethernet::Payload::LinkControl => return Ok(Content::LinkControl),
+        ethernet::Payload::Other => return Ok(Content::OtherEthertype),
+        ethernet::Payload::Ipv4(offset) => ipv4::parse(frame, offset)?,
+        ethernet::Payload::Ipv6(offset) => ipv6::parse(frame, offset)?,
+    };
+    let transport = transport::parse(frame, &network)?;
+    let Network { source, destination, hop_limit, protocol, fragment, offset: _, end: _ } = network;
+    Ok(Content::Ip(Packet { source, destination, hop_limit, protocol, fragment, transport }))
+}

@@ -1,0 +1,149 @@
+//! TCP (RFC 9293), UDP (RFC 768) and ICMP (RFC 792, RFC 4443) headers.
+
+use super::{Fragment, Frame, Network, ip};
+use crate::{Address, Reason};
+
+/// What the decision needs of a transport header.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Transport {
+    /// A TCP segment.
+    Tcp {
+        /// Source port.
+        source: u16,
+        /// Destination port.
+        destination: u16,
+        /// Whether the segment opens a connection: SYN without ACK.
+        opening: bool,
+    },
+    /// A UDP datagram.
+    Udp {
+        /// Source port.
+        source: u16,
+        /// Destination port.
+        destination: u16,
+    },
+    /// An ICMP message, in a packet of its own family.
+    Icmp {
+        /// The message type; ICMP and ICMPv6 number them each in its own way.
+        kind: u8,
+    },
+    /// Another protocol.
+    Other,
+    /// A later fragment: there is no header.
+    Absent,
+}
+
+/// The flags of a TCP segment (RFC 9293, section 3.1).
+pub mod tcp_flags {
+    /// No more data from the sender.
+    pub const FIN: u8 = 1 << 0;
+    /// Synchronize sequence numbers.
+    pub const SYN: u8 = 1 << 1;
+    /// Reset the connection.
+    pub const RST: u8 = 1 << 2;
+    /// Push.
+    pub const PSH: u8 = 1 << 3;
+    /// The acknowledgment field is significant.
+    pub const ACK: u8 = 1 << 4;
+    /// The urgent pointer is significant.
+    pub const URG: u8 = 1 << 5;
+}
+
+const TCP_HEADER: usize = 20;
+const UDP_HEADER: usize = 8;
+const ICMP_HEADER: usize = 8;
+
+#[inline(always)]
+pub(super) fn parse<F: Frame + ?Sized>(frame: &F, network: &Network) -> Result<Transport, Reason> {
+    if let Fragment::Later(offset) = network.fragment {
+        // RFC 1858, section 4.2: such a fragment rewrites the flags that the first one showed.
+        if network.protocol == ip::TCP && offset == 1 {
+            return Err(Reason::FragmentOverlap);
+        }
+        return Ok(Transport::Absent);
+    }
+    match (network.protocol, network.source) {
+        (ip::TCP, _) => tcp(frame, network),
+        (ip::UDP, _) => udp(frame, network),
+        (ip::ICMP, Address::V4(_)) | (ip::ICMPV6, Address::V6(_)) => icmp(frame, network),
+        _ => Ok(Transport::Other),
+    }
+}
+
+#[inline(always)]
+fn tcp<F: Frame + ?Sized>(frame: &F, network: &Network) -> Result<Transport, Reason> {
+    let header = fixed_header::<TCP_HEADER, F>(frame, network, Reason::TcpTruncated)?;
+    let [s0, s1, d0, d1, _, _, _, _, _, _, _, _, data_offset, flags, ..] = header;
+    let header_length = usize::from(data_offset >> 4) * 4;
+    if header_length < TCP_HEADER {
+        return Err(Reason::TcpDataOffset);
+    }
+    if network.offset + header_length > network.end {
+        return Err(truncated(network, Reason::TcpDataOffset));
+    }
+    if is_impossible(flags) {
+        return Err(Reason::TcpFlags);
+    }
+    let (source, destination) = ports([s0, s1, d0, d1])?;
+    Ok(Transport::Tcp { source, destination, opening: flags & (tcp_flags::SYN | tcp_flags::ACK) == tcp_flags::SYN })
+}
+
+#[inline(always)]
+fn udp<F: Frame + ?Sized>(frame: &F, network: &Network) -> Result<Transport, Reason> {
+    let [s0, s1, d0, d1, l0, l1, _, _] = fixed_header::<UDP_HEADER, F>(frame, network, Reason::UdpTruncated)?;
+    let length = usize::from(u16::from_be_bytes([l0, l1]));
+    // The length of a fragmented datagram is that of the whole.
+    let beyond = network.offset + length > network.end && matches!(network.fragment, Fragment::Whole);
+    if length < UDP_HEADER || beyond {
+        return Err(Reason::UdpLength);
+    }
+    let (source, destination) = ports([s0, s1, d0, d1])?;
+    Ok(Transport::Udp { source, destination })
+}
+
+#[inline(always)]
+fn icmp<F: Frame + ?Sized>(frame: &F, network: &Network) -> Result<Transport, Reason> {
+    let [kind, ..] = fixed_header::<ICMP_HEADER, F>(frame, network, Reason::IcmpTruncated)?;
+    Ok(Transport::Icmp { kind })
+}
+
+/// The fixed part of the transport header, which must lie within the IP packet.
+#[inline(always)]
+fn fixed_header<const N: usize, F: Frame + ?Sized>(
+    frame: &F,
+    network: &Network,
+    reason: Reason,
+) -> Result<[u8; N], Reason> {
+    if network.offset + N > network.end {
+        return Err(truncated(network, reason));
+    }
+    frame.read::<N>(network.offset).ok_or(truncated(network, reason))
+}
+
+/// The reason of a header that is cut short: on a first fragment that is an evasion of its own.
+#[inline(always)]
+const fn truncated(network: &Network, reason: Reason) -> Reason {
+    match network.fragment {
+        Fragment::First => Reason::FragmentTruncated,
+        _ => reason,
+    }
+}
+
+#[inline(always)]
+const fn ports([s0, s1, d0, d1]: [u8; 4]) -> Result<(u16, u16), Reason> {
+    let (source, destination) = (u16::from_be_bytes([s0, s1]), u16::from_be_bytes([d0, d1]));
+    if source == 0 || destination == 0 {
+        return Err(Reason::PortZero);
+    }
+    Ok((source, destination))
+}
+
+/// Whether no TCP sends these flags together: none at all, SYN with FIN or RST, or FIN, PSH and URG without ACK.
+#[inline(always)]
+const fn is_impossible(flags: u8) -> bool {
+    use tcp_flags::{ACK, FIN, PSH, RST, SYN, URG};
+    let any = flags & (FIN | SYN | RST | PSH | ACK | URG) != 0;
+    let syn = flags & SYN != 0 && flags & (FIN | RST) != 0;
+    let christmas_tree = flags & (FIN | PSH | URG | ACK) == FIN | PSH | URG;
+    !any || syn || christmas_tree
+}

@@ -127,8 +127,11 @@ pub struct Tables {
     pub protocols: [TermSet; 256],
     /// The terms that allow an opening TCP segment.
     pub opening: TermSet,
-    /// The rule that a term belongs to.
-    pub term_rules: [u16; TERMS],
+    /// The rule that a term belongs to; what lies beyond [`TERMS`] is never read.
+    ///
+    /// LLVM counts trailing zeros by a table of octets, of which the verifier knows no more than that they are below 256:
+    /// the array is as long as that makes it look.
+    pub term_rules: [u16; 2 * TERMS],
 }
 
 /// The port tables of one protocol.
@@ -208,8 +211,8 @@ impl Settings {
 pub struct Switch {
     /// The slot of the policy in force, below [`GENERATIONS`].
     pub slot: u32,
-    /// Always 0.
-    pub reserved: u32,
+    /// 1 while the deny list has an entry, else 0; set before the first entry is, cleared after the last one is.
+    pub deny_list: u32,
 }
 
 const _: () = {

@@ -1,2 +1,59 @@
-//! The XDP program.
-fn main() {}
+//! The XDP program: judges every packet that arrives by the policy in force, and counts what it decided.
+//!
+//! The decision itself is [`filter_common::decide`]. Here is what only the kernel has: the packet's memory and the maps.
+
+#![no_std]
+#![no_main]
+
+mod frame;
+mod maps;
+mod policy;
+
+use aya_ebpf::{bindings::xdp_action, macros::xdp, programs::XdpContext};
+use filter_common::{
+    Action, Reason, Verdict, decide,
+    packet::Frame,
+    reason_counter,
+    tables::{Tables, flags},
+};
+
+use crate::{frame::XdpFrame, policy::PolicyInForce};
+
+/// Judges one packet.
+#[xdp]
+pub fn sipwall(context: XdpContext) -> u32 {
+    let frame = XdpFrame::new(&context);
+    let bytes = frame.length() as u64;
+    let Some(policy) = PolicyInForce::read() else {
+        maps::count_reason(reason_counter(Reason::NoPolicy, false), bytes);
+        return xdp_action::XDP_PASS;
+    };
+    let verdict = decide(&frame, &policy);
+    carry_out(verdict, policy.tables, bytes)
+}
+
+/// Counts a verdict and turns it into what XDP understands.
+///
+/// A drop is `XDP_DROP`, however malformed the packet is: `XDP_ABORTED` fires a tracepoint for each.
+#[inline(always)]
+fn carry_out(verdict: Verdict, tables: &Tables, bytes: u64) -> u32 {
+    let dropped = verdict.action() == Action::Drop;
+    let would_drop = dropped && tables.settings.has(flags::MONITOR);
+    maps::count_reason(reason_counter(verdict.reason, would_drop), bytes);
+    if let Some(rule) = verdict.rule {
+        maps::count_rule(rule.into(), bytes);
+    }
+    if dropped && !would_drop { xdp_action::XDP_DROP } else { xdp_action::XDP_PASS }
+}
+
+#[cfg(not(test))]
+#[panic_handler]
+fn panic(_info: &core::panic::PanicInfo<'_>) -> ! {
+    // The verifier proves that this is never reached.
+    loop {}
+}
+
+/// The licence by which the kernel decides which helpers the program may call.
+#[unsafe(link_section = "license")]
+#[unsafe(no_mangle)]
+static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";

@@ -1,0 +1,70 @@
+//! The maps. User space finds them by these names.
+
+use aya_ebpf::{
+    btf_maps::{Array, ArrayOfMaps, LpmTrie, PerCpuArray},
+    macros::btf_map,
+};
+use filter_common::{
+    Counter, REASON_COUNTERS, RULE_COUNTERS,
+    tables::{DENY_PREFIXES, GENERATIONS, PREFIXES, Switch, Tables},
+};
+
+/// A trie from a source prefix to the index of its source set.
+pub(crate) type Sources<const N: usize> = LpmTrie<[u8; N], u32, { PREFIXES as usize }>;
+/// A trie of denied prefixes; the value is 1.
+pub(crate) type Denied<const N: usize> = LpmTrie<[u8; N], u32, { DENY_PREFIXES as usize }>;
+
+/// Which generation is in force. One element.
+#[btf_map]
+pub(crate) static SWITCH: Array<Switch, 1> = Array::new();
+
+/// The tables of each generation.
+#[btf_map]
+pub(crate) static TABLES: Array<Tables, { GENERATIONS as usize }> = Array::new();
+
+/// The IPv4 sources of each generation.
+#[btf_map]
+pub(crate) static SOURCES_V4: ArrayOfMaps<Sources<4>, { GENERATIONS as usize }> = ArrayOfMaps::new();
+
+/// The IPv6 sources of each generation.
+#[btf_map]
+pub(crate) static SOURCES_V6: ArrayOfMaps<Sources<16>, { GENERATIONS as usize }> = ArrayOfMaps::new();
+
+/// The IPv4 deny list, which outlives generations.
+#[btf_map]
+pub(crate) static DENY_V4: Denied<4> = LpmTrie::new();
+
+/// The IPv6 deny list, which outlives generations.
+#[btf_map]
+pub(crate) static DENY_V6: Denied<16> = LpmTrie::new();
+
+/// What was counted for each reason.
+#[btf_map]
+static REASONS: PerCpuArray<Counter, { REASON_COUNTERS as usize }> = PerCpuArray::new();
+
+/// What was counted for each rule.
+#[btf_map]
+static RULES: PerCpuArray<Counter, { RULE_COUNTERS as usize }> = PerCpuArray::new();
+
+/// Counts a packet for a reason, by the index that `reason_counter` gives.
+#[inline(always)]
+pub(crate) fn count_reason(index: u32, bytes: u64) {
+    count(REASONS.get_ptr_mut(index), bytes);
+}
+
+/// Counts a packet for a rule, by the number that the tables give it.
+#[inline(always)]
+pub(crate) fn count_rule(index: u32, bytes: u64) {
+    count(RULES.get_ptr_mut(index), bytes);
+}
+
+#[inline(always)]
+fn count(counter: Option<*mut Counter>, bytes: u64) {
+    if let Some(counter) = counter {
+        // SAFETY: the element belongs to this CPU, on which no other instance of the program runs at the same time.
+        unsafe {
+            (*counter).packets += 1;
+            (*counter).bytes += bytes;
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! The policy in force: the decision's view of the maps.
+
+use aya_ebpf::btf_maps::{ArrayOfMaps, lpm_trie::Key};
+use filter_common::{
+    Address, Policy,
+    tables::{GENERATIONS, Switch, Tables},
+};
+
+use crate::maps::{DENY_V4, DENY_V6, Denied, SOURCES_V4, SOURCES_V6, SWITCH, Sources, TABLES};
+
+/// One generation, chosen once for each packet, so that all that is looked up for it belongs together.
+pub(crate) struct PolicyInForce {
+    switch: &'static Switch,
+    slot: u32,
+    pub(crate) tables: &'static Tables,
+}
+
+impl PolicyInForce {
+    /// The generation that the switch names; none before the first one is published.
+    #[inline(always)]
+    pub(crate) fn read() -> Option<Self> {
+        let switch = SWITCH.get(0)?;
+        let slot = switch.slot;
+        let tables = TABLES.get(slot)?;
+        (tables.settings.generation != 0).then_some(Self { switch, slot, tables })
+    }
+}
+
+impl Policy for PolicyInForce {
+    #[inline(always)]
+    fn tables(&self) -> &Tables {
+        self.tables
+    }
+
+    #[inline(always)]
+    fn source_set(&self, source: Address) -> u32 {
+        match source {
+            Address::V4(octets) => source_set(&SOURCES_V4, self.slot, octets),
+            Address::V6(octets) => source_set(&SOURCES_V6, self.slot, octets),
+        }
+    }
+
+    #[inline(always)]
+    fn is_denied(&self, source: Address) -> bool {
+        // An empty trie still costs a call for each packet.
+        self.switch.deny_list != 0
+            && match source {
+                Address::V4(octets) => is_denied(&DENY_V4, octets),
+                Address::V6(octets) => is_denied(&DENY_V6, octets),
+            }
+    }
+}
+
+#[inline(always)]
+fn source_set<const N: usize>(
+    sources: &'static ArrayOfMaps<Sources<N>, { GENERATIONS as usize }>,
+    slot: u32,
+    octets: [u8; N],
+) -> u32 {
+    sources.get(slot).and_then(|trie| trie.get(&host_key(octets))).copied().unwrap_or(0)
+}
+
+#[inline(always)]
+fn is_denied<const N: usize>(denied: &'static Denied<N>, octets: [u8; N]) -> bool {
+    denied.get(&host_key(octets)).is_some()
+}
+
+/// The key of a single address.
+#[inline(always)]
+fn host_key<const N: usize>(octets: [u8; N]) -> Key<[u8; N]> {
+    Key::new(N as u32 * 8, octets)
+}

@@ -75,11 +75,10 @@ impl Program {
     /// It has a build directory of its own, which all profiles share: an outer cargo holds the
     /// lock of the usual one while a build script runs.
     pub fn of_this_workspace() -> Self {
-        let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let workspace = package.parent().unwrap_or(package).to_owned();
         let shared = env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
-        let target = workspace
-            .join(shared.unwrap_or_else(|| "target".into()))
-            .join("bpf");
+        let target = workspace.join(shared.unwrap_or_else(|| "target".into())).join("bpf");
         Self { workspace, target }
     }
 
@@ -97,10 +96,7 @@ impl Program {
     pub fn build(&self, toolchain: &Toolchain) -> Result<PathBuf, BuildError> {
         let cargo = &toolchain.compiler.cargo;
         let status = self.command(toolchain).status();
-        let status = status.map_err(|error| BuildError::Start {
-            cargo: cargo.clone(),
-            error,
-        })?;
+        let status = status.map_err(|error| BuildError::Start { cargo: cargo.clone(), error })?;
         if !status.success() {
             return Err(BuildError::Failed(status));
         }
@@ -109,9 +105,7 @@ impl Program {
 
     fn command(&self, toolchain: &Toolchain) -> Command {
         let mut cargo = Command::new(&toolchain.compiler.cargo);
-        cargo
-            .current_dir(&self.workspace)
-            .args(["build", "--release", "--locked"]);
+        cargo.current_dir(&self.workspace).args(["build", "--release", "--locked"]);
         cargo.args(["-Z", "build-std=core", "--target", TARGET]);
         cargo.args(["--package", PACKAGE, "--bin", OBJECT]);
         cargo.args(PROFILE.iter().flat_map(|setting| ["--config", setting]));
@@ -120,14 +114,10 @@ impl Program {
             cargo.env_remove(variable);
         }
         // An empty wrapper is none, and flags in this variable replace those of any configuration.
-        cargo
-            .env("RUSTC_WRAPPER", "")
-            .env("RUSTC_WORKSPACE_WRAPPER", "");
+        cargo.env("RUSTC_WRAPPER", "").env("RUSTC_WORKSPACE_WRAPPER", "");
         cargo.env("CARGO_ENCODED_RUSTFLAGS", FLAGS.join("\u{1f}"));
         // Building the standard library is an unstable feature, also in a compiler from Debian.
-        cargo
-            .env("RUSTC_BOOTSTRAP", "1")
-            .env("RUSTC", &toolchain.compiler.rustc);
+        cargo.env("RUSTC_BOOTSTRAP", "1").env("RUSTC", &toolchain.compiler.rustc);
         cargo.env("PATH", path_with(&toolchain.bpf_linker));
         cargo
     }
@@ -136,11 +126,7 @@ impl Program {
 /// `PATH` with the linker's directory in front: the compiler looks for the linker there.
 fn path_with(linker: &Path) -> OsString {
     let path = env::var_os("PATH").unwrap_or_default();
-    let directories = linker
-        .parent()
-        .map(Path::to_owned)
-        .into_iter()
-        .chain(env::split_paths(&path));
+    let directories = linker.parent().map(Path::to_owned).into_iter().chain(env::split_paths(&path));
     env::join_paths(directories).unwrap_or(path)
 }
 
@@ -152,14 +138,8 @@ mod tests {
     use crate::toolchain::Compiler;
 
     fn command() -> Command {
-        let compiler = Compiler {
-            rustc: "/opt/rustc".into(),
-            cargo: "/opt/cargo".into(),
-        };
-        let toolchain = Toolchain {
-            compiler,
-            bpf_linker: "/opt/bin/bpf-linker".into(),
-        };
+        let compiler = Compiler { rustc: "/opt/rustc".into(), cargo: "/opt/cargo".into() };
+        let toolchain = Toolchain { compiler, bpf_linker: "/opt/bin/bpf-linker".into() };
         Program::of_this_workspace().command(&toolchain)
     }
 
@@ -173,10 +153,7 @@ mod tests {
         }
         assert_eq!(value("RUSTC_WORKSPACE_WRAPPER"), Some(""));
         assert_eq!(value("RUSTC"), Some("/opt/rustc"));
-        assert_eq!(
-            value("CARGO_ENCODED_RUSTFLAGS"),
-            Some("-Cdebuginfo=2\u{1f}-Clink-arg=--btf")
-        );
+        assert_eq!(value("CARGO_ENCODED_RUSTFLAGS"), Some("-Cdebuginfo=2\u{1f}-Clink-arg=--btf"));
         assert!(value("PATH").unwrap().starts_with("/opt/bin:"));
     }
 

@@ -33,10 +33,7 @@ impl Places {
 
     /// The program of that name in the first directory that has it.
     pub fn program(&self, name: &str) -> Option<PathBuf> {
-        let mut candidates = self
-            .directories
-            .iter()
-            .map(|directory| directory.join(name));
+        let mut candidates = self.directories.iter().map(|directory| directory.join(name));
         candidates.find(|path| is_executable(path))
     }
 }

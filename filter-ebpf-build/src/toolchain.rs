@@ -89,10 +89,7 @@ impl Toolchain {
     pub fn find(places: &Places) -> Result<Self, Missing> {
         let compiler = Compiler::find(places);
         match (compiler, places.program("bpf-linker")) {
-            (Ok(compiler), Some(bpf_linker)) => Ok(Self {
-                compiler,
-                bpf_linker,
-            }),
+            (Ok(compiler), Some(bpf_linker)) => Ok(Self { compiler, bpf_linker }),
             (Ok(_), None) => Err(Missing(vec![Rejection::NoLinker])),
             (Err(missing), Some(_)) => Err(missing),
             (Err(Missing(mut rejections)), None) => {
@@ -109,9 +106,16 @@ impl Compiler {
     /// # Errors
     /// If neither has: what each lacks.
     pub fn find(places: &Places) -> Result<Self, Missing> {
-        Self::nightly(places).or_else(|no_nightly| {
-            Self::debian(places).map_err(|no_debian| Missing(vec![no_nightly, no_debian]))
-        })
+        Self::nightly(places)
+            .or_else(|no_nightly| Self::debian(places).map_err(|no_debian| Missing(vec![no_nightly, no_debian])))
+    }
+
+    /// The major version of the LLVM that it emits bitcode of, which `bpf-linker` must know.
+    pub fn llvm_major(&self) -> Option<u32> {
+        let output = Command::new(&self.rustc).arg("-vV").output().ok()?;
+        let text = String::from_utf8(output.stdout).ok()?;
+        let version = text.lines().find_map(|line| line.strip_prefix("LLVM version: "))?;
+        version.split('.').next()?.parse().ok()
     }
 
     fn nightly(places: &Places) -> Result<Self, Rejection> {
@@ -121,9 +125,7 @@ impl Compiler {
             command.args(["which", "--toolchain", "nightly", program]);
             // Asking must not download a toolchain.
             command.env("RUSTUP_AUTO_INSTALL", "0");
-            answer(&mut command)
-                .map(PathBuf::from)
-                .ok_or(Rejection::NoNightly)
+            answer(&mut command).map(PathBuf::from).ok_or(Rejection::NoNightly)
         };
         let (rustc, cargo) = (which("rustc")?, which("cargo")?);
         check(&rustc)?;
@@ -133,10 +135,7 @@ impl Compiler {
     fn debian(places: &Places) -> Result<Self, Rejection> {
         let rustc = places.debian_rustc.clone();
         check(&rustc)?;
-        Ok(Self {
-            rustc,
-            cargo: places.cargo.clone(),
-        })
+        Ok(Self { rustc, cargo: places.cargo.clone() })
     }
 }
 
@@ -148,25 +147,17 @@ fn check(rustc: &Path) -> Result<(), Rejection> {
     };
     let version = release(&ask(&["--version"])?);
     if minor(&version).is_none_or(|minor| minor < OLDEST_MINOR) {
-        return Err(Rejection::TooOld {
-            rustc: rustc.to_owned(),
-            version,
-        });
+        return Err(Rejection::TooOld { rustc: rustc.to_owned(), version });
     }
     let sources = Path::new(&ask(&["--print", "sysroot"])?).join(SOURCES);
     if !sources.join("library/core/src/lib.rs").is_file() {
-        return Err(Rejection::NoSources {
-            rustc: rustc.to_owned(),
-            sources,
-        });
+        return Err(Rejection::NoSources { rustc: rustc.to_owned(), sources });
     }
     // Only whole source trees say their version: rustup keeps its component in step by itself.
     match fs::read_to_string(sources.join("src/version")) {
-        Ok(found) if found.trim() != version => Err(Rejection::OtherSources {
-            rustc: rustc.to_owned(),
-            version,
-            found: found.trim().to_owned(),
-        }),
+        Ok(found) if found.trim() != version => {
+            Err(Rejection::OtherSources { rustc: rustc.to_owned(), version, found: found.trim().to_owned() })
+        }
         _ => Ok(()),
     }
 }
@@ -183,10 +174,7 @@ fn minor(release: &str) -> Option<u32> {
 
 /// The first line that a command prints, if it succeeds.
 fn answer(command: &mut Command) -> Option<String> {
-    let output = command
-        .output()
-        .ok()
-        .filter(|output| output.status.success())?;
+    let output = command.output().ok().filter(|output| output.status.success())?;
     let text = String::from_utf8(output.stdout).ok()?;
     text.lines().next().map(str::to_owned)
 }

@@ -1,2 +1,48 @@
-//! xtask.
-fn main() {}
+//! The project's own commands: `cargo xtask COMMAND`.
+
+mod build;
+mod lint;
+mod privilege;
+mod setup;
+mod test;
+mod workspace;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Sets up, builds, demonstrates and tests sipwall.
+#[derive(Parser)]
+#[command(name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Install what the build, the tests and the demo need and this machine lacks.
+    Setup,
+    /// Build all that is shipped.
+    Build(build::Options),
+    /// Lint, then run every test.
+    Test(test::Options),
+    /// Check formatting, lints and documentation.
+    Lint,
+}
+
+fn main() -> ExitCode {
+    let outcome = match Arguments::parse().command {
+        Task::Setup => setup::run(),
+        Task::Build(options) => build::run(&options),
+        Task::Test(options) => test::run(&options),
+        Task::Lint => lint::run(),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

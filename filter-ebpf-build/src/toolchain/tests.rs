@@ -11,9 +11,7 @@ struct Machine {
 
 impl Machine {
     fn bare() -> Self {
-        Self {
-            root: tempfile::tempdir().unwrap(),
-        }
+        Self { root: tempfile::tempdir().unwrap() }
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -78,10 +76,7 @@ fn check_missing(machine: &Machine, expected: &str) {
 
 #[test]
 fn the_debian_set_is_found_where_there_is_no_rustup() {
-    let machine = Machine::bare()
-        .with_compiler("usr", "1.96.0")
-        .with_sources("usr")
-        .with_linker();
+    let machine = Machine::bare().with_compiler("usr", "1.96.0").with_sources("usr").with_linker();
     check_found(&machine, "usr/bin/rustc", "cargo");
 }
 
@@ -118,9 +113,7 @@ fn a_bare_machine_is_told_all_that_it_lacks() {
 
 #[test]
 fn only_the_linker_is_named_where_only_the_linker_is_missing() {
-    let machine = Machine::bare()
-        .with_compiler("usr", "1.96.0")
-        .with_sources("usr");
+    let machine = Machine::bare().with_compiler("usr", "1.96.0").with_sources("usr");
     check_missing(&machine, "`bpf-linker` is not installed");
 }
 
@@ -130,18 +123,14 @@ fn a_compiler_is_refused_without_its_own_sources() {
     let machine = || Machine::bare().with_linker();
     check_missing(
         &machine().with_compiler("usr", "1.96.0"),
-        &format!(
-            "{nothing} `/usr/bin/rustc` has no library sources in `/usr/lib/rustlib/src/rust`"
-        ),
+        &format!("{nothing} `/usr/bin/rustc` has no library sources in `/usr/lib/rustlib/src/rust`"),
     );
     check_missing(
         &machine()
             .with_compiler("usr", "1.96.0")
             .with_sources("usr")
             .with_file("usr/lib/rustlib/src/rust/src/version", "1.95.0\n"),
-        &format!(
-            "{nothing} `/usr/bin/rustc` is Rust 1.96.0, but its library sources are those of 1.95.0"
-        ),
+        &format!("{nothing} `/usr/bin/rustc` is Rust 1.96.0, but its library sources are those of 1.95.0"),
     );
     check_missing(
         &machine().with_compiler("usr", "1.63.0").with_sources("usr"),

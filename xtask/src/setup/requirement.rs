@@ -1,0 +1,137 @@
+//! The table of what is needed.
+
+use std::path::PathBuf;
+
+use filter_ebpf_build::{Compiler, Places};
+
+/// The LLVM of the Debian compiler named below.
+const DEBIAN_LLVM: u32 = 22;
+
+/// The release of `bpf-linker` that is installed where there is none.
+const BPF_LINKER: &str = "0.13.0";
+
+/// What something is needed for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Purpose {
+    /// Building.
+    Build,
+    /// Formatting and lints.
+    Lint,
+    /// The demo.
+    Demo,
+    /// Everything, tests included.
+    Test,
+}
+
+const BUILDING: &[Purpose] = &[Purpose::Build, Purpose::Lint, Purpose::Demo, Purpose::Test];
+const LINTING: &[Purpose] = &[Purpose::Lint, Purpose::Test];
+const RUNNING: &[Purpose] = &[Purpose::Demo, Purpose::Test];
+
+/// Something that must be installed.
+#[derive(Debug)]
+pub(super) struct Requirement {
+    /// What people call it.
+    pub(super) name: String,
+    /// What it does here.
+    pub(super) why: &'static str,
+    pub(super) purposes: &'static [Purpose],
+    /// Whether this machine has it.
+    pub(super) present: bool,
+    pub(super) source: Source,
+    /// What to do where it cannot be installed from there.
+    pub(super) by_hand: String,
+}
+
+/// Where it is installed from.
+#[derive(Debug, Eq, PartialEq)]
+pub(super) enum Source {
+    /// Packages of Debian.
+    Debian(Vec<String>),
+    /// Components of the active Rust toolchain.
+    Rustup(Vec<&'static str>),
+    /// A program from the crate registry.
+    Cargo { arguments: Vec<String>, llvm: PathBuf },
+}
+
+/// All that is needed, in the order in which it can be installed.
+pub(super) fn requirements(places: &Places) -> Vec<Requirement> {
+    let compiler = Compiler::find(places).ok();
+    let llvm_major = compiler.as_ref().and_then(Compiler::llvm_major).unwrap_or(DEBIAN_LLVM);
+    let llvm = PathBuf::from(format!("/usr/lib/llvm-{llvm_major}"));
+    let has_linker = places.program("bpf-linker").is_some();
+    vec![
+        components(places),
+        Requirement {
+            name: "a compiler with its library sources".into(),
+            why: "builds the XDP program",
+            purposes: BUILDING,
+            present: compiler.is_some(),
+            source: debian(&["rustc-web", "rust-web-src"]),
+            by_hand: "run `rustup toolchain install nightly --component rust-src`".into(),
+        },
+        Requirement {
+            name: format!("LLVM {llvm_major}"),
+            why: "`bpf-linker` is built on it",
+            purposes: BUILDING,
+            present: has_linker || llvm.join("lib/libLLVM.so").exists(),
+            source: Source::Debian(vec![format!("llvm-{llvm_major}-dev")]),
+            by_hand: format!("install LLVM {llvm_major}, or `bpf-linker` as its own documentation says"),
+        },
+        Requirement {
+            name: "`bpf-linker`".into(),
+            why: "links the XDP program",
+            purposes: BUILDING,
+            present: has_linker,
+            source: bpf_linker(llvm_major, llvm),
+            by_hand: "install `bpf-linker` as its own documentation says".into(),
+        },
+        tool(places, "ip", "iproute2", "makes network namespaces"),
+        tool(places, "nsenter", "util-linux", "enters network namespaces"),
+        tool(places, "sipp", "sip-tester", "makes calls"),
+    ]
+}
+
+/// What `cargo fmt` and `cargo clippy` need: a minimal Rust comes without.
+fn components(places: &Places) -> Requirement {
+    Requirement {
+        name: "`rustfmt` and `clippy`".into(),
+        why: "check the sources",
+        purposes: LINTING,
+        present: has_subcommand(places, "cargo-fmt") && has_subcommand(places, "cargo-clippy"),
+        source: Source::Rustup(vec!["rustfmt", "clippy"]),
+        by_hand: "install `cargo fmt` and `cargo clippy`".into(),
+    }
+}
+
+/// Whether the subcommand lies beside cargo. On `PATH` there may be a proxy that has nothing to start.
+fn has_subcommand(places: &Places, program: &str) -> bool {
+    match places.cargo.parent() {
+        Some(directory) if places.cargo.is_absolute() => directory.join(program).exists(),
+        _ => places.program(program).is_some(),
+    }
+}
+
+fn bpf_linker(llvm_major: u32, llvm: PathBuf) -> Source {
+    let feature = format!("llvm-{llvm_major}");
+    let arguments =
+        ["bpf-linker", "--version", BPF_LINKER, "--locked", "--no-default-features", "--features", &feature];
+    Source::Cargo { arguments: arguments.map(str::to_owned).into(), llvm }
+}
+
+fn tool(places: &Places, program: &str, package: &str, why: &'static str) -> Requirement {
+    Requirement {
+        name: format!("`{program}`"),
+        why,
+        purposes: RUNNING,
+        present: places.program(program).is_some(),
+        source: debian(&[package]),
+        by_hand: format!("install the package that has `{program}` (`{package}` in Debian)"),
+    }
+}
+
+fn debian(packages: &[&str]) -> Source {
+    Source::Debian(packages.iter().map(|package| (*package).to_owned()).collect())
+}
+
+#[cfg(test)]
+mod tests;

@@ -10,9 +10,13 @@
     reason = "a call costs more than most of these functions, and BPF has few registers to pass"
 )]
 
+#[cfg(test)]
+extern crate std;
+
 mod address;
 mod counter;
 mod decide;
+mod origin;
 pub mod packet;
 mod reason;
 pub mod tables;
@@ -21,6 +25,7 @@ mod verdict;
 pub use address::Address;
 pub use counter::{Counter, REASON_COUNTERS, RULE_COUNTERS, reason_counter};
 pub use decide::{Policy, decide};
+pub use origin::{Name, Origin};
 pub use reason::{Action, Reason};
 pub use verdict::Verdict;
 

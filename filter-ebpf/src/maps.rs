@@ -5,7 +5,7 @@ use aya_ebpf::{
     macros::btf_map,
 };
 use filter_common::{
-    Counter, REASON_COUNTERS, RULE_COUNTERS,
+    Counter, Name, Origin, REASON_COUNTERS, RULE_COUNTERS,
     tables::{DENY_PREFIXES, GENERATIONS, PREFIXES, Switch, Tables},
 };
 
@@ -45,6 +45,15 @@ static REASONS: PerCpuArray<Counter, { REASON_COUNTERS as usize }> = PerCpuArray
 /// What was counted for each rule.
 #[btf_map]
 static RULES: PerCpuArray<Counter, { RULE_COUNTERS as usize }> = PerCpuArray::new();
+
+/// The name of the rule that each counter of [`RULES`] belongs to. The program never reads it: it keeps counters
+/// and their owners together for whoever opens the pins.
+#[btf_map]
+static RULE_NAMES: Array<Name, { RULE_COUNTERS as usize }> = Array::new();
+
+/// What each generation was made from. The program never reads it.
+#[btf_map]
+static ORIGINS: Array<Origin, { GENERATIONS as usize }> = Array::new();
 
 /// Counts a packet for a reason, by the index that `reason_counter` gives.
 #[inline(always)]

@@ -1,0 +1,147 @@
+//! Attaching the filter to an interface, and taking it off.
+
+use anyhow::{Context as _, Error, Result, bail};
+use aya::{
+    Ebpf,
+    programs::{ProgramError, XdpMode as AyaMode, links::FdLink, loaded_programs},
+};
+use rustix::io::Errno;
+use serde::Serialize;
+
+use super::{
+    interface::{Interface, XdpMode, interface},
+    maps::Maps,
+    pins::{Pins, ensure_bpffs},
+    program,
+};
+use crate::policy::CompiledPolicy;
+
+/// Which way of attaching is acceptable.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum AttachMode {
+    /// In the driver, or not at all.
+    Native,
+    /// In the driver, else in the stack.
+    AllowGeneric,
+}
+
+/// What attaching did.
+#[derive(Clone, Debug, Serialize)]
+pub struct Attached {
+    /// The interface.
+    pub interface: String,
+    /// Where the program runs.
+    pub xdp_mode: XdpMode,
+    /// The number of the policy now in force.
+    pub generation: u64,
+    /// Whether the filter was there before, and only its policy is new.
+    pub replaced: bool,
+}
+
+/// Puts `policy` in force on `interface`: on the filter that is there, or on one that is attached now.
+///
+/// A new filter has its policy before the first packet meets it. `name` is what the policy is called in `status`.
+///
+/// # Errors
+/// If the interface is missing, another program holds it, or the kernel refuses a step. What ran before still runs.
+pub fn attach(name: &str, mode: AttachMode, policy: &CompiledPolicy, policy_name: &str) -> Result<Attached> {
+    let target = interface(name)?;
+    ensure_bpffs()?;
+    let pins = Pins::of(name);
+    let replaced = pins.is_attached() && target.xdp.is_some();
+    let generation = if replaced {
+        Maps::open(pins.directory())?.publish(policy, policy_name)?
+    } else {
+        attach_new(name, &target, mode, policy, policy_name)?
+    };
+    let running = interface(name)?.xdp.context("the interface runs no XDP program after attaching one")?;
+    Ok(Attached { interface: name.to_owned(), xdp_mode: running.mode, generation, replaced })
+}
+
+fn attach_new(
+    name: &str,
+    target: &Interface,
+    mode: AttachMode,
+    policy: &CompiledPolicy,
+    policy_name: &str,
+) -> Result<u64> {
+    let (staging, pins) = (Pins::staging(name), Pins::of(name));
+    staging.create()?;
+    let mut ebpf = program::load(Some(staging.directory()))?;
+    program::xdp(&mut ebpf)?.pin(staging.program()).context("cannot pin the program")?;
+    let generation = Maps::of(&mut ebpf)?.publish(policy, policy_name)?;
+    let link = link(&mut ebpf, name, target, mode)?;
+    // From here the policy is in force, and ends with this process unless the link is pinned.
+    link.pin(staging.link()).context("cannot pin the link")?;
+    pins.remove()?;
+    staging.rename(&pins)?;
+    Ok(generation)
+}
+
+/// Attaches the program, natively if it can be.
+fn link(ebpf: &mut Ebpf, name: &str, target: &Interface, mode: AttachMode) -> Result<FdLink> {
+    let native = match try_link(ebpf, target, AyaMode::Driver) {
+        Ok(link) => return Ok(link),
+        Err(error) => error,
+    };
+    if mode == AttachMode::AllowGeneric && errno(&native) == Some(Errno::OPNOTSUPP) {
+        return try_link(ebpf, target, AyaMode::Skb).map_err(|error| explain(&error, name, target));
+    }
+    Err(explain(&native, name, target))
+}
+
+fn try_link(ebpf: &mut Ebpf, target: &Interface, mode: AyaMode) -> Result<FdLink> {
+    let program = program::xdp(ebpf)?;
+    let id = program.attach_to_if_index(target.index, mode)?;
+    // Where the kernel has no BPF links for XDP, aya attaches by netlink instead, which cannot be pinned.
+    let link = FdLink::try_from(program.take_link(id)?);
+    link.context("the kernel cannot make a BPF link for XDP\nhint: sipwall needs Linux 5.9 or newer")
+}
+
+fn errno(error: &Error) -> Option<Errno> {
+    match error.downcast_ref::<ProgramError>()? {
+        ProgramError::SyscallError(error) => Errno::from_io_error(&error.io_error),
+        _ => None,
+    }
+}
+
+/// What the operator should know of a refusal to attach.
+fn explain(error: &Error, name: &str, target: &Interface) -> Error {
+    match errno(error) {
+        Some(Errno::BUSY | Errno::EXIST) => anyhow::anyhow!(
+            "`{name}` already runs an XDP program{}\nhint: `ip link show {name}` names it; remove it first",
+            holder(target)
+        ),
+        Some(Errno::OPNOTSUPP) => anyhow::anyhow!(
+            "the driver of `{name}` has no native XDP\nhint: `--allow-generic` attaches in the stack, which is several \
+             times slower"
+        ),
+        Some(Errno::INVAL | Errno::RANGE) => anyhow::anyhow!(
+            "the driver of `{name}` refuses XDP with its present settings (MTU {})\nhint: `dmesg` may say why; the \
+             usual reasons are an MTU beyond a page, LRO or the number of queues",
+            target.mtu
+        ),
+        _ => anyhow::anyhow!("cannot attach to `{name}`: {error:#}"),
+    }
+}
+
+/// The program that an interface runs, in words.
+fn holder(target: &Interface) -> String {
+    let Some(xdp) = target.xdp else { return String::new() };
+    let programs = loaded_programs().filter_map(Result::ok);
+    let program = programs.into_iter().find(|program| program.id() == xdp.id);
+    let program_name = program.and_then(|program| program.name_as_str().map(str::to_owned));
+    format!(", `{}` with the id {}", program_name.unwrap_or_default(), xdp.id)
+}
+
+/// Takes the filter off `interface` and forgets its state.
+///
+/// # Errors
+/// If none is attached there, or a pin cannot be removed.
+pub fn detach(name: &str) -> Result<()> {
+    let pins = Pins::of(name);
+    if !pins.is_attached() {
+        bail!("no filter is attached to `{name}`\nhint: `sipwall status` lists the interfaces that have one");
+    }
+    pins.remove()
+}

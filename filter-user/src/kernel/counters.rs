@@ -1,0 +1,115 @@
+//! Counters, read from the pins of an attached filter.
+
+use anyhow::{Result, bail};
+use aya::maps::{MapData, PerCpuArray};
+use filter_common::{Action, Counter, RULE_COUNTERS, Reason, reason_counter, tables::flags};
+use serde::Serialize;
+
+use super::{
+    maps::{Maps, Value},
+    pins::Pins,
+};
+
+/// What a filter counted since it was attached.
+#[derive(Clone, Debug, Serialize)]
+pub struct Stats {
+    /// The interface.
+    pub interface: String,
+    /// `enforce` or `monitor`; nothing before the first policy.
+    pub mode: Option<&'static str>,
+    /// The number of the policy in force; 0 before the first one.
+    pub generation: u64,
+    /// By rule, in the order of their names; rules of earlier policies too.
+    pub rules: Vec<RuleCount>,
+    /// By reason, every one of them.
+    pub reasons: Vec<ReasonCount>,
+}
+
+/// What a rule let in.
+#[derive(Clone, Debug, Serialize)]
+pub struct RuleCount {
+    /// The name of the rule.
+    pub rule: String,
+    /// Packets.
+    pub packets: u64,
+    /// Octets, Ethernet header included.
+    pub bytes: u64,
+}
+
+/// What a reason ended.
+#[derive(Clone, Debug, Serialize)]
+pub struct ReasonCount {
+    /// The name of the reason.
+    pub reason: &'static str,
+    /// `pass`, `drop`, or `would_drop` for what monitor mode let pass.
+    pub action: &'static str,
+    /// Packets.
+    pub packets: u64,
+    /// Octets, Ethernet header included.
+    pub bytes: u64,
+}
+
+/// Reads the counters of the filter on `interface`.
+///
+/// # Errors
+/// If no filter is attached there, or its pins cannot be read.
+pub fn stats(interface: &str) -> Result<Stats> {
+    let pins = Pins::of(interface);
+    if !pins.is_attached() {
+        bail!("no filter is attached to `{interface}`\nhint: `sipwall status` lists the interfaces that have one");
+    }
+    Maps::open(pins.directory())?.stats(interface)
+}
+
+impl Maps {
+    /// Everything that was counted.
+    pub(super) fn stats(&self, interface: &str) -> Result<Stats> {
+        let origin = self.origin_in_force()?;
+        Ok(Stats {
+            interface: interface.to_owned(),
+            mode: origin.map(|origin| mode_name(origin.flags)),
+            generation: origin.map_or(0, |origin| origin.generation),
+            rules: self.rule_counts()?,
+            reasons: self.reason_counts()?,
+        })
+    }
+
+    fn rule_counts(&self) -> Result<Vec<RuleCount>> {
+        let mut counts = Vec::new();
+        for slot in 0..RULE_COUNTERS {
+            if let Some(rule) = self.rule_names.get(&slot, 0)?.0.as_str() {
+                let Counter { packets, bytes } = read(&self.rules, slot)?;
+                counts.push(RuleCount { rule: rule.to_owned(), packets, bytes });
+            }
+        }
+        counts.sort_by(|one, other| one.rule.cmp(&other.rule));
+        Ok(counts)
+    }
+
+    fn reason_counts(&self) -> Result<Vec<ReasonCount>> {
+        let carried_out = Reason::ALL.iter().map(|reason| (*reason, false, reason.action().name()));
+        let drops = Reason::ALL.iter().filter(|reason| reason.action() == Action::Drop);
+        let would_drop = drops.map(|reason| (*reason, true, "would_drop"));
+        carried_out
+            .chain(would_drop)
+            .map(|(reason, would_drop, action)| {
+                let Counter { packets, bytes } = read(&self.reasons, reason_counter(reason, would_drop))?;
+                Ok(ReasonCount { reason: reason.name(), action, packets, bytes })
+            })
+            .collect()
+    }
+}
+
+/// The sum of a counter over all CPUs.
+fn read(counters: &PerCpuArray<MapData, Value<Counter>>, index: u32) -> Result<Counter> {
+    let per_cpu = counters.get(&index, 0)?;
+    Ok(per_cpu.iter().fold(Counter::default(), |sum, Value(counter)| Counter {
+        packets: sum.packets + counter.packets,
+        bytes: sum.bytes + counter.bytes,
+    }))
+}
+
+/// The mode that a policy's flags say.
+pub(super) const fn mode_name(policy_flags: u32) -> &'static str {
+    if policy_flags & flags::MONITOR == 0 { "enforce" } else { "monitor" }
+}

@@ -1,0 +1,79 @@
+//! Network interfaces, as rtnetlink tells of them.
+
+use anyhow::{Context as _, Result};
+use futures_util::TryStreamExt as _;
+use rtnetlink::packet_route::link::{LinkAttribute, LinkMessage, LinkXdp, XdpAttached};
+use serde::Serialize;
+
+/// What an interface is and what XDP program it runs.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) struct Interface {
+    pub(super) index: u32,
+    /// In octets.
+    pub(super) mtu: u32,
+    pub(super) xdp: Option<XdpProgram>,
+}
+
+/// The XDP program that an interface runs.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct XdpProgram {
+    pub(super) id: u32,
+    pub(super) mode: XdpMode,
+}
+
+/// Where on the way of a packet an XDP program runs.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum XdpMode {
+    /// In the driver.
+    Native,
+    /// In the stack, after the driver has made a socket buffer: slow.
+    Generic,
+    /// On the NIC.
+    Offloaded,
+}
+
+/// Looks up an interface of this network namespace by its name.
+///
+/// # Errors
+/// If there is none of that name, or netlink cannot be used.
+pub(super) fn interface(name: &str) -> Result<Interface> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+    let message = runtime.block_on(link(name)).with_context(|| {
+        format!("cannot find the interface `{name}`\nhint: `ip link` lists the interfaces of this network namespace")
+    })?;
+    Ok(read(&message))
+}
+
+async fn link(name: &str) -> Result<LinkMessage> {
+    let (connection, handle, _) = rtnetlink::new_connection().context("cannot open a netlink socket")?;
+    tokio::spawn(connection);
+    let mut links = handle.link().get().match_name(name.to_owned()).execute();
+    links.try_next().await?.context("the kernel knows no such interface")
+}
+
+fn read(message: &LinkMessage) -> Interface {
+    let mut interface = Interface { index: message.header.index, mtu: 0, xdp: None };
+    for attribute in &message.attributes {
+        match attribute {
+            LinkAttribute::Mtu(mtu) => interface.mtu = *mtu,
+            LinkAttribute::Xdp(attributes) => interface.xdp = xdp(attributes),
+            _ => {}
+        }
+    }
+    interface
+}
+
+fn xdp(attributes: &[LinkXdp]) -> Option<XdpProgram> {
+    let mode = attributes.iter().find_map(|attribute| match attribute {
+        LinkXdp::Attached(XdpAttached::Driver) => Some(XdpMode::Native),
+        LinkXdp::Attached(XdpAttached::SocketBuffer) => Some(XdpMode::Generic),
+        LinkXdp::Attached(XdpAttached::Hardware) => Some(XdpMode::Offloaded),
+        _ => None,
+    })?;
+    let id = attributes.iter().find_map(|attribute| match attribute {
+        LinkXdp::ProgId(id) => Some(*id),
+        _ => None,
+    })?;
+    Some(XdpProgram { id, mode })
+}

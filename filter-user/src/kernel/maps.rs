@@ -1,0 +1,120 @@
+//! The maps, typed, as user space sees them. The program declares them in `filter-ebpf/src/maps.rs`.
+
+use std::path::Path;
+
+use anyhow::{Context as _, Result, ensure};
+use aya::{
+    Ebpf,
+    maps::{Array, ArrayOfMaps, Map, MapData, MapInfo, PerCpuArray},
+};
+use bytemuck::TransparentWrapper;
+use filter_common::{
+    Counter, Name, Origin, REASON_COUNTERS, RULE_COUNTERS,
+    tables::{DENY_PREFIXES, GENERATIONS, Switch, Tables},
+};
+
+use super::trie::Trie;
+
+/// A shared type in the form in which aya takes it.
+#[derive(Clone, Copy, Debug, TransparentWrapper)]
+#[repr(transparent)]
+pub(super) struct Value<T>(pub(super) T);
+
+// SAFETY: a `bytemuck::Pod` has no padding and no invalid bit pattern, which is what aya asks for.
+unsafe impl<T: bytemuck::Pod> aya::Pod for Value<T> {}
+
+type Shared<T> = Array<MapData, Value<T>>;
+
+/// Every map of the program.
+pub(super) struct Maps {
+    pub(super) switch: Shared<Switch>,
+    pub(super) tables: Shared<Tables>,
+    pub(super) sources_v4: ArrayOfMaps<MapData, Trie<4>>,
+    pub(super) sources_v6: ArrayOfMaps<MapData, Trie<16>>,
+    pub(super) deny_v4: Trie<4>,
+    pub(super) deny_v6: Trie<16>,
+    pub(super) reasons: PerCpuArray<MapData, Value<Counter>>,
+    pub(super) rules: PerCpuArray<MapData, Value<Counter>>,
+    pub(super) rule_names: Shared<Name>,
+    pub(super) origins: Shared<Origin>,
+}
+
+/// The maps' names and how many entries each must have to be the one that this program knows.
+const SHAPES: [(&str, u32); 10] = [
+    ("SWITCH", 1),
+    ("TABLES", GENERATIONS),
+    ("SOURCES_V4", GENERATIONS),
+    ("SOURCES_V6", GENERATIONS),
+    ("DENY_V4", DENY_PREFIXES),
+    ("DENY_V6", DENY_PREFIXES),
+    ("REASONS", REASON_COUNTERS),
+    ("RULES", RULE_COUNTERS),
+    ("RULE_NAMES", RULE_COUNTERS),
+    ("ORIGINS", GENERATIONS),
+];
+
+/// The names of the maps in the object and of their pins.
+pub(super) const NAMES: [&str; SHAPES.len()] = {
+    let mut names = [""; SHAPES.len()];
+    let mut index = 0;
+    while index < names.len() {
+        names[index] = SHAPES[index].0;
+        index += 1;
+    }
+    names
+};
+
+impl Maps {
+    /// The maps of an object that was just loaded.
+    pub(super) fn of(ebpf: &mut Ebpf) -> Result<Self> {
+        Self::collect(|name| ebpf.take_map(name).with_context(|| format!("the object has no map `{name}`")))
+    }
+
+    /// The maps that are pinned in a directory.
+    ///
+    /// # Errors
+    /// If one is missing or is not of the shape that this version of the program knows.
+    pub(super) fn open(directory: &Path) -> Result<Self> {
+        Self::collect(|name| {
+            let path = directory.join(name);
+            check_shape(name, &path)?;
+            let data = MapData::from_pin(&path).with_context(|| format!("cannot open `{}`", path.display()))?;
+            Ok(Map::from_map_data(data)?)
+        })
+    }
+
+    fn collect(mut map: impl FnMut(&str) -> Result<Map>) -> Result<Self> {
+        Ok(Self {
+            switch: map("SWITCH")?.try_into()?,
+            tables: map("TABLES")?.try_into()?,
+            sources_v4: map("SOURCES_V4")?.try_into()?,
+            sources_v6: map("SOURCES_V6")?.try_into()?,
+            deny_v4: map("DENY_V4")?.try_into()?,
+            deny_v6: map("DENY_V6")?.try_into()?,
+            reasons: map("REASONS")?.try_into()?,
+            rules: map("RULES")?.try_into()?,
+            rule_names: map("RULE_NAMES")?.try_into()?,
+            origins: map("ORIGINS")?.try_into()?,
+        })
+    }
+
+    /// The generation in force, if any policy was ever published.
+    pub(super) fn origin_in_force(&self) -> Result<Option<Origin>> {
+        let slot = self.switch.get(&0, 0)?.0.slot;
+        let origin = self.origins.get(&slot, 0)?.0;
+        Ok((origin.generation != 0).then_some(origin))
+    }
+}
+
+/// aya takes a pinned map as it is; its types and sizes are compared when it is converted, its capacity here.
+fn check_shape(name: &str, path: &Path) -> Result<()> {
+    let info = MapInfo::from_pin(path).with_context(|| format!("cannot open `{}`", path.display()))?;
+    let expected = SHAPES.iter().find(|(known, _)| *known == name).map(|(_, entries)| *entries);
+    ensure!(
+        expected == Some(info.max_entries()),
+        "`{}` has room for {} entries, which is not this version's shape\nhint: `sipwall detach` with the version that made it",
+        path.display(),
+        info.max_entries(),
+    );
+    Ok(())
+}

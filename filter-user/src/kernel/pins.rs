@@ -1,0 +1,121 @@
+//! bpffs: where the state lives, `/sys/fs/bpf/sipwall/v<ABI>/<interface>/`.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context as _, Result, ensure};
+use filter_common::ABI_VERSION;
+use rustix::{fs::statfs, mount};
+
+use super::maps;
+
+/// Where bpffs is mounted.
+pub const BPFFS: &str = "/sys/fs/bpf";
+
+/// The magic number of bpffs (`BPF_FS_MAGIC` in the kernel's `include/uapi/linux/magic.h`).
+const BPF_FS_MAGIC: u64 = 0xcafe_4a11;
+
+/// The pins of one interface.
+#[derive(Clone, Debug)]
+pub(super) struct Pins {
+    directory: PathBuf,
+}
+
+impl Pins {
+    /// The pins of `interface`, which need not exist.
+    pub(super) fn of(interface: &str) -> Self {
+        Self { directory: root().join(interface) }
+    }
+
+    /// Where the pins of `interface` are made before they stand under its name, all at once.
+    pub(super) fn staging(interface: &str) -> Self {
+        // No interface can have a name with a slash, a colon is refused by `ip`, and this is neither.
+        Self { directory: root().join(format!("{interface}:new")) }
+    }
+
+    pub(super) fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    pub(super) fn link(&self) -> PathBuf {
+        self.directory.join("link")
+    }
+
+    pub(super) fn program(&self) -> PathBuf {
+        self.directory.join("program")
+    }
+
+    /// Whether a filter stands under this name: one whose link was pinned.
+    pub(super) fn is_attached(&self) -> bool {
+        self.link().exists()
+    }
+
+    /// Makes the directory, empty.
+    pub(super) fn create(&self) -> Result<()> {
+        self.remove()?;
+        fs::create_dir_all(&self.directory)
+            .with_context(|| format!("cannot make the directory `{}`", self.directory.display()))
+    }
+
+    /// Moves the pins to another name.
+    pub(super) fn rename(&self, to: &Self) -> Result<()> {
+        fs::rename(&self.directory, &to.directory).with_context(|| format!("cannot make `{}`", to.directory.display()))
+    }
+
+    /// Removes the link first, which ends the filtering, then all the rest; nothing if there is nothing.
+    pub(super) fn remove(&self) -> Result<()> {
+        let files = [self.link(), self.program()].into_iter().chain(maps::NAMES.map(|name| self.directory.join(name)));
+        for file in files {
+            unless_missing(fs::remove_file(&file)).with_context(|| format!("cannot remove `{}`", file.display()))?;
+        }
+        unless_missing(fs::remove_dir(&self.directory))
+            .with_context(|| format!("cannot remove `{}`", self.directory.display()))
+    }
+}
+
+fn unless_missing(result: io::Result<()>) -> io::Result<()> {
+    match result {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
+}
+
+/// The directory of this ABI's pins.
+fn root() -> PathBuf {
+    Path::new(BPFFS).join("sipwall").join(format!("v{ABI_VERSION}"))
+}
+
+/// The interfaces that a filter is attached to, by name.
+///
+/// # Errors
+/// If bpffs cannot be read.
+pub fn attached_interfaces() -> Result<Vec<String>> {
+    let entries = match fs::read_dir(root()) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.with_context(|| format!("cannot read `{}`", root().display()))?,
+    };
+    let mut names: Vec<String> = entries
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+        .filter(|name| Pins::of(name).is_attached())
+        .collect();
+    names.sort();
+    Ok(names)
+}
+
+/// Mounts bpffs if it is not mounted.
+pub(super) fn ensure_bpffs() -> Result<()> {
+    if is_bpffs()? {
+        return Ok(());
+    }
+    mount::mount("bpf", BPFFS, "bpf", mount::MountFlags::empty(), Some(c"mode=0700"))
+        .with_context(|| format!("cannot mount bpffs on `{BPFFS}` (this needs root)"))?;
+    ensure!(is_bpffs()?, "`{BPFFS}` is not a bpffs after mounting one there");
+    Ok(())
+}
+
+fn is_bpffs() -> Result<bool> {
+    let status = statfs(BPFFS).with_context(|| format!("cannot read `{BPFFS}`\nhint: the kernel must have BPF"))?;
+    Ok(u64::try_from(status.f_type).is_ok_and(|magic| magic == BPF_FS_MAGIC))
+}

@@ -1,0 +1,118 @@
+//! Publishing: a compiled policy becomes the generation in force, all at once.
+
+use std::{
+    collections::HashMap,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use anyhow::{Context as _, Result, bail};
+use bytemuck::TransparentWrapper as _;
+use filter_common::{
+    Name, Origin, RULE_COUNTERS,
+    tables::{GENERATIONS, PREFIXES, Switch},
+};
+use ipnet::IpNet;
+
+use super::{
+    maps::{Maps, Value},
+    trie,
+};
+use crate::policy::CompiledPolicy;
+
+impl Maps {
+    /// Makes `policy` the generation in force and returns its number.
+    ///
+    /// Everything is written into a slot that no packet looks at; the switch is written last.
+    pub(super) fn publish(&mut self, policy: &CompiledPolicy, name: &str) -> Result<u64> {
+        let in_force = self.origin_in_force()?;
+        let generation = in_force.map_or(1, |origin| origin.generation + 1);
+        let slot = self.free_slot(in_force.is_some())?;
+        self.write_sources(slot, &policy.sources)?;
+        let counters = self.assign_counters(policy)?;
+        self.write_tables(slot, generation, policy, &counters)?;
+        let origin = origin(generation, policy, name)?;
+        self.origins.set(slot, Value(origin), 0)?;
+        self.replace_deny_list(&policy.denied)?;
+        let deny_list = u32::from(!policy.denied.is_empty());
+        self.switch.set(0, Value(Switch { slot, deny_list }), 0).context("cannot switch to the new policy")?;
+        Ok(generation)
+    }
+
+    /// The slot after the one in force. With three slots it is neither the one that packets look at now
+    /// nor the one before it, which a packet may still be in the middle of.
+    fn free_slot(&self, any: bool) -> Result<u32> {
+        let Switch { slot, deny_list: _ } = self.switch.get(&0, 0)?.0;
+        Ok(if any { (slot + 1) % GENERATIONS } else { slot })
+    }
+
+    fn write_sources(&mut self, slot: u32, sources: &[(IpNet, u32)]) -> Result<()> {
+        let (v4, v6) = (trie::create(PREFIXES, sources)?, trie::create(PREFIXES, sources)?);
+        // Each of these waits until no packet is left that saw the trie that stood there before.
+        self.sources_v4.set(slot, &v4, 0).context("cannot write the policy's IPv4 sources")?;
+        self.sources_v6.set(slot, &v6, 0).context("cannot write the policy's IPv6 sources")
+    }
+
+    /// The counter of each rule. A rule that was there before keeps its own.
+    fn assign_counters(&mut self, policy: &CompiledPolicy) -> Result<Vec<u16>> {
+        let mut taken = HashMap::new();
+        let mut free = Vec::new();
+        for slot in (0..RULE_COUNTERS).rev() {
+            match self.rule_names.get(&slot, 0)?.0.as_str() {
+                Some(name) => drop(taken.insert(name.to_owned(), slot)),
+                None => free.push(slot),
+            }
+        }
+        let mut counters = Vec::with_capacity(policy.rules.len());
+        for rule in &policy.rules {
+            let slot = match taken.get(&rule.name) {
+                Some(slot) => *slot,
+                None => self.name_counter(&mut free, &rule.name)?,
+            };
+            counters.push(u16::try_from(slot)?);
+        }
+        Ok(counters)
+    }
+
+    fn name_counter(&mut self, free: &mut Vec<u32>, rule: &str) -> Result<u32> {
+        let Some(slot) = free.pop() else {
+            bail!(
+                "no counter is left for the rule `{rule}`: {RULE_COUNTERS} rules have had one since the filter was \
+                 attached\nhint: `sipwall detach` and `attach` again"
+            );
+        };
+        let name = Name::new(rule).with_context(|| format!("the rule name `{rule}` is longer than 63 octets"))?;
+        self.rule_names.set(slot, Value(name), 0)?;
+        Ok(slot)
+    }
+
+    fn write_tables(&mut self, slot: u32, generation: u64, policy: &CompiledPolicy, counters: &[u16]) -> Result<()> {
+        let mut tables = policy.tables.clone();
+        tables.settings.generation = generation;
+        for (term, info) in policy.terms.iter().enumerate() {
+            tables.term_rules[term] = counters[info.rule];
+        }
+        self.tables.set(slot, Value::wrap_ref(&*tables), 0).context("cannot write the policy's tables")
+    }
+
+    /// Makes the deny list hold these prefixes and no others.
+    fn replace_deny_list(&mut self, prefixes: &[IpNet]) -> Result<()> {
+        trie::replace(&mut self.deny_v4, prefixes)?;
+        trie::replace(&mut self.deny_v6, prefixes)
+    }
+}
+
+/// What is recorded of a generation.
+fn origin(generation: u64, policy: &CompiledPolicy, name: &str) -> Result<Origin> {
+    let v4 = policy.sources.iter().filter(|(prefix, _)| matches!(prefix, IpNet::V4(_))).count();
+    Ok(Origin {
+        generation,
+        flags: policy.tables.settings.flags,
+        rules: u32::try_from(policy.rules.len())?,
+        published_at: SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs(),
+        prefixes_v4: u32::try_from(v4)?,
+        prefixes_v6: u32::try_from(policy.sources.len() - v4)?,
+        denied: u32::try_from(policy.denied.len())?,
+        reserved: 0,
+        policy: Name::new(name).with_context(|| format!("the name `{name}` is longer than 63 octets"))?,
+    })
+}

@@ -1,0 +1,80 @@
+//! What runs on an interface.
+
+use anyhow::{Context as _, Result, bail};
+use aya::programs::{ProgramInfo, links::PinnedLink};
+use filter_common::{Origin, tables::flags};
+use serde::Serialize;
+
+use super::{
+    counters::mode_name,
+    interface::{XdpMode, XdpProgram, interface},
+    maps::Maps,
+    pins::Pins,
+};
+
+/// What runs on an interface.
+#[derive(Clone, Debug, Serialize)]
+pub struct Status {
+    /// The interface.
+    pub interface: String,
+    /// Whether the interface runs the filter's program now.
+    pub running: bool,
+    /// Where the program runs; nothing if it does not.
+    pub xdp_mode: Option<XdpMode>,
+    /// `enforce` or `monitor`.
+    pub mode: &'static str,
+    /// `interface` or `ports`.
+    pub scope: &'static str,
+    /// The number of the policy in force.
+    pub generation: u64,
+    /// The policy's file name.
+    pub policy: Option<String>,
+    /// When it was published, in seconds since the epoch.
+    pub published_at: u64,
+    /// How many rules it has.
+    pub rules: u32,
+    /// How many IPv4 prefixes it has.
+    pub prefixes_v4: u32,
+    /// How many IPv6 prefixes it has.
+    pub prefixes_v6: u32,
+    /// How many prefixes the deny list had when it was published.
+    pub denied: u32,
+    /// The kernel's number of the program.
+    pub program_id: u32,
+}
+
+/// What runs on `interface`, from its pins and from the interface itself.
+///
+/// # Errors
+/// If no filter is attached there, or its pins cannot be read.
+pub fn status(name: &str) -> Result<Status> {
+    let pins = Pins::of(name);
+    if !pins.is_attached() {
+        bail!("no filter is attached to `{name}`\nhint: `sipwall attach {name} --policy FILE` attaches one");
+    }
+    let link = PinnedLink::from_pin(pins.link()).with_context(|| format!("cannot open the link of `{name}`"))?;
+    drop(link);
+    let program_id = ProgramInfo::from_pin(pins.program()).context("cannot open the program's pin")?.id();
+    let origin = Maps::open(pins.directory())?.origin_in_force()?.context("the filter has no policy")?;
+    // An interface that is gone runs nothing, but its state is worth showing.
+    let xdp = interface(name).ok().and_then(|interface| interface.xdp).filter(|xdp| xdp.id == program_id);
+    Ok(describe(name, &origin, xdp, program_id))
+}
+
+fn describe(name: &str, origin: &Origin, xdp: Option<XdpProgram>, program_id: u32) -> Status {
+    Status {
+        interface: name.to_owned(),
+        running: xdp.is_some(),
+        xdp_mode: xdp.map(|xdp| xdp.mode),
+        mode: mode_name(origin.flags),
+        scope: if origin.flags & flags::SCOPE_PORTS == 0 { "interface" } else { "ports" },
+        generation: origin.generation,
+        policy: origin.policy.as_str().map(str::to_owned),
+        published_at: origin.published_at,
+        rules: origin.rules,
+        prefixes_v4: origin.prefixes_v4,
+        prefixes_v6: origin.prefixes_v6,
+        denied: origin.denied,
+        program_id,
+    }
+}

@@ -1,6 +1,9 @@
 //! `cargo xtask test`: lints, then every test there is.
 
-use std::fs;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context as _, Result, bail};
 
@@ -9,7 +12,7 @@ use crate::{lint, privilege, setup, workspace};
 /// Which tests to run.
 #[derive(clap::Args)]
 pub(crate) struct Options {
-    /// Only these: `lint`, `unit`, `doc`, or the name of an integration test, a file of `tests/tests`.
+    /// Only these: `lint`, `unit`, `doc`, or the name of an integration test, a file in some crate's `tests`.
     #[arg(long, value_name = "NAME")]
     suite: Option<String>,
 }
@@ -21,11 +24,11 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         None => {
             privilege::check()?;
             lint::run()?;
-            tests(&[])
+            run_tests(&[])
         }
         Some("lint") => lint::run(),
-        Some("unit") => tests(&["--lib", "--bins"]),
-        Some("doc") => tests(&["--doc"]),
+        Some("unit") => run_tests(&["--lib", "--bins"]),
+        Some("doc") => run_tests(&["--doc"]),
         Some(name) => integration(name),
     }
 }
@@ -36,23 +39,45 @@ fn integration(name: &str) -> Result<()> {
         bail!("there is no suite `{name}`; there are `lint`, `unit`, `doc`, `{}`", suites.join("`, `"));
     }
     privilege::check()?;
-    tests(&["--test", name])
+    run_tests(&["--test", name])
 }
 
-/// The integration tests of the `tests` crate.
+/// The integration tests of every crate: the files of its directory `tests`.
 fn integration_suites() -> Result<Vec<String>> {
-    let directory = workspace::root().join("tests/tests");
-    let entries = fs::read_dir(&directory).with_context(|| format!("cannot read `{}`", directory.display()))?;
-    let paths = entries.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>>>()?;
-    let sources = paths.iter().filter(|path| path.extension().is_some_and(|extension| extension == "rs"));
-    let mut names: Vec<_> = sources.filter_map(|path| Some(path.file_stem()?.to_str()?.to_owned())).collect();
+    let crates = entries(workspace::root())?.into_iter().map(|path| path.join("tests"));
+    let files: Vec<_> = crates.filter(|tests| tests.is_dir()).map(|tests| entries(&tests)).collect::<Result<_>>()?;
+    let files = files.into_iter().flatten().filter(|path| path.extension().is_some_and(|extension| extension == "rs"));
+    let mut names: Vec<_> = files.filter_map(|path| Some(path.file_stem()?.to_str()?.to_owned())).collect();
     names.sort();
     Ok(names)
 }
 
-fn tests(selection: &[&str]) -> Result<()> {
+/// What a directory holds.
+fn entries(directory: &Path) -> Result<Vec<PathBuf>> {
+    let entries = fs::read_dir(directory).with_context(|| format!("cannot read `{}`", directory.display()))?;
+    entries.map(|entry| Ok(entry?.path())).collect()
+}
+
+fn run_tests(selection: &[&str]) -> Result<()> {
     let mut cargo = workspace::cargo();
     // `filter-ebpf` builds for the BPF target only.
     cargo.args(["test", "--workspace", "--exclude", "filter-ebpf"]).args(selection);
     workspace::run(&mut cargo)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn integration_tests_of_every_crate_are_suites() {
+        let suites = integration_suites().unwrap();
+        assert!(suites.contains(&"namespaces".to_owned()), "{suites:?}");
+    }
+
+    #[test]
+    fn an_unknown_suite_is_refused_with_those_that_there_are() {
+        let error = integration("no-such-suite").unwrap_err().to_string();
+        assert!(error.starts_with("there is no suite `no-such-suite`; there are `lint`, `unit`, `doc`, "), "{error}");
+    }
 }

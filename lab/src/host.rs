@@ -1,0 +1,134 @@
+//! A host: a network namespace, and a mount namespace with a `/sys` of its own.
+
+use std::{
+    env,
+    ffi::OsStr,
+    fs::{self, File},
+    os::fd::AsFd as _,
+    path::{Path, PathBuf},
+    process::Command,
+    thread,
+};
+
+use anyhow::{Context as _, Result, anyhow};
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+
+use crate::{
+    command::run,
+    identity::{Identity, NAMESPACES},
+};
+
+/// A host of a lab.
+///
+/// Its mount namespace outlives the commands that run in it, so that a BPF file system which one
+/// of them mounts on `/sys/fs/bpf`, and what it pins there, is there for the next.
+#[derive(Debug)]
+pub struct Host {
+    number: u8,
+    name: String,
+    namespace: String,
+    mounts: PathBuf,
+}
+
+impl Host {
+    pub(crate) fn new(lab: Identity, number: u8, name: &str) -> Result<Self> {
+        let host =
+            Self { number, name: name.to_owned(), namespace: lab.namespace(name), mounts: lab.directory().join(name) };
+        run(Command::new("ip").args(["netns", "add", &host.namespace]), "")?;
+        host.make_mounts()?;
+        host.ip("link set dev lo up\n")?;
+        // Else no socket could be bound to an address of a network that is borne as a whole.
+        host.set("net/ipv6/ip_nonlocal_bind")?;
+        Ok(host)
+    }
+
+    /// Its name in the lab's plan.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its number in the lab; the core's is 0.
+    pub(crate) fn number(&self) -> u8 {
+        self.number
+    }
+
+    /// The hardware address of its NIC, a locally administered one.
+    pub fn mac(&self) -> [u8; 6] {
+        [2, 0, 0, 0, self.number, 2]
+    }
+
+    /// Its network namespace, as `ip netns` names it.
+    pub fn namespace(&self) -> &str {
+        &self.namespace
+    }
+
+    /// The command line that runs something there, without the command itself.
+    pub fn entry(&self) -> [String; 4] {
+        [
+            "nsenter".to_owned(),
+            format!("--net={NAMESPACES}/{}", self.namespace),
+            format!("--mount={}", self.mounts.display()),
+            "--".to_owned(),
+        ]
+    }
+
+    /// A command that will run there, in the current directory.
+    pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
+        let [nsenter, net, mount, end] = self.entry();
+        let mut command = Command::new(nsenter);
+        command.args([net, mount]);
+        if let Ok(directory) = env::current_dir() {
+            command.arg(format!("--wdns={}", directory.display()));
+        }
+        command.arg(end).arg(program);
+        command
+    }
+
+    /// Does something there. Sockets opened meanwhile remain the host's.
+    ///
+    /// # Errors
+    /// If the namespace cannot be entered.
+    pub fn enter<T: Send>(&self, action: impl FnOnce() -> T + Send) -> Result<T> {
+        let namespace = Path::new(NAMESPACES).join(&self.namespace);
+        // A namespace is entered by one thread, which ends with the action.
+        let inside = || -> Result<T> {
+            let file = File::open(&namespace).with_context(|| format!("cannot open `{}`", namespace.display()))?;
+            move_into_link_name_space(file.as_fd(), Some(LinkNameSpaceType::Network))
+                .with_context(|| format!("cannot enter `{}`", namespace.display()))?;
+            Ok(action())
+        };
+        let outcome = thread::scope(|scope| scope.spawn(inside).join());
+        outcome.map_err(|_| anyhow!("what ran in `{}` panicked", self.namespace))?
+    }
+
+    /// Runs the lines of an `ip -batch` there.
+    pub(crate) fn ip(&self, lines: &str) -> Result<()> {
+        run(Command::new("ip").args(["-n", &self.namespace, "-batch", "-"]), lines)?;
+        Ok(())
+    }
+
+    /// Makes a router of it.
+    pub(crate) fn forward(&self) -> Result<()> {
+        self.set("net/ipv4/ip_forward")?;
+        self.set("net/ipv6/conf/all/forwarding")
+    }
+
+    /// Turns a kernel setting of the network namespace on.
+    fn set(&self, setting: &str) -> Result<()> {
+        let path = Path::new("/proc/sys").join(setting);
+        self.enter(|| fs::write(&path, "1"))?.with_context(|| format!("cannot set `{setting}`"))
+    }
+
+    /// A mount namespace, held by a file as `ip netns` does for network namespaces.
+    fn make_mounts(&self) -> Result<()> {
+        File::create(&self.mounts).with_context(|| format!("cannot make `{}`", self.mounts.display()))?;
+        let mut unshare = Command::new("nsenter");
+        unshare.arg(format!("--net={NAMESPACES}/{}", self.namespace));
+        unshare.arg("unshare").arg(format!("--mount={}", self.mounts.display()));
+        // What is unmounted outside must go inside too, or namespaces of other labs would never end.
+        unshare.args(["--propagation", "slave"]);
+        // A `/sys` mounted inside shows the interfaces of this network namespace.
+        run(unshare.args(["mount", "-t", "sysfs", "sysfs", "/sys"]), "")?;
+        Ok(())
+    }
+}

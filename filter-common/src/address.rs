@@ -1,5 +1,7 @@
 //! IP addresses in network byte order, one type for both families.
 
+use core::net::IpAddr;
+
 /// An IPv4 or IPv6 address as it stands in the packet.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Address {
@@ -43,6 +45,24 @@ impl Address {
         match self {
             Self::V4(octets) => matches!(octets, [224..=239, ..]) || u32::from_be_bytes(octets) == u32::MAX,
             Self::V6([first, ..]) => first == 0xff,
+        }
+    }
+}
+
+impl From<IpAddr> for Address {
+    fn from(address: IpAddr) -> Self {
+        match address {
+            IpAddr::V4(address) => Self::V4(address.octets()),
+            IpAddr::V6(address) => Self::V6(address.octets()),
+        }
+    }
+}
+
+impl From<Address> for IpAddr {
+    fn from(address: Address) -> Self {
+        match address {
+            Address::V4(octets) => Self::from(octets),
+            Address::V6(octets) => Self::from(octets),
         }
     }
 }

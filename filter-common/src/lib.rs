@@ -16,7 +16,7 @@ extern crate std;
 mod address;
 mod counter;
 mod decide;
-mod origin;
+mod generation;
 pub mod packet;
 mod reason;
 pub mod tables;
@@ -25,7 +25,7 @@ mod verdict;
 pub use address::Address;
 pub use counter::{Counter, REASON_COUNTERS, RULE_COUNTERS, reason_counter};
 pub use decide::{Policy, decide};
-pub use origin::{Name, Origin};
+pub use generation::{GenerationInfo, Name};
 pub use reason::{Action, Reason};
 pub use verdict::Verdict;
 

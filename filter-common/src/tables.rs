@@ -44,6 +44,13 @@ impl TermSet {
         self.words[(term / 64) as usize] >> (term % 64) & 1 == 1
     }
 
+    /// The terms of this set that `other` does not have.
+    #[must_use]
+    pub const fn without(self, other: Self) -> Self {
+        let ([a, b, c, d], [e, f, g, h]) = (self.words, other.words);
+        Self { words: [a & !e, b & !f, c & !g, d & !h] }
+    }
+
     /// Whether there is no term in the set.
     #[inline(always)]
     pub const fn is_empty(&self) -> bool {

@@ -5,7 +5,7 @@ use aya_ebpf::{
     macros::btf_map,
 };
 use filter_common::{
-    Counter, Name, Origin, REASON_COUNTERS, RULE_COUNTERS,
+    Counter, GenerationInfo, Name, REASON_COUNTERS, RULE_COUNTERS,
     tables::{DENY_PREFIXES, GENERATIONS, PREFIXES, Switch, Tables},
 };
 
@@ -53,7 +53,7 @@ static RULE_NAMES: Array<Name, { RULE_COUNTERS as usize }> = Array::new();
 
 /// What each generation was made from. The program never reads it.
 #[btf_map]
-static ORIGINS: Array<Origin, { GENERATIONS as usize }> = Array::new();
+static GENERATION_INFO: Array<GenerationInfo, { GENERATIONS as usize }> = Array::new();
 
 /// Counts a packet for a reason, by the index that `reason_counter` gives.
 #[inline(always)]

@@ -1,9 +1,14 @@
 //! Attaching the filter to an interface, and taking it off.
 
-use anyhow::{Context as _, Error, Result, bail};
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Error, Result, bail, ensure};
 use aya::{
     Ebpf,
-    programs::{ProgramError, XdpMode as AyaMode, links::FdLink, loaded_programs},
+    programs::{ProgramError, ProgramInfo, XdpMode as AyaMode, links::FdLink, loaded_programs},
 };
 use rustix::io::Errno;
 use serde::Serialize;
@@ -15,6 +20,9 @@ use super::{
     program,
 };
 use crate::policy::CompiledPolicy;
+
+/// How long the kernel may take to let go of a program whose link is gone.
+const DETACH_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Which way of attaching is acceptable.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -134,14 +142,23 @@ fn holder(target: &Interface) -> String {
     format!(", `{}` with the id {}", program_name.unwrap_or_default(), xdp.id)
 }
 
-/// Takes the filter off `interface` and forgets its state.
+/// Takes the filter off `interface` and forgets its state. When it returns, the program runs no more.
 ///
 /// # Errors
-/// If none is attached there, or a pin cannot be removed.
+/// If none is attached there, a pin cannot be removed, or the kernel takes longer than seconds.
 pub fn detach(name: &str) -> Result<()> {
     let pins = Pins::of(name);
     if !pins.is_attached() {
         bail!("no filter is attached to `{name}`\nhint: `sipwall status` lists the interfaces that have one");
     }
-    pins.remove()
+    let program = ProgramInfo::from_pin(pins.program()).context("cannot open the program's pin")?.id();
+    pins.remove()?;
+    // The kernel frees an unpinned link in its own time. An interface that is gone runs nothing.
+    let runs = || interface(name).is_ok_and(|interface| interface.xdp.is_some_and(|xdp| xdp.id == program));
+    let deadline = Instant::now() + DETACH_TIMEOUT;
+    while runs() {
+        ensure!(Instant::now() < deadline, "the link is gone, but `{name}` still runs the program");
+        thread::sleep(Duration::from_millis(5));
+    }
+    Ok(())
 }

@@ -64,11 +64,11 @@ pub fn stats(interface: &str) -> Result<Stats> {
 impl Maps {
     /// Everything that was counted.
     pub(super) fn stats(&self, interface: &str) -> Result<Stats> {
-        let origin = self.origin_in_force()?;
+        let info = self.in_force()?;
         Ok(Stats {
             interface: interface.to_owned(),
-            mode: origin.map(|origin| mode_name(origin.flags)),
-            generation: origin.map_or(0, |origin| origin.generation),
+            mode: info.map(|info| mode_name(info.flags)),
+            generation: info.map_or(0, |info| info.generation),
             rules: self.rule_counts()?,
             reasons: self.reason_counts()?,
         })

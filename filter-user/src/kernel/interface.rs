@@ -1,5 +1,7 @@
 //! Network interfaces, as rtnetlink tells of them.
 
+use std::fmt;
+
 use anyhow::{Context as _, Result};
 use futures_util::TryStreamExt as _;
 use rtnetlink::packet_route::link::{LinkAttribute, LinkMessage, LinkXdp, XdpAttached};
@@ -76,4 +78,14 @@ fn xdp(attributes: &[LinkXdp]) -> Option<XdpProgram> {
         _ => None,
     })?;
     Some(XdpProgram { id, mode })
+}
+
+impl fmt::Display for XdpMode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Native => "native",
+            Self::Generic => "generic",
+            Self::Offloaded => "offloaded",
+        })
+    }
 }

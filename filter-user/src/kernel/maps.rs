@@ -9,7 +9,7 @@ use aya::{
 };
 use bytemuck::TransparentWrapper;
 use filter_common::{
-    Counter, Name, Origin, REASON_COUNTERS, RULE_COUNTERS,
+    Counter, GenerationInfo, Name, REASON_COUNTERS, RULE_COUNTERS,
     tables::{DENY_PREFIXES, GENERATIONS, Switch, Tables},
 };
 
@@ -36,7 +36,7 @@ pub(super) struct Maps {
     pub(super) reasons: PerCpuArray<MapData, Value<Counter>>,
     pub(super) rules: PerCpuArray<MapData, Value<Counter>>,
     pub(super) rule_names: Shared<Name>,
-    pub(super) origins: Shared<Origin>,
+    pub(super) generation_info: Shared<GenerationInfo>,
 }
 
 /// The maps' names and how many entries each must have to be the one that this program knows.
@@ -50,7 +50,7 @@ const SHAPES: [(&str, u32); 10] = [
     ("REASONS", REASON_COUNTERS),
     ("RULES", RULE_COUNTERS),
     ("RULE_NAMES", RULE_COUNTERS),
-    ("ORIGINS", GENERATIONS),
+    ("GENERATION_INFO", GENERATIONS),
 ];
 
 /// The names of the maps in the object and of their pins.
@@ -94,15 +94,15 @@ impl Maps {
             reasons: map("REASONS")?.try_into()?,
             rules: map("RULES")?.try_into()?,
             rule_names: map("RULE_NAMES")?.try_into()?,
-            origins: map("ORIGINS")?.try_into()?,
+            generation_info: map("GENERATION_INFO")?.try_into()?,
         })
     }
 
     /// The generation in force, if any policy was ever published.
-    pub(super) fn origin_in_force(&self) -> Result<Option<Origin>> {
+    pub(super) fn in_force(&self) -> Result<Option<GenerationInfo>> {
         let slot = self.switch.get(&0, 0)?.0.slot;
-        let origin = self.origins.get(&slot, 0)?.0;
-        Ok((origin.generation != 0).then_some(origin))
+        let info = self.generation_info.get(&slot, 0)?.0;
+        Ok((info.generation != 0).then_some(info))
     }
 }
 

@@ -13,6 +13,7 @@ mod trie;
 
 pub use attach::{AttachMode, Attached, attach, detach};
 pub use counters::{ReasonCount, RuleCount, Stats, stats};
+pub use interface::XdpMode;
 pub use pins::{BPFFS, attached_interfaces};
 pub use status::{Status, status};
 pub use test_run::Sandbox;

@@ -8,7 +8,7 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 use bytemuck::TransparentWrapper as _;
 use filter_common::{
-    Name, Origin, RULE_COUNTERS,
+    GenerationInfo, Name, RULE_COUNTERS,
     tables::{GENERATIONS, PREFIXES, Switch},
 };
 use ipnet::IpNet;
@@ -24,14 +24,14 @@ impl Maps {
     ///
     /// Everything is written into a slot that no packet looks at; the switch is written last.
     pub(super) fn publish(&mut self, policy: &CompiledPolicy, name: &str) -> Result<u64> {
-        let in_force = self.origin_in_force()?;
-        let generation = in_force.map_or(1, |origin| origin.generation + 1);
+        let in_force = self.in_force()?;
+        let generation = in_force.map_or(1, |info| info.generation + 1);
         let slot = self.free_slot(in_force.is_some())?;
         self.write_sources(slot, &policy.sources)?;
         let counters = self.assign_counters(policy)?;
         self.write_tables(slot, generation, policy, &counters)?;
-        let origin = origin(generation, policy, name)?;
-        self.origins.set(slot, Value(origin), 0)?;
+        let info = describe(generation, policy, name)?;
+        self.generation_info.set(slot, Value(info), 0)?;
         self.replace_deny_list(&policy.denied)?;
         let deny_list = u32::from(!policy.denied.is_empty());
         self.switch.set(0, Value(Switch { slot, deny_list }), 0).context("cannot switch to the new policy")?;
@@ -102,9 +102,9 @@ impl Maps {
 }
 
 /// What is recorded of a generation.
-fn origin(generation: u64, policy: &CompiledPolicy, name: &str) -> Result<Origin> {
+fn describe(generation: u64, policy: &CompiledPolicy, name: &str) -> Result<GenerationInfo> {
     let v4 = policy.sources.iter().filter(|(prefix, _)| matches!(prefix, IpNet::V4(_))).count();
-    Ok(Origin {
+    Ok(GenerationInfo {
         generation,
         flags: policy.tables.settings.flags,
         rules: u32::try_from(policy.rules.len())?,

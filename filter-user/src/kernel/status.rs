@@ -2,7 +2,7 @@
 
 use anyhow::{Context as _, Result, bail};
 use aya::programs::{ProgramInfo, links::PinnedLink};
-use filter_common::{Origin, tables::flags};
+use filter_common::{GenerationInfo, tables::flags};
 use serde::Serialize;
 
 use super::{
@@ -55,26 +55,26 @@ pub fn status(name: &str) -> Result<Status> {
     let link = PinnedLink::from_pin(pins.link()).with_context(|| format!("cannot open the link of `{name}`"))?;
     drop(link);
     let program_id = ProgramInfo::from_pin(pins.program()).context("cannot open the program's pin")?.id();
-    let origin = Maps::open(pins.directory())?.origin_in_force()?.context("the filter has no policy")?;
+    let info = Maps::open(pins.directory())?.in_force()?.context("the filter has no policy")?;
     // An interface that is gone runs nothing, but its state is worth showing.
     let xdp = interface(name).ok().and_then(|interface| interface.xdp).filter(|xdp| xdp.id == program_id);
-    Ok(describe(name, &origin, xdp, program_id))
+    Ok(describe(name, &info, xdp, program_id))
 }
 
-fn describe(name: &str, origin: &Origin, xdp: Option<XdpProgram>, program_id: u32) -> Status {
+fn describe(name: &str, info: &GenerationInfo, xdp: Option<XdpProgram>, program_id: u32) -> Status {
     Status {
         interface: name.to_owned(),
         running: xdp.is_some(),
         xdp_mode: xdp.map(|xdp| xdp.mode),
-        mode: mode_name(origin.flags),
-        scope: if origin.flags & flags::SCOPE_PORTS == 0 { "interface" } else { "ports" },
-        generation: origin.generation,
-        policy: origin.policy.as_str().map(str::to_owned),
-        published_at: origin.published_at,
-        rules: origin.rules,
-        prefixes_v4: origin.prefixes_v4,
-        prefixes_v6: origin.prefixes_v6,
-        denied: origin.denied,
+        mode: mode_name(info.flags),
+        scope: if info.flags & flags::SCOPE_PORTS == 0 { "interface" } else { "ports" },
+        generation: info.generation,
+        policy: info.policy.as_str().map(str::to_owned),
+        published_at: info.published_at,
+        rules: info.rules,
+        prefixes_v4: info.prefixes_v4,
+        prefixes_v6: info.prefixes_v6,
+        denied: info.denied,
         program_id,
     }
 }

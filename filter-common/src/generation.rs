@@ -31,7 +31,7 @@ impl Name {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[cfg_attr(feature = "host", derive(bytemuck::Pod, bytemuck::Zeroable))]
 #[repr(C)]
-pub struct Origin {
+pub struct GenerationInfo {
     /// The same as in the generation's [`Settings`](crate::tables::Settings); 0: the slot is unused.
     pub generation: u64,
     /// A set of [`flags`](crate::tables::flags), the same as in the generation's settings.
@@ -52,7 +52,7 @@ pub struct Origin {
     pub policy: Name,
 }
 
-const _: () = assert!(size_of::<Origin>() == 40 + 64);
+const _: () = assert!(size_of::<GenerationInfo>() == 40 + 64);
 
 #[cfg(test)]
 mod tests {

@@ -4,4 +4,6 @@
 //! Arrows run one way: `cli → kernel → policy → common`, `allowlist → common`.
 
 pub mod allowlist;
+pub mod kernel;
+pub mod policy;
 pub mod ports;

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use ipnet::IpNet;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de::Error};
 
 use crate::ports::PortRange;
 
@@ -46,6 +46,7 @@ pub struct Entry {
     #[serde(default)]
     pub regions: Vec<String>,
     /// The provider's prefixes, canonical, each as the document states it.
+    #[serde(deserialize_with = "canonical_prefixes")]
     pub remote: Vec<IpNet>,
     /// The transport protocol.
     pub protocol: Protocol,
@@ -117,6 +118,18 @@ pub struct Finding {
     pub line: u32,
     /// One sentence.
     pub message: String,
+}
+
+/// Reads the prefixes of an entry: at least one, none with host bits set.
+fn canonical_prefixes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<IpNet>, D::Error> {
+    let prefixes = Vec::<IpNet>::deserialize(deserializer)?;
+    if prefixes.is_empty() {
+        return Err(D::Error::custom("an entry without prefixes allows nothing"));
+    }
+    match prefixes.iter().find(|prefix| prefix.trunc() != **prefix) {
+        Some(prefix) => Err(D::Error::custom(format!("`{prefix}` has host bits set: write `{}`", prefix.trunc()))),
+        None => Ok(prefixes),
+    }
 }
 
 impl Service {

@@ -1,0 +1,110 @@
+//! Imports a provider's document.
+
+use std::{fs, io, path::Path};
+
+use super::{
+    interpret::{interpret, provider_of},
+    model::{Allowlist, Finding},
+    reader::Syntax,
+};
+
+/// The largest document that is read, in bytes; the largest that providers publish have a few million.
+pub const LARGEST_DOCUMENT: u64 = 32 * 1024 * 1024;
+
+/// A document as it was read from disk.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Source {
+    /// The file as the user named it.
+    pub name: String,
+    /// What it holds.
+    pub text: String,
+}
+
+/// Why a document could not be read at all.
+#[derive(Debug, thiserror::Error)]
+pub enum SourceError {
+    /// The file system refused.
+    #[error("cannot read `{name}`: {error}")]
+    Io {
+        /// The file.
+        name: String,
+        /// What the system said.
+        error: io::Error,
+    },
+    /// The file is larger than [`LARGEST_DOCUMENT`].
+    #[error("`{name}` has {bytes} bytes, more than the {LARGEST_DOCUMENT} that a document may have")]
+    TooLarge {
+        /// The file.
+        name: String,
+        /// Its length.
+        bytes: u64,
+    },
+    /// The file holds no text.
+    #[error("`{name}` is not UTF-8 text: byte {at} begins no character")]
+    NotText {
+        /// The file.
+        name: String,
+        /// The offset of the first byte that is no text, from 0.
+        at: usize,
+    },
+}
+
+impl Source {
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// If the file cannot be read, is too large or is not UTF-8.
+    pub fn read(path: &Path) -> Result<Self, SourceError> {
+        let name = path.display().to_string();
+        let io = |error| SourceError::Io { name: name.clone(), error };
+        let bytes = fs::metadata(path).map_err(io)?.len();
+        if bytes > LARGEST_DOCUMENT {
+            return Err(SourceError::TooLarge { name, bytes });
+        }
+        let content = fs::read(path).map_err(io)?;
+        match String::from_utf8(content) {
+            Ok(text) => Ok(Self { name, text }),
+            Err(error) => Err(SourceError::NotText { name, at: error.utf8_error().valid_up_to() }),
+        }
+    }
+
+    /// The name without folders and extension.
+    fn stem(&self) -> &str {
+        Path::new(&self.name).file_stem().and_then(|stem| stem.to_str()).unwrap_or_default()
+    }
+}
+
+/// Imports a document: what it allows, what cannot be enforced, and what could not be read.
+pub fn import(source: &Source) -> Allowlist {
+    let text = source.text.trim_start_matches('\u{feff}');
+    let document = Syntax::detect(&source.name, text).read(text);
+    let mut allowlist = interpret(&document);
+    allowlist.provider = provider_of(document.title.as_deref().unwrap_or_default(), source.stem(), text);
+    allowlist.title = document.title.unwrap_or_else(|| source.stem().to_owned());
+    if allowlist.entries.is_empty() && allowlist.errors.is_empty() {
+        allowlist.errors.push(Finding { line: 0, message: why_empty(&allowlist, text) });
+    }
+    allowlist
+}
+
+/// Says why a document gave no entry.
+fn why_empty(allowlist: &Allowlist, text: &str) -> String {
+    if let Some(first) = allowlist.unenforced.first() {
+        let count = allowlist.unenforced.len();
+        let (name, line, why) = (&first.name, first.line, &first.why);
+        return format!(
+            "no row can be enforced by address: {count} left out, the first is `{name}` on line {line} ({why})"
+        );
+    }
+    if describes_a_trunk(text) {
+        return "the document holds no addresses: it describes the access control of a trunk, which belongs in the \
+                `[provider.trunk]` table of the policy"
+            .to_owned();
+    }
+    "the document holds no addresses: expected a table, or a block of addresses under a heading".to_owned()
+}
+
+fn describes_a_trunk(text: &str) -> bool {
+    let folded = text.to_lowercase();
+    folded.contains("trunk") && (folded.contains("access control") || folded.contains("allow the following addresses"))
+}

@@ -1,0 +1,308 @@
+//! Finds out what each column of a table holds, from its headers or, without headers, from its cells.
+
+use super::{super::words::words, addresses::Addresses, ports::Ports, protocols::Protocols};
+
+/// What a column holds.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Role {
+    /// What the row is about: a component, a service, a description.
+    Label,
+    Protocol,
+    /// Addresses of the side that opens the connection.
+    SourceAddress,
+    SourcePort,
+    /// Addresses of the side that listens.
+    DestinationAddress,
+    /// Addresses, the header does not say of which side.
+    Address,
+    Port,
+    Region,
+    Direction,
+}
+
+impl Role {
+    /// The role that a header names, if it is one that tables of rules use.
+    pub(crate) fn of_header(header: &str) -> Option<Self> {
+        let words = words(header);
+        let has = |listed: &[&str]| words.iter().any(|word| listed.contains(&word.as_str()));
+        let ours = has(&["source", "src", "client", "local", "your", "from"]);
+        let theirs = has(&["destination", "destinations", "dest", "dst", "to", "target", "targets", "remote"]);
+        if words.is_empty() || words.len() > 12 {
+            None
+        } else if has(&["port", "ports"]) {
+            Some(if ours && !theirs { Self::SourcePort } else { Self::Port })
+        } else if has(&["protocol", "protocols", "proto", "transport", "transports"]) || words == ["tcp", "udp"] {
+            Some(Self::Protocol)
+        } else if has(&["direction", "initiator", "initiated"]) {
+            Some(Self::Direction)
+        } else if has(&REGION_WORDS) && !has(&["ip", "ips", "address", "addresses", "cidr"]) {
+            Some(Self::Region)
+        } else if has(&ADDRESS_WORDS) || theirs || words == ["source"] || words == ["from"] {
+            Some(match (ours, theirs) {
+                (true, false) => Self::SourceAddress,
+                (_, true) => Self::DestinationAddress,
+                (false, false) => Self::Address,
+            })
+        } else if has(&LABEL_WORDS) {
+            Some(Self::Label)
+        } else {
+            None
+        }
+    }
+
+    /// Whether the column holds addresses.
+    pub(crate) fn is_address(self) -> bool {
+        matches!(self, Self::SourceAddress | Self::DestinationAddress | Self::Address)
+    }
+}
+
+const REGION_WORDS: [&str; 16] = [
+    "region",
+    "regions",
+    "location",
+    "locations",
+    "edge",
+    "edges",
+    "country",
+    "site",
+    "sites",
+    "zone",
+    "area",
+    "datacenter",
+    "datacentre",
+    "geography",
+    "exchange",
+    "pop",
+];
+
+const ADDRESS_WORDS: [&str; 28] = [
+    "ip",
+    "ips",
+    "ipv4",
+    "ipv6",
+    "address",
+    "addresses",
+    "cidr",
+    "cidrs",
+    "subnet",
+    "subnets",
+    "network",
+    "networks",
+    "range",
+    "ranges",
+    "host",
+    "hosts",
+    "hostname",
+    "hostnames",
+    "fqdn",
+    "fqdns",
+    "domain",
+    "domains",
+    "prefix",
+    "prefixes",
+    "endpoint",
+    "endpoints",
+    "gateway",
+    "gateways",
+];
+
+const LABEL_WORDS: [&str; 24] = [
+    "service",
+    "services",
+    "component",
+    "components",
+    "description",
+    "purpose",
+    "usage",
+    "use",
+    "application",
+    "name",
+    "type",
+    "traffic",
+    "function",
+    "notes",
+    "note",
+    "comment",
+    "comments",
+    "feature",
+    "product",
+    "category",
+    "role",
+    "connection",
+    "system",
+    "module",
+];
+
+/// The columns of a table.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Columns {
+    headers: Vec<String>,
+    roles: Vec<Option<Role>>,
+}
+
+impl Columns {
+    /// Columns under the first header row.
+    pub(crate) fn under(header: &[String]) -> Self {
+        let roles = header.iter().map(|cell| Role::of_header(cell)).collect();
+        Self { headers: header.to_vec(), roles }
+    }
+
+    /// Adds a header row below: where it says what a column holds, it says so more closely than the one above.
+    pub(crate) fn add_header(&mut self, header: &[String]) {
+        for (column, cell) in header.iter().enumerate() {
+            self.widen(column + 1);
+            if cell.is_empty() || *cell == self.headers[column] {
+                continue;
+            }
+            self.roles[column] = Role::of_header(cell).or(self.roles[column]);
+            let joined = format!("{} {cell}", self.headers[column]);
+            joined.trim().clone_into(&mut self.headers[column]);
+        }
+    }
+
+    fn widen(&mut self, columns: usize) {
+        if self.roles.len() < columns {
+            self.roles.resize(columns, None);
+            self.headers.resize(columns, String::new());
+        }
+    }
+
+    /// Finds the columns of rows that no header describes, by what most of their cells hold.
+    pub(crate) fn complete_from(&mut self, rows: &[Vec<String>]) {
+        self.widen(rows.iter().map(Vec::len).max().unwrap_or(0));
+        for column in 0..self.roles.len() {
+            let cells = rows.iter().filter_map(|row| row.get(column)).filter(|cell| !cell.is_empty());
+            let (known, found) = (self.roles[column], role_of_cells(cells));
+            let is_vague = matches!(known, None | Some(Role::Label | Role::Region));
+            match found {
+                Some(Role::Address) if is_vague && !self.has_addresses() => {
+                    self.roles[column] = found;
+                }
+                Some(role) if is_vague && known.is_none() && !self.has(role) => {
+                    self.roles[column] = found;
+                }
+                _ => self.roles[column] = known.or(Some(Role::Label)),
+            }
+        }
+    }
+
+    /// Whether any column has the role.
+    pub(crate) fn has(&self, role: Role) -> bool {
+        self.roles.contains(&Some(role))
+    }
+
+    /// Whether any column holds addresses.
+    pub(crate) fn has_addresses(&self) -> bool {
+        self.roles.iter().flatten().any(|role| role.is_address())
+    }
+
+    /// The cells of `row` that stand in columns of `role`.
+    pub(crate) fn cells<'a>(&'a self, row: &'a [String], role: Role) -> impl Iterator<Item = &'a str> {
+        let columns = self.roles.iter().zip(row);
+        columns.filter(move |(column, _)| **column == Some(role)).map(|(_, cell)| cell.as_str())
+    }
+
+    /// The headers of the columns of `role`.
+    pub(crate) fn headers(&self, role: Role) -> impl Iterator<Item = &str> {
+        let columns = self.roles.iter().zip(&self.headers);
+        columns.filter(move |(column, _)| **column == Some(role)).map(|(_, header)| header.as_str())
+    }
+}
+
+/// What most of the cells hold.
+fn role_of_cells<'a>(cells: impl Iterator<Item = &'a String>) -> Option<Role> {
+    let (mut all, mut addresses, mut ports, mut protocols) = (0_usize, 0, 0, 0);
+    for cell in cells {
+        all += 1;
+        addresses += usize::from(is_addresses(cell));
+        protocols += usize::from(is_protocols(cell));
+        ports += usize::from(is_ports(cell));
+    }
+    let most = |count: usize| count * 2 > all;
+    if most(addresses) {
+        Some(Role::Address)
+    } else if most(protocols) {
+        Some(Role::Protocol)
+    } else if most(ports) {
+        Some(Role::Port)
+    } else {
+        None
+    }
+}
+
+/// Whether a cell holds addresses or names and nothing else.
+pub(crate) fn is_addresses(cell: &str) -> bool {
+    Addresses::read(cell).map_or(true, |read| !read.is_empty())
+}
+
+/// Whether a cell holds ports, with digits, and nothing else.
+pub(crate) fn is_ports(cell: &str) -> bool {
+    cell.contains(|c: char| c.is_ascii_digit()) && Ports::read(cell).is_ok_and(|ports| !ports.is_empty())
+}
+
+/// Whether a cell names protocols and nothing else.
+pub(crate) fn is_protocols(cell: &str) -> bool {
+    Protocols::read(cell).is_ok_and(|protocols| !protocols.wires.is_empty())
+}
+
+/// Whether a row names columns and holds no data.
+pub(crate) fn is_header(row: &[String]) -> bool {
+    let stated: Vec<_> = row.iter().filter(|cell| !cell.is_empty()).collect();
+    let has_data = stated.iter().any(|cell| is_addresses(cell) || is_ports(cell) || is_data_word(cell));
+    let roles = stated.iter().filter(|cell| Role::of_header(cell).is_some()).count();
+    !has_data && roles >= 2.min(row.len()) && roles * 2 >= stated.len()
+}
+
+/// Whether a cell says what only data says: a protocol, `ANY`.
+fn is_data_word(cell: &str) -> bool {
+    is_protocols(cell) && Role::of_header(cell).is_none() || words(cell) == ["any"]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn headers_and_their_synonyms_name_roles() {
+        for (header, expected) in [
+            ("Protocol", Some(Role::Protocol)),
+            ("Transport", Some(Role::Protocol)),
+            ("Source IP", Some(Role::SourceAddress)),
+            ("Source Port", Some(Role::SourcePort)),
+            ("Destination", Some(Role::DestinationAddress)),
+            ("Destination IP Ranges", Some(Role::DestinationAddress)),
+            ("Destination Port Range", Some(Role::Port)),
+            ("Transport/Port (Application)", Some(Role::Port)),
+            ("Port and Protocol", Some(Role::Port)),
+            ("Server IPv4 Address Range", Some(Role::Address)),
+            ("CIDR", Some(Role::Address)),
+            ("Secure Media (ICE/STUN/SRTP) Edge Locations", Some(Role::Region)),
+            ("Region ID", Some(Role::Region)),
+            ("Component", Some(Role::Label)),
+            ("Termination SIP URI", None),
+            ("", None),
+        ] {
+            assert_eq!(Role::of_header(header), expected, "{header}");
+        }
+    }
+
+    fn row(cells: &[&str]) -> Vec<String> {
+        cells.iter().map(|cell| (*cell).to_owned()).collect()
+    }
+
+    #[test]
+    fn a_header_row_is_told_from_data() {
+        assert!(is_header(&row(&["", "Protocol", "Source IP", "Source Port", "Destination", ""])));
+        assert!(is_header(&row(&["Service", "TCP/UDP", "Port", "IP address"])));
+        assert!(!is_header(&row(&["Media", "UDP", "ANY", "ANY", "168.86.128.0/18", "10000-65535"])));
+        assert!(!is_header(&row(&["Host", "192.0.2.1"])));
+    }
+
+    #[test]
+    fn columns_without_headers_are_known_by_their_cells() {
+        let mut columns = Columns::default();
+        let rows = [row(&["SBC", "UDP", "192.0.2.1", "5060"]), row(&["Relay", "TCP", "192.0.2.2", "443"])];
+        columns.complete_from(&rows);
+        assert_eq!(columns.roles, [Some(Role::Label), Some(Role::Protocol), Some(Role::Address), Some(Role::Port)]);
+    }
+}

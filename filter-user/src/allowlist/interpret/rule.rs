@@ -1,0 +1,269 @@
+//! Judges one row of a table or one block of addresses: which entries it makes, or why it makes none.
+
+use ipnet::IpNet;
+
+use super::{
+    super::{
+        model::{Entry, Protocol, Service, Unenforced},
+        words::{shorten, words},
+    },
+    addresses::Addresses,
+    block::AddressGroup,
+    fields::Fields,
+    ports::{PortGroup, Ports},
+    protocols::{Kinds, Protocols, Wire},
+    services::{Offer, offers},
+};
+use crate::ports::PortRange;
+
+/// The longest piece of a document that a message quotes, in characters.
+const QUOTE: usize = 80;
+
+/// What stands round a row: its headings and regions.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Surroundings {
+    pub(crate) section: String,
+    /// The headings' texts, nearest first.
+    pub(crate) headings: Vec<String>,
+    pub(crate) regions: Vec<String>,
+}
+
+/// What became of a row or block.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(crate) struct Judgement {
+    pub(crate) entries: Vec<Entry>,
+    pub(crate) unenforced: Vec<Unenforced>,
+    /// What was read otherwise than it was written.
+    pub(crate) remarks: Vec<String>,
+}
+
+/// A row or block whose texts have been read.
+struct Rule<'a> {
+    line: u32,
+    surroundings: &'a Surroundings,
+    addresses: Addresses,
+    protocols: Protocols,
+    ports: Ports,
+    /// What the words nearest to the row say about its kind.
+    kinds: Kinds,
+    /// The reader's own side listens: the ports are not the provider's.
+    is_inbound: bool,
+}
+
+/// Judges a row of a table.
+///
+/// # Errors
+/// Says what could not be read, with the cell's text.
+pub(crate) fn judge_row(fields: &Fields, surroundings: &Surroundings) -> Result<Judgement, String> {
+    let remote = Remote::of(fields, surroundings)?;
+    let (protocols, ports) = protocols_and_ports(fields)?;
+    let rule = Rule {
+        line: fields.line,
+        surroundings,
+        addresses: remote.addresses,
+        protocols,
+        ports,
+        kinds: kinds_of_row(fields, surroundings),
+        is_inbound: remote.is_inbound,
+    };
+    if rule.addresses.prefixes.is_empty() && rule.addresses.names.is_empty() {
+        return Ok(rule.without_address(&remote.text));
+    }
+    let mut judgement = rule.judge();
+    if remote.is_inbound {
+        take_source_ports(&mut judgement, &fields.source_port)?;
+    }
+    Ok(judgement)
+}
+
+/// Judges the addresses of a block, with the ports that a line of it states.
+pub(crate) fn judge_block(group: &AddressGroup, surroundings: &Surroundings) -> Judgement {
+    Rule {
+        line: group.line,
+        surroundings,
+        addresses: group.addresses.clone(),
+        protocols: Protocols::default(),
+        ports: group.ports.clone(),
+        kinds: kinds_of_headings(surroundings),
+        is_inbound: false,
+    }
+    .judge()
+}
+
+/// Lists the addresses of a block as not enforced.
+pub(crate) fn leave_out(group: &AddressGroup, why: &str) -> Judgement {
+    let unenforced = |prefix: &IpNet| Unenforced {
+        name: prefix.to_string(),
+        protocol: Protocol::Any,
+        remote_ports: Vec::new(),
+        line: group.line,
+        why: why.to_owned(),
+    };
+    let unenforced = group.addresses.prefixes.iter().map(unenforced).collect();
+    Judgement { unenforced, ..Judgement::default() }
+}
+
+/// The provider's side of a row.
+struct Remote {
+    addresses: Addresses,
+    /// The text of the cell.
+    text: String,
+    is_inbound: bool,
+}
+
+impl Remote {
+    fn of(fields: &Fields, surroundings: &Surroundings) -> Result<Self, String> {
+        let destination = [fields.destination_address.as_str(), fields.address.as_str()].join("\n");
+        let (theirs, source) = (read_cell(&destination)?, read_cell(&fields.source_address)?);
+        let says_inbound = says_inbound(fields, surroundings);
+        let take_source = match (theirs.prefixes.is_empty(), source.prefixes.is_empty()) {
+            (false, false) => says_inbound.ok_or_else(|| {
+                format!("cannot tell which address is the provider's in `{}`", shorten(&fields.text, QUOTE))
+            })?,
+            (true, false) => true,
+            _ => false,
+        };
+        if take_source {
+            return Ok(Self { addresses: source, text: fields.source_address.clone(), is_inbound: true });
+        }
+        let is_inbound = fields.destination_address.is_empty() && says_inbound == Some(true);
+        Ok(Self { addresses: theirs, text: destination.trim().to_owned(), is_inbound })
+    }
+}
+
+/// Whether the row's direction or a heading says that the provider opens the connection; `None` where nothing says.
+fn says_inbound(fields: &Fields, surroundings: &Surroundings) -> Option<bool> {
+    let texts = [&fields.direction, &fields.group].into_iter().chain(&fields.labels).chain(&surroundings.headings);
+    texts.map(|text| words(text)).find_map(|words| {
+        let says = |listed: &[&str]| words.iter().any(|word| listed.contains(&word.as_str()));
+        let inbound = says(&["inbound", "ingress", "incoming"]);
+        let outbound = says(&["outbound", "egress", "outgoing", "bidirectional", "both"]);
+        (inbound != outbound).then_some(inbound)
+    })
+}
+
+fn read_cell(text: &str) -> Result<Addresses, String> {
+    Addresses::read(text).map_err(|why| format!("{why} in the cell `{}`", shorten(text, QUOTE)))
+}
+
+/// Reads the protocol and port cells, either of which may hold what the other should: `UDP/5060`.
+fn protocols_and_ports(fields: &Fields) -> Result<(Protocols, Ports), String> {
+    let quoted = |why: String, cell: &str| format!("{why} in the cell `{}`", shorten(cell, QUOTE));
+    let ports = Ports::read(&fields.port).map_err(|why| quoted(why, &fields.port))?;
+    match Protocols::read(&fields.protocol) {
+        Ok(protocols) => Ok((protocols, ports)),
+        Err(why) if !ports.is_empty() => Err(quoted(why, &fields.protocol)),
+        Err(why) => match Ports::read(&fields.protocol) {
+            Ok(ports) => Ok((Protocols::default(), ports)),
+            Err(_) => Err(quoted(why, &fields.protocol)),
+        },
+    }
+}
+
+/// What the row's own words say, and where they say nothing, its headers' and headings'.
+fn kinds_of_row(fields: &Fields, surroundings: &Surroundings) -> Kinds {
+    let texts = fields.labels.iter().chain(&fields.regions).chain([&fields.group, &fields.headers]);
+    let own = texts.map(|text| Kinds::of_text(text)).find(|kinds| !kinds.is_empty());
+    own.unwrap_or_else(|| kinds_of_headings(surroundings))
+}
+
+fn kinds_of_headings(surroundings: &Surroundings) -> Kinds {
+    let kinds = surroundings.headings.iter().map(|heading| Kinds::of_text(heading));
+    kinds.into_iter().find(|kinds| !kinds.is_empty()).unwrap_or_default()
+}
+
+impl Rule<'_> {
+    fn judge(&self) -> Judgement {
+        let mut judgement = Judgement { remarks: self.addresses.remarks.clone(), ..Judgement::default() };
+        if !self.addresses.prefixes.is_empty() {
+            judgement.entries = self.offers().into_iter().map(|offer| self.entry(offer)).collect();
+        }
+        for name in &self.addresses.names {
+            judgement.unenforced.push(self.unenforced(name, why_name(name)));
+        }
+        judgement
+    }
+
+    fn offers(&self) -> Vec<Offer> {
+        let nothing = [PortGroup::default()];
+        let groups = if self.ports.is_empty() { &nothing[..] } else { &self.ports.groups };
+        let mut joined: Vec<Offer> = Vec::new();
+        for offer in groups.iter().flat_map(|group| offers(group, &self.protocols, self.kinds)) {
+            match joined.iter_mut().find(|known| (known.service, known.protocol) == (offer.service, offer.protocol)) {
+                Some(known) => known.ranges.extend(offer.ranges),
+                None => joined.push(offer),
+            }
+        }
+        joined
+    }
+
+    fn entry(&self, offer: Offer) -> Entry {
+        Entry {
+            service: offer.service,
+            section: self.surroundings.section.clone(),
+            regions: self.surroundings.regions.clone(),
+            remote: self.addresses.prefixes.clone(),
+            protocol: offer.protocol,
+            remote_ports: if self.is_inbound { Vec::new() } else { offer.ranges },
+            line: self.line,
+        }
+    }
+
+    fn unenforced(&self, name: &str, why: impl Into<String>) -> Unenforced {
+        Unenforced {
+            name: name.to_owned(),
+            protocol: self.protocol(),
+            remote_ports: self.ports.groups.iter().flat_map(|group| group.ranges.clone()).collect(),
+            line: self.line,
+            why: why.into(),
+        }
+    }
+
+    /// The one protocol of a row, `any` where it states none or several.
+    fn protocol(&self) -> Protocol {
+        let groups = self.ports.groups.iter().flat_map(|group| &group.protocols.wires);
+        let mut wires: Vec<_> = self.protocols.wires.iter().chain(groups).map(|wire| *wire == Wire::Udp).collect();
+        wires.dedup();
+        match wires[..] {
+            [true] => Protocol::Udp,
+            [false] => Protocol::Tcp,
+            _ => Protocol::Any,
+        }
+    }
+
+    /// A row that states ports or protocols but no address.
+    fn without_address(&self, text: &str) -> Judgement {
+        let states_rule = !self.ports.is_empty() || !self.protocols.is_empty() || !text.is_empty();
+        let unenforced = states_rule.then(|| self.unenforced(text, why_text(text)));
+        Judgement { unenforced: unenforced.into_iter().collect(), ..Judgement::default() }
+    }
+}
+
+/// The source ports of a row of inbound traffic are the provider's.
+fn take_source_ports(judgement: &mut Judgement, cell: &str) -> Result<(), String> {
+    let ports = Ports::read(cell).map_err(|why| format!("{why} in the cell `{}`", shorten(cell, QUOTE)))?;
+    let stated = ports.groups.into_iter().flat_map(|group| group.ranges);
+    let stated: Vec<_> = stated.filter(|range| *range != PortRange::ALL).collect();
+    for entry in &mut judgement.entries {
+        if entry.service != Service::Unspecified {
+            entry.remote_ports.clone_from(&stated);
+        }
+    }
+    Ok(())
+}
+
+fn why_name(name: &str) -> &'static str {
+    if name.contains('*') { "a wildcard name stands for no list of addresses" } else { "a host name, not an address" }
+}
+
+fn why_text(text: &str) -> &'static str {
+    let words = words(text);
+    let says = |listed: &[&str]| words.iter().any(|word| listed.contains(&word.as_str()));
+    if says(&["dynamic", "dynamically", "varies", "ephemeral"]) {
+        "the address is dynamic"
+    } else if says(&["any", "all"]) || text == "*" {
+        "every address is no list of addresses"
+    } else {
+        "the row names no address"
+    }
+}

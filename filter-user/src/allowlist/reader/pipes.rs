@@ -1,0 +1,135 @@
+//! Tables set with `|` or tabs in lines of plain text, and the lines around them.
+
+use super::super::document::{Block, BlockKind, Item, Line, Row, Table};
+
+/// The tables and blocks in the lines of a code block.
+pub(super) fn items_of_code(lines: Vec<Line>) -> Vec<Item> {
+    let mut items = Vec::new();
+    let mut rest = lines.into_iter().peekable();
+    while let Some(line) = rest.next() {
+        if line.text.trim().is_empty() {
+            continue;
+        }
+        match Separator::of(&line.text) {
+            Some(separator) => {
+                let mut run = vec![line];
+                while let Some(next) = rest.next_if(|next| Separator::of(&next.text) == Some(separator)) {
+                    run.push(next);
+                }
+                items.push(Item::Table(table(&run, separator)));
+            }
+            None => push_code_line(&mut items, line),
+        }
+    }
+    items
+}
+
+fn push_code_line(items: &mut Vec<Item>, line: Line) {
+    match items.last_mut() {
+        Some(Item::Block(block)) => block.lines.push(line),
+        _ => items.push(Item::Block(Block { kind: BlockKind::Code, lines: vec![line] })),
+    }
+}
+
+/// What separates the cells of a line.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Separator {
+    Pipe,
+    Tab,
+}
+
+impl Separator {
+    /// The separator of `line`, if it is a row of a table.
+    pub(super) fn of(line: &str) -> Option<Self> {
+        if line.contains('|') {
+            Some(Self::Pipe)
+        } else if line.trim().contains('\t') {
+            Some(Self::Tab)
+        } else {
+            None
+        }
+    }
+
+    /// The cells of `line`.
+    pub(super) fn cells(self, line: &str) -> Vec<String> {
+        let cells = match self {
+            Self::Pipe => split_pipes(line),
+            Self::Tab => line.split('\t').map(str::to_owned).collect(),
+        };
+        cells.iter().map(|cell| with_breaks(cell.trim())).collect()
+    }
+}
+
+/// Splits at `|` except where a backslash escapes it; outer pipes bound no cell.
+fn split_pipes(line: &str) -> Vec<String> {
+    let line = line.trim();
+    let line = line.strip_prefix('|').unwrap_or(line);
+    let line = line.strip_suffix('|').filter(|rest| !rest.ends_with('\\')).unwrap_or(line);
+    let mut cells = vec![String::new()];
+    let mut escaped = false;
+    for character in line.chars() {
+        match (character, cells.last_mut()) {
+            ('|', _) if !escaped => cells.push(String::new()),
+            (other, Some(cell)) => cell.push(other),
+            (_, None) => {}
+        }
+        escaped = character == '\\' && !escaped;
+    }
+    cells
+}
+
+fn with_breaks(cell: &str) -> String {
+    let mut cell = cell.to_owned();
+    for tag in ["<br>", "<br/>", "<br />", "<BR>"] {
+        cell = cell.replace(tag, "\n");
+    }
+    cell
+}
+
+/// The table that consecutive lines make; a line of dashes marks what stands above it as headers.
+pub(super) fn table(lines: &[Line], separator: Separator) -> Table {
+    let mut table = Table::default();
+    for line in lines {
+        if is_rule(&line.text) {
+            if table.header_rows == 0 {
+                table.header_rows = table.rows.len();
+            }
+            continue;
+        }
+        table.rows.push(Row { line: line.number, cells: separator.cells(&line.text) });
+    }
+    table
+}
+
+/// Whether `line` is a delimiter, `---|:---:|---`.
+fn is_rule(line: &str) -> bool {
+    line.contains("--") && line.chars().all(|character| " \t|:-+".contains(character))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cells_split_at_unescaped_pipes() {
+        for (line, expected) in [
+            ("| a | b |", vec!["a", "b"]),
+            ("a | b |", vec!["a", "b"]),
+            ("a | | c", vec!["a", "", "c"]),
+            ("| a \\| b | c |", vec!["a \\| b", "c"]),
+            ("| a<br />b |", vec!["a\nb"]),
+        ] {
+            assert_eq!(Separator::Pipe.cells(line), expected, "{line}");
+        }
+    }
+
+    #[test]
+    fn rows_above_the_line_of_dashes_are_headers() {
+        let lines: Vec<_> = (1..)
+            .zip(["a | b |", "---|---|", "1 | 2 |"])
+            .map(|(number, text)| Line { number, text: text.to_owned() })
+            .collect();
+        let table = table(&lines, Separator::Pipe);
+        assert_eq!((table.header_rows, table.rows.len(), table.rows[1].line), (1, 2, 3));
+    }
+}

@@ -1,0 +1,65 @@
+//! `sipwall status`
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+
+use super::output;
+use filter_user::kernel;
+
+/// Show what runs on interfaces
+#[derive(clap::Args)]
+pub(crate) struct Status {
+    /// The interface; all that have a filter if none is named
+    interface: Option<String>,
+    /// Print one JSON object a line
+    #[arg(long)]
+    json: bool,
+}
+
+impl Status {
+    pub(crate) fn run(self) -> Result<ExitCode> {
+        let interfaces = match self.interface {
+            Some(interface) => vec![interface],
+            None => kernel::attached_interfaces()?,
+        };
+        if interfaces.is_empty() {
+            eprintln!("no filter is attached to any interface");
+        }
+        for interface in &interfaces {
+            let status = kernel::status(interface)?;
+            if self.json { output::json(&status)? } else { output::line(&describe(&status))? }
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn describe(status: &kernel::Status) -> String {
+    let running = match (status.running, status.xdp_mode) {
+        (true, Some(mode)) => format!("running, {mode} XDP"),
+        _ => "NOT RUNNING: the interface is gone or runs another program".to_owned(),
+    };
+    let mode = match status.mode {
+        "monitor" => "MONITOR: drops are counted, nothing is dropped",
+        mode => mode,
+    };
+    let policy = status.policy.as_deref().unwrap_or("-");
+    format!(
+        "{interface}: {running}\n\
+         \x20 mode        {mode}\n\
+         \x20 scope       {scope}\n\
+         \x20 policy      {policy}, generation {generation}, published {published}\n\
+         \x20 rules       {rules}\n\
+         \x20 prefixes    {v4} IPv4, {v6} IPv6, {denied} denied\n\
+         \x20 program     id {program}",
+        interface = status.interface,
+        scope = status.scope,
+        generation = status.generation,
+        published = output::time(status.published_at),
+        rules = status.rules,
+        v4 = status.prefixes_v4,
+        v6 = status.prefixes_v6,
+        denied = status.denied,
+        program = status.program_id,
+    )
+}

@@ -1,0 +1,179 @@
+//! What a policy file says, checked but not yet compiled.
+
+use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
+
+use filter_common::tables::flags;
+use ipnet::IpNet;
+
+use crate::{
+    allowlist::Service,
+    policy::{Origin, PortSet},
+};
+
+/// A policy file.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct PolicyFile {
+    /// The file, as it was named.
+    pub name: Arc<str>,
+    /// `[sbc]`.
+    pub sbc: Sbc,
+    /// `[sbc.listen]`.
+    pub listen: Listen,
+    /// `[classes]`: the set of [`flags`] of the classes that pass.
+    pub classes: u32,
+    /// `[[provider]]`.
+    pub providers: Vec<Provider>,
+    /// `[[allow]]`.
+    pub allows: Vec<OwnAllow>,
+    /// `[[deny]]`.
+    pub denies: Vec<Deny>,
+}
+
+/// A value and the line of the policy file that it stands on, from 1.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Located<T> {
+    /// The value.
+    pub value: T,
+    /// The line.
+    pub line: u32,
+}
+
+/// The SBC itself.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Sbc {
+    /// The interfaces to filter.
+    pub interfaces: Vec<String>,
+    /// `mode = "monitor"`: drops are counted, not carried out.
+    pub monitor: bool,
+    /// `scope = "ports"`: only the SBC's own SIP and media ports are judged.
+    pub scope_ports: bool,
+    /// `fragments = "drop"`: later fragments are dropped, also those of listed sources.
+    pub fragments_drop: bool,
+    /// The SBC's own addresses; empty: any.
+    pub addresses: Vec<IpAddr>,
+    /// Where `addresses` stands; 0 if it does not.
+    pub addresses_line: u32,
+    /// The ports from which the SBC opens connections.
+    pub reply_ports: PortSet,
+}
+
+/// The ports on which the SBC takes what providers open, by service.
+///
+/// A service that is off has an empty set; one that the file does not mention is absent.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Listen(pub BTreeMap<Service, Located<PortSet>>);
+
+/// A provider.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Provider {
+    /// Its name, the first part of its rules' names.
+    pub name: Located<String>,
+    /// A built-in allowlist or a path relative to the policy file.
+    pub allowlist: Option<Located<String>>,
+    /// The regions to take from the allowlist; empty: all.
+    pub regions: Vec<Located<String>>,
+    /// What runs at the addresses of entries that do not say.
+    pub services: Vec<Service>,
+    /// `media_source_ports = "any"`: media may come from other ports than the provider publishes.
+    pub media_from_any_port: bool,
+    /// The trunk's SIP access control.
+    pub trunk: Option<Trunk>,
+}
+
+/// A trunk's SIP access control.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Trunk {
+    /// The SIP ports that stand in place of `[sbc.listen]` for this provider.
+    pub listen: Option<Listen>,
+    /// Who may call.
+    pub allow: Vec<Located<IpNet>>,
+    /// Who may not, whatever else allows it.
+    pub always_deny: Vec<Located<IpNet>>,
+    /// The provider's SIP servers and proxies, which may call too.
+    pub outbound_proxies: Vec<Located<Proxy>>,
+    /// `use_source_address`: the packet's source decides, not the Via header.
+    pub use_source_address: Located<bool>,
+}
+
+/// A SIP server or proxy of a provider.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Proxy {
+    /// Its address.
+    pub address: IpAddr,
+    /// The port that it answers from; none: the usual ones.
+    pub port: Option<u16>,
+}
+
+/// Something else that this host needs.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct OwnAllow {
+    /// Its name, the second part of its rule's name.
+    pub name: Located<String>,
+    /// The sources.
+    pub from: Vec<Located<IpNet>>,
+    /// The TCP ports of this host that they may open.
+    pub tcp: PortSet,
+    /// The UDP ports of this host.
+    pub udp: PortSet,
+    /// IP protocols.
+    pub protocols: Vec<u8>,
+}
+
+/// Sources from which nothing is let in.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Deny {
+    /// Its name.
+    pub name: Located<String>,
+    /// The sources, each with where it stands.
+    pub from: Vec<(IpNet, Origin)>,
+}
+
+impl Listen {
+    /// The services that have listening ports of their own.
+    pub const SIP: [Service; 4] = [Service::SipUdp, Service::SipTcp, Service::SipTls, Service::SipWss];
+
+    /// The ports of a service; nothing if the file does not mention it.
+    pub fn ports(&self, service: Service) -> Option<&PortSet> {
+        self.0.get(&service).map(|ports| &ports.value)
+    }
+}
+
+impl Default for Sbc {
+    fn default() -> Self {
+        Self {
+            interfaces: Vec::new(),
+            monitor: false,
+            scope_ports: false,
+            fragments_drop: false,
+            addresses: Vec::new(),
+            addresses_line: 0,
+            // Everything above the well-known ports (RFC 6335, section 6).
+            reply_ports: PortSet::between(1024..=65535),
+        }
+    }
+}
+
+impl Sbc {
+    /// The mode's name in the policy file.
+    pub const fn mode(&self) -> &'static str {
+        if self.monitor { "monitor" } else { "enforce" }
+    }
+
+    /// The scope's name in the policy file.
+    pub const fn scope(&self) -> &'static str {
+        if self.scope_ports { "ports" } else { "interface" }
+    }
+}
+
+/// The keys of `[classes]` with the flag of each.
+pub const CLASSES: [(&str, u32); 6] = [
+    ("link_control", flags::LINK_CONTROL),
+    ("dhcp", flags::DHCP),
+    ("vrrp", flags::VRRP),
+    ("ospf", flags::OSPF),
+    ("bfd", flags::BFD),
+    ("ping", flags::PING),
+];
+
+/// The classes that pass unless the policy says otherwise.
+pub const DEFAULT_CLASSES: u32 = flags::LINK_CONTROL;

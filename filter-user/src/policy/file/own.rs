@@ -1,0 +1,81 @@
+//! `[[allow]]` and `[[deny]]`.
+
+use std::{fs, path::Path, sync::Arc};
+
+use ipnet::IpNet;
+
+use super::{
+    document::{Section, Value},
+    model::{Deny, Located, OwnAllow},
+    values::{self, BadPrefix},
+};
+use crate::policy::{
+    Origin, PortSet,
+    origin::Document as OriginDocument,
+    refusal::{Code, Refusal},
+};
+
+/// One `[[allow]]`; nothing if it has no name.
+pub(super) fn allow(mut section: Section<'_, '_>) -> Option<OwnAllow> {
+    let name = section.require("name").and_then(|value| values::name(&value));
+    let from = section.require("from").map(values::prefixes).unwrap_or_default();
+    let [tcp, udp] = ["tcp", "udp"].map(|key| section.take(key).map(values::ports));
+    let protocols = section.take("protocols").map(Value::some_items);
+    if tcp.is_none() && udp.is_none() && protocols.is_none() {
+        let message = "[[allow]] has none of `tcp`, `udp` and `protocols`".to_owned();
+        section.document.refuse(Code::MissingKey, section.line, message);
+    }
+    section.finish();
+    let protocols = protocols.flatten().unwrap_or_default();
+    Some(OwnAllow {
+        name: name?,
+        from,
+        tcp: tcp.unwrap_or_else(PortSet::default),
+        udp: udp.unwrap_or_else(PortSet::default),
+        protocols: protocols.iter().filter_map(values::protocol).collect(),
+    })
+}
+
+/// One `[[deny]]` of the policy called `policy`, whose files are relative to `directory`; nothing if it has no name.
+pub(super) fn deny(mut section: Section<'_, '_>, policy: &Arc<str>, directory: &Path) -> Option<Deny> {
+    let name = section.require("name").and_then(|value| values::name(&value));
+    let (from, file) = (section.take("from"), section.take("file"));
+    if from.is_none() && file.is_none() {
+        section.document.refuse(Code::MissingKey, section.line, "[[deny]] has neither `from` nor `file`".to_owned());
+    }
+    section.finish();
+    let origin = |line| Origin { document: OriginDocument::Policy(Arc::clone(policy)), line };
+    let stated = from.map(values::prefixes).unwrap_or_default();
+    let mut prefixes: Vec<_> = stated.into_iter().map(|Located { value, line }| (value, origin(line))).collect();
+    if let Some(file) = file {
+        prefixes.extend(deny_file(&file, directory).unwrap_or_default());
+    }
+    Some(Deny { name: name?, from: prefixes })
+}
+
+/// The hosts and CIDRs of a file, one a line; `#` begins a comment.
+fn deny_file(value: &Value<'_, '_>, directory: &Path) -> Option<Vec<(IpNet, Origin)>> {
+    let path = directory.join(value.text()?);
+    let file: Arc<str> = path.display().to_string().into();
+    let text = match fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(error) => {
+            value.refuse(Code::Unreadable, format!("`{file}` cannot be read: {error}"));
+            return None;
+        }
+    };
+    let mut prefixes = Vec::new();
+    for (line, content) in (1..).zip(text.lines()) {
+        let content = content.split('#').next().unwrap_or_default().trim();
+        if content.is_empty() {
+            continue;
+        }
+        match values::parse_prefix(content) {
+            Ok(prefix) => prefixes.push((prefix, Origin { document: OriginDocument::Policy(Arc::clone(&file)), line })),
+            Err(BadPrefix { code, message, hint }) => {
+                value.document.add(Refusal { code, file: file.to_string(), line, message, hint: Some(hint) });
+            }
+        }
+    }
+    Some(prefixes)
+}

@@ -1,0 +1,92 @@
+//! `[[provider]]` and `[provider.trunk]`.
+
+use super::{
+    document::{Section, Value},
+    model::{Listen, Located, Provider, Trunk},
+    sbc, values,
+};
+use crate::{allowlist::Service, policy::refusal::Code};
+
+/// The first part of the names of own allows' rules, which no provider can have.
+const RESERVED: &str = "allow";
+
+/// One `[[provider]]`; nothing if it has no name.
+pub(super) fn provider(mut section: Section<'_, '_>) -> Option<Provider> {
+    let name = section.require("name").and_then(|value| name(&value));
+    let allowlist = section.take("allowlist").and_then(|value| located_text(&value));
+    refuse_sources(&mut section);
+    let regions = section.take("regions").and_then(Value::some_items).unwrap_or_default();
+    let services = section.take("services").and_then(Value::some_items).unwrap_or_default();
+    let media = section.take("media_source_ports");
+    let trunk = section.section("trunk", "[provider.trunk]").map(trunk);
+    if allowlist.is_none() && trunk.is_none() {
+        let message = "[[provider]] has neither an `allowlist` nor a `trunk`".to_owned();
+        section.document.refuse(Code::MissingKey, section.line, message);
+    }
+    if let (Some(first), None) = (regions.first(), &allowlist) {
+        first.refuse(Code::MissingKey, "`regions` chooses from an `allowlist`, and there is none".to_owned());
+    }
+    section.finish();
+    Some(Provider {
+        name: name?,
+        allowlist,
+        regions: regions.iter().filter_map(located_text).collect(),
+        services: services.iter().filter_map(service).collect(),
+        media_from_any_port: media
+            .and_then(|value| value.choice(&[("published", false), ("any", true)]))
+            .unwrap_or_default(),
+        trunk,
+    })
+}
+
+fn name(value: &Value<'_, '_>) -> Option<Located<String>> {
+    let name = values::name(value)?;
+    if name.value == RESERVED {
+        value.refuse(Code::BadName, format!("no provider can be called `{RESERVED}`: own rules are named so"));
+        return None;
+    }
+    Some(name)
+}
+
+fn located_text(value: &Value<'_, '_>) -> Option<Located<String>> {
+    Some(Located { value: value.text()?, line: value.line })
+}
+
+/// Refuses the keys of a source that is fetched again and again.
+fn refuse_sources(section: &mut Section<'_, '_>) {
+    for key in ["source", "refresh", "max_shrink", "grace", "resolve"] {
+        if let Some(value) = section.take(key) {
+            let hint = "fetch the document, `sipwall import` it, and name the file in `allowlist`";
+            value.not_supported(&format!("`{key}`"), hint);
+        }
+    }
+}
+
+fn service(value: &Value<'_, '_>) -> Option<Service> {
+    let choices: Vec<_> = Service::ALL
+        .into_iter()
+        .filter(|service| *service != Service::Unspecified)
+        .map(|service| (service.name(), service))
+        .collect();
+    value.choice(&choices)
+}
+
+fn trunk(mut section: Section<'_, '_>) -> Trunk {
+    let listen = section.section("listen", "`listen` of [provider.trunk]");
+    let allow = section.take("allow").map(values::prefixes).unwrap_or_default();
+    let always_deny = section.take("always_deny").map(values::prefixes).unwrap_or_default();
+    let proxies = section.take("outbound_proxies").and_then(Value::some_items).unwrap_or_default();
+    let use_source_address = section.take("use_source_address").and_then(|value| {
+        let line = value.line;
+        value.boolean().map(|value| Located { value, line })
+    });
+    let trunk = Trunk {
+        listen: listen.map(|listen| sbc::listen(Some(listen), &Listen::SIP)),
+        allow,
+        always_deny,
+        outbound_proxies: proxies.iter().filter_map(values::proxy).collect(),
+        use_source_address: use_source_address.unwrap_or(Located { value: true, line: section.line }),
+    };
+    section.finish();
+    trunk
+}

@@ -1,0 +1,17 @@
+//! Policies: what the operator wants, compiled with the providers' allowlists into tables.
+
+mod code;
+mod compile;
+pub mod file;
+mod host;
+mod inputs;
+mod origin;
+mod port_set;
+mod refusal;
+
+pub use compile::{CompiledPolicy, Match, PortMatch, ProviderDeny, RuleInfo, SourcePrefix, TermInfo};
+pub use host::HostPolicy;
+pub use inputs::Policy;
+pub use origin::{Document, Origin};
+pub use port_set::PortSet;
+pub use refusal::{Code, Refusal, Refusals};

@@ -1,0 +1,131 @@
+//! Judging a frame in both worlds at once: `decide` on the host, and the program in the kernel.
+
+use std::{fs, path::Path};
+
+use anyhow::{Result, ensure};
+use filter_common::{Action, Reason, decide};
+use filter_user::{
+    kernel::{Sandbox, Stats},
+    policy::{CompiledPolicy, HostPolicy, Policy},
+};
+
+/// A policy in force in both worlds.
+pub struct Judges {
+    host: HostPolicy,
+    rules: Vec<String>,
+    kernel: Sandbox,
+}
+
+/// What the kernel's counters say of one frame: reason, action as counted, and rule.
+type Counted = (&'static str, &'static str, Option<String>);
+
+impl Judges {
+    /// Puts `tests/fixtures/policy.toml` in force, with these replacements made in its text.
+    ///
+    /// # Errors
+    /// If a replacement matches nothing, the policy does not compile, or the kernel refuses the program.
+    pub fn new(changes: &[(&str, &str)]) -> Result<Self> {
+        Self::with_policy(&fixture_policy(changes)?)
+    }
+
+    /// Puts a compiled policy in force.
+    ///
+    /// # Errors
+    /// If the kernel refuses the program.
+    pub fn with_policy(policy: &CompiledPolicy) -> Result<Self> {
+        let mut kernel = Sandbox::new()?;
+        kernel.publish(policy)?;
+        let rules = policy.rules.iter().map(|rule| rule.name.clone()).collect();
+        Ok(Self { host: HostPolicy::new(policy), rules, kernel })
+    }
+
+    /// The program alone, with no policy in force.
+    ///
+    /// # Errors
+    /// If the kernel refuses the program.
+    pub fn without_policy() -> Result<Unjudged> {
+        Ok(Unjudged(Sandbox::new()?))
+    }
+
+    /// Asserts that both worlds give this reason and rule, and that the kernel acts and counts accordingly.
+    ///
+    /// # Panics
+    /// If one does not.
+    pub fn check(&mut self, name: &str, frame: &[u8], reason: Reason, rule: Option<&str>) {
+        self.check_host(name, frame, reason, rule);
+        let expected = (reason.name(), reason.action().name(), rule.map(str::to_owned));
+        assert_eq!(run(&mut self.kernel, name, frame), (reason.action(), expected), "the kernel on {name}");
+    }
+
+    /// Asserts that both worlds give this reason, and that the kernel lets the frame pass and counts it as `would_drop`.
+    ///
+    /// # Panics
+    /// If one does not.
+    pub fn check_monitored(&mut self, name: &str, frame: &[u8], reason: Reason) {
+        self.check_host(name, frame, reason, None);
+        let expected = (reason.name(), "would_drop", None);
+        assert_eq!(run(&mut self.kernel, name, frame), (Action::Pass, expected), "the kernel on {name}");
+    }
+
+    fn check_host(&self, name: &str, frame: &[u8], reason: Reason, rule: Option<&str>) {
+        let verdict = decide(frame, &self.host);
+        let verdict_rule = verdict.rule.map(|rule| self.rules[usize::from(rule)].as_str());
+        assert_eq!((verdict.reason, verdict_rule), (reason, rule), "the host on {name}");
+    }
+}
+
+/// The program with no policy in force.
+pub struct Unjudged(Sandbox);
+
+impl Unjudged {
+    /// Asserts that the frame passes because there is no policy.
+    ///
+    /// # Panics
+    /// If it does not.
+    pub fn check_unjudged(&mut self, frame: &[u8]) {
+        let expected = (Reason::NoPolicy.name(), "pass", None);
+        assert_eq!(run(&mut self.0, "a frame", frame), (Action::Pass, expected));
+    }
+}
+
+/// Runs the program on a frame; says what it did and what it counted for it: one packet and all its octets, once.
+fn run(kernel: &mut Sandbox, name: &str, frame: &[u8]) -> (Action, Counted) {
+    let before = kernel.stats().expect("the counters can be read");
+    let action = kernel.run(frame).unwrap_or_else(|error| panic!("{name}: {error:#}"));
+    let after = kernel.stats().expect("the counters can be read");
+    (action, counted(name, frame, &before, &after))
+}
+
+fn counted(name: &str, frame: &[u8], before: &Stats, after: &Stats) -> Counted {
+    let one = |packets: u64, bytes: u64| match (packets, bytes) {
+        (0, 0) => false,
+        (1, bytes) if bytes == frame.len() as u64 => true,
+        _ => panic!("{name}: counted {packets} packets and {bytes} octets"),
+    };
+    let reasons = after.reasons.iter().zip(&before.reasons);
+    let mut reasons = reasons.filter(|(now, then)| one(now.packets - then.packets, now.bytes - then.bytes));
+    let rules = after.rules.iter().zip(&before.rules);
+    let mut rules = rules.filter(|(now, then)| one(now.packets - then.packets, now.bytes - then.bytes));
+    let (reason, _) = reasons.next().unwrap_or_else(|| panic!("{name}: no reason was counted"));
+    let rule = rules.next().map(|(now, _)| now.rule.clone());
+    assert!(reasons.next().is_none() && rules.next().is_none(), "{name}: counted twice");
+    (reason.reason, reason.action, rule)
+}
+
+/// `tests/fixtures/policy.toml`, compiled, with these replacements made in its text.
+///
+/// # Errors
+/// If a replacement matches nothing or the policy does not compile.
+pub fn fixture_policy(changes: &[(&str, &str)]) -> Result<CompiledPolicy> {
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures");
+    let mut text = fs::read_to_string(fixtures.join("policy.toml"))?;
+    for (old, new) in changes {
+        ensure!(text.contains(old), "the policy does not contain `{old}`");
+        text = text.replacen(old, new, 1);
+    }
+    let directory = tempfile::tempdir()?;
+    let path = directory.path().join("policy.toml");
+    fs::write(&path, text)?;
+    fs::copy(fixtures.join("carrier.toml"), directory.path().join("carrier.toml"))?;
+    Ok(Policy::load(&path)?.compile()?)
+}

@@ -1,0 +1,92 @@
+//! The `sipwall` binary, run as a user would.
+
+use std::{
+    path::PathBuf,
+    process::{Command, Output},
+    sync::OnceLock,
+};
+
+use lab::Host;
+use serde_json::Value;
+
+/// The binary, built if its sources are newer.
+///
+/// # Panics
+/// If it cannot be built.
+pub fn binary() -> &'static PathBuf {
+    static BINARY: OnceLock<PathBuf> = OnceLock::new();
+    BINARY.get_or_init(|| {
+        let build = escargot::CargoBuild::new().manifest_path(concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml"));
+        let built = build.package("filter-user").bin("sipwall").current_target().run();
+        built.expect("`cargo build -p filter-user` makes the binary").path().to_owned()
+    })
+}
+
+/// What a command ended with.
+#[derive(Debug)]
+pub struct Ended {
+    /// Its exit code; -1 if a signal ended it.
+    pub code: i32,
+    /// Its standard output.
+    pub stdout: String,
+    /// Its standard error.
+    pub stderr: String,
+}
+
+impl Ended {
+    /// Standard output as JSON.
+    ///
+    /// # Panics
+    /// If the command failed or printed something else.
+    pub fn json(&self) -> Value {
+        self.assert_done();
+        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error} in {self:?}"))
+    }
+
+    /// Asserts that the command succeeded.
+    ///
+    /// # Panics
+    /// If it did not.
+    pub fn assert_done(&self) {
+        assert_eq!(self.code, 0, "{self:?}");
+    }
+
+    /// Asserts that the command ended with this code and said this on standard error.
+    ///
+    /// # Panics
+    /// If it did not.
+    pub fn assert_failed(&self, code: i32, message: &str) {
+        assert_eq!(self.code, code, "{self:?}");
+        assert!(self.stderr.contains(message), "`{message}` is not in {self:?}");
+    }
+}
+
+impl From<Output> for Ended {
+    fn from(output: Output) -> Self {
+        Self {
+            code: output.status.code().unwrap_or(-1),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+}
+
+/// Runs `sipwall` with these arguments on a host of a lab.
+///
+/// # Panics
+/// If it cannot be started.
+pub fn sipwall_on(host: &Host, arguments: &[&str]) -> Ended {
+    run(host.command(binary()).args(arguments))
+}
+
+/// Runs `sipwall` with these arguments, away from any lab: for commands that only read files.
+///
+/// # Panics
+/// If it cannot be started.
+pub fn sipwall(arguments: &[&str]) -> Ended {
+    run(Command::new(binary()).args(arguments))
+}
+
+fn run(command: &mut Command) -> Ended {
+    command.output().unwrap_or_else(|error| panic!("{command:?} cannot be started: {error}")).into()
+}

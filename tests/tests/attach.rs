@@ -1,0 +1,176 @@
+//! The filter on a NIC, end to end: native XDP on veth, in network namespaces.
+
+use std::{
+    fs,
+    io::ErrorKind,
+    net::{TcpListener, TcpStream, UdpSocket},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use ipnet::IpNet;
+use lab::{Host, Lab, Plan};
+use serde_json::Value;
+use tests::sipwall::{Ended, sipwall_on};
+
+const SBC: &str = "198.51.100.10";
+const CARRIER: &str = "203.0.113.17";
+const SCANNER: &str = "192.0.2.99";
+/// How long nothing must arrive to say that nothing does.
+const SILENCE: Duration = Duration::from_millis(300);
+
+fn lab() -> Lab {
+    let host = |name, address: &str| Plan::new(name, [address.parse::<IpNet>().expect("a host")]);
+    let plans = [host("sbc", "198.51.100.10/32"), host("carrier", "203.0.113.17/32"), host("scanner", "192.0.2.99/32")];
+    Lab::new(&plans).expect("namespaces can be made (this needs root)")
+}
+
+fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(name)
+}
+
+fn attach(sbc: &Host) -> Ended {
+    sipwall_on(sbc, &["attach", "eth0", "--policy", fixture("policy.toml").to_str().expect("a plain path")])
+}
+
+/// How many of three datagrams from `sender`'s port 5060 arrive at a port of the SBC.
+fn datagrams_arriving(lab: &Lab, sender: (&str, &str), port: u16) -> usize {
+    let (name, address) = sender;
+    let [to, from] = ["sbc", name].map(|name| lab.host(name).expect("it was planned"));
+    let receiver = to.enter(|| UdpSocket::bind((SBC, port))).expect("a host").expect("a free port");
+    receiver.set_read_timeout(Some(SILENCE)).expect("a timeout");
+    let socket = from.enter(|| UdpSocket::bind((address, 5060))).expect("a host").expect("a free port");
+    for _ in 0..3 {
+        socket.send_to(b"OPTIONS", (SBC, port)).expect("a datagram leaves");
+    }
+    let mut buffer = [0; 64];
+    std::iter::from_fn(|| receiver.recv(&mut buffer).ok()).count()
+}
+
+/// Whether a TCP connection from a host opens.
+fn connects(lab: &Lab, from: &str, port: u16) -> bool {
+    let [sbc, host] = ["sbc", from].map(|name| lab.host(name).expect("it was planned"));
+    let _listener = sbc.enter(|| TcpListener::bind((SBC, port))).expect("a host").expect("a free port");
+    let to = format!("{SBC}:{port}").parse().expect("an address");
+    match host.enter(|| TcpStream::connect_timeout(&to, SILENCE)).expect("a host") {
+        Ok(_) => true,
+        Err(error) if error.kind() == ErrorKind::TimedOut => false,
+        Err(error) => panic!("neither open nor silent: {error}"),
+    }
+}
+
+/// The packets that `stats` shows for a rule or a reason.
+fn packets(stats: &Value, kind: &str, name: &str, action: Option<&str>) -> u64 {
+    let counts = stats[format!("{kind}s")].as_array().expect("an array");
+    let wanted = |count: &&Value| count[kind] == name && action.is_none_or(|action| count["action"] == action);
+    let count = counts.iter().find(wanted).unwrap_or_else(|| panic!("no {kind} `{name}` in {stats}"));
+    count["packets"].as_u64().expect("a number")
+}
+
+fn stats(sbc: &Host) -> Value {
+    sipwall_on(sbc, &["stats", "eth0", "--json"]).json()
+}
+
+#[test]
+fn listed_packets_arrive_and_unlisted_ones_do_not() {
+    let lab = lab();
+    let sbc = lab.host("sbc").expect("it was planned");
+    attach(sbc).assert_done();
+    assert_eq!(datagrams_arriving(&lab, ("carrier", CARRIER), 5060), 3);
+    assert_eq!(datagrams_arriving(&lab, ("scanner", SCANNER), 5060), 0);
+    assert_eq!(datagrams_arriving(&lab, ("carrier", CARRIER), 80), 0);
+    assert!(connects(&lab, "carrier", 5061));
+    assert!(!connects(&lab, "scanner", 5061));
+    let stats = stats(sbc);
+    assert_eq!(packets(&stats, "rule", "carrier/sip-udp", None), 3);
+    assert_eq!(packets(&stats, "reason", "port_closed", Some("drop")), 3);
+    // Three datagrams and the opening segment; the kernel may have sent that one again.
+    assert!((4..=5).contains(&packets(&stats, "reason", "source_unlisted", Some("drop"))), "{stats}");
+    assert!(packets(&stats, "rule", "carrier/sip-tls", None) >= 2, "{stats}");
+    assert!(packets(&stats, "reason", "arp", Some("pass")) >= 1, "{stats}");
+}
+
+#[test]
+fn status_says_what_runs() {
+    let lab = lab();
+    let sbc = lab.host("sbc").expect("it was planned");
+    attach(sbc).assert_done();
+    let status = sipwall_on(sbc, &["status", "eth0", "--json"]).json();
+    for (key, expected) in [
+        ("interface", Value::from("eth0")),
+        ("running", true.into()),
+        ("xdp_mode", "native".into()),
+        ("mode", "enforce".into()),
+        ("scope", "interface".into()),
+        ("generation", 1.into()),
+        ("policy", "policy.toml".into()),
+        ("denied", 2.into()),
+    ] {
+        assert_eq!(status[key], expected, "{key} in {status}");
+    }
+    let shown = sipwall_on(sbc, &["status"]);
+    assert!(shown.stdout.contains("eth0: running, native XDP"), "{shown:?}");
+}
+
+#[test]
+fn attaching_again_replaces_the_policy_and_keeps_the_counters() {
+    let lab = lab();
+    let sbc = lab.host("sbc").expect("it was planned");
+    attach(sbc).assert_done();
+    assert_eq!(datagrams_arriving(&lab, ("carrier", CARRIER), 5060), 3);
+    for generation in 2..=5 {
+        attach(sbc).assert_done();
+        assert_eq!(stats(sbc)["generation"], generation);
+    }
+    assert_eq!(datagrams_arriving(&lab, ("carrier", CARRIER), 5060), 3);
+    assert_eq!(packets(&stats(sbc), "rule", "carrier/sip-udp", None), 6);
+    assert_eq!(datagrams_arriving(&lab, ("scanner", SCANNER), 5060), 0);
+}
+
+#[test]
+fn a_policy_that_is_refused_leaves_the_old_one_in_force() {
+    let lab = lab();
+    let sbc = lab.host("sbc").expect("it was planned");
+    attach(sbc).assert_done();
+    let directory = tempfile::tempdir().expect("a directory");
+    let wrong = directory.path().join("wrong.toml");
+    fs::write(&wrong, "[sbc]\nmoad = \"enforce\"\n").expect("a file");
+    let wrong = wrong.to_str().expect("a plain path");
+    sipwall_on(sbc, &["attach", "eth0", "--policy", wrong]).assert_failed(2, "wrong.toml:2");
+    assert_eq!(stats(sbc)["generation"], 1);
+    assert_eq!(datagrams_arriving(&lab, ("carrier", CARRIER), 5060), 3);
+    assert_eq!(datagrams_arriving(&lab, ("scanner", SCANNER), 5060), 0);
+}
+
+#[test]
+fn detaching_lets_everything_pass_and_leaves_nothing_behind() {
+    let lab = lab();
+    let sbc = lab.host("sbc").expect("it was planned");
+    attach(sbc).assert_done();
+    assert_eq!(datagrams_arriving(&lab, ("scanner", SCANNER), 5060), 0);
+    sipwall_on(sbc, &["detach", "eth0"]).assert_done();
+    assert_eq!(datagrams_arriving(&lab, ("scanner", SCANNER), 5060), 3);
+    sipwall_on(sbc, &["stats", "eth0"]).assert_failed(1, "no filter is attached to `eth0`");
+    sipwall_on(sbc, &["detach", "eth0"]).assert_failed(1, "no filter is attached to `eth0`");
+    let left = sbc.command("ls").arg("/sys/fs/bpf/sipwall/v1").output().expect("ls runs");
+    assert_eq!((left.stdout, left.status.code()), (Vec::new(), Some(0)));
+    attach(sbc).assert_done();
+    assert_eq!(stats(sbc)["generation"], 1);
+}
+
+#[test]
+fn an_interface_that_is_not_there_or_is_taken_is_said() {
+    let lab = lab();
+    let sbc = lab.host("sbc").expect("it was planned");
+    let policy = fixture("policy.toml");
+    let policy = policy.to_str().expect("a plain path");
+    sipwall_on(sbc, &["attach", "eth9", "--policy", policy]).assert_failed(1, "cannot find the interface `eth9`");
+    attach(sbc).assert_done();
+    // With another bpffs on top the pins are out of sight, and the program on the NIC is somebody else's.
+    let mount = "mount -t bpf bpf /sys/fs/bpf && exec \"$@\"";
+    let mut elsewhere = sbc.command("unshare");
+    elsewhere.args(["-m", "sh", "-c", mount, "sh"]).arg(tests::sipwall::binary());
+    let ended: Ended = elsewhere.args(["attach", "eth0", "--policy", policy]).output().expect("sh runs").into();
+    ended.assert_failed(1, "`eth0` already runs an XDP program, `sipwall` with the id");
+    assert_eq!(datagrams_arriving(&lab, ("carrier", CARRIER), 5060), 3);
+}

@@ -57,6 +57,11 @@ impl Host {
         [2, 0, 0, 0, self.number, 2]
     }
 
+    /// The hardware address of the core's end of its link, from which it receives everything.
+    pub fn gateway_mac(&self) -> [u8; 6] {
+        [2, 0, 0, 0, self.number, 1]
+    }
+
     /// Its network namespace, as `ip netns` names it.
     pub fn namespace(&self) -> &str {
         &self.namespace

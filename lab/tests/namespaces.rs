@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::Result;
-use lab::{Identity, Lab, Plan, Tap, remove, run};
+use lab::{Frame, Identity, Lab, Plan, Tap, remove, run};
 
 fn two_hosts() -> Result<Lab> {
     let sbc = ["198.51.100.10/32".parse()?, "2001:db8::10/128".parse()?];
@@ -44,9 +44,12 @@ fn taps_before_and_behind_a_nic_see_the_same_frames() -> Result<()> {
     for octet in 0..100 {
         sender.send_to(&[octet; 64], "198.51.100.10:5060")?;
     }
-    let (before, behind) = (before.close()?, behind.close()?);
-    // Address resolution comes on top.
-    assert_eq!(before.iter().filter(|frame| frame.length == 14 + 20 + 8 + 64).count(), 100);
+    // Address resolution and IPv6 upkeep come on top.
+    let datagrams = |tap: Tap| -> Result<Vec<Frame>> {
+        Ok(tap.close()?.into_iter().filter(|frame| frame.length == 14 + 20 + 8 + 64).collect())
+    };
+    let (before, behind) = (datagrams(before)?, datagrams(behind)?);
+    assert_eq!(before.len(), 100);
     assert_eq!(before, behind);
     Ok(())
 }

@@ -1,5 +1,7 @@
 //! What the tests share: frames, judges, and the binary.
 
+#![expect(clippy::expect_used, clippy::missing_panics_doc, clippy::panic, reason = "a test that cannot go on panics")]
+
 pub mod judge;
 pub mod packets;
 pub mod sipwall;

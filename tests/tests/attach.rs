@@ -1,5 +1,7 @@
 //! The filter on a NIC, end to end: native XDP on veth, in network namespaces.
 
+#![expect(clippy::expect_used, clippy::panic, reason = "a test that cannot go on panics")]
+
 use std::{
     fs,
     io::ErrorKind,

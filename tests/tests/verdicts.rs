@@ -1,5 +1,7 @@
 //! Every kind of packet with its fate, judged in both worlds: `decide` on the host and the program in the kernel.
 
+#![expect(clippy::expect_used, clippy::too_many_lines, reason = "tests panic, and tables of packets are long")]
+
 use filter_common::{
     Reason::{self, *},
     packet::tcp_flags::{ACK, FIN, PSH, RST, SYN, URG},

@@ -23,4 +23,45 @@ impl Verdict {
     pub const fn action(self) -> Action {
         self.reason.action()
     }
+
+    /// The verdict as one number, for a program that can return no more.
+    #[inline(always)]
+    pub const fn encode(self) -> u32 {
+        let rule = match self.rule {
+            Some(rule) => rule as u32 + 1,
+            None => 0,
+        };
+        rule << 8 | self.reason.index()
+    }
+
+    /// The verdict that [`Verdict::encode`] made this number of, if it did.
+    pub fn decode(code: u32) -> Option<Self> {
+        let reason = Reason::ALL.iter().copied().find(|reason| reason.index() == code & 0xff)?;
+        let rule = match code >> 8 {
+            0 => None,
+            rule => Some(u16::try_from(rule - 1).ok()?),
+        };
+        Some(Self { reason, rule })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_verdict_comes_back_from_its_code() {
+        for reason in Reason::ALL.iter().copied() {
+            for rule in [None, Some(0), Some(1), Some(u16::MAX)] {
+                let verdict = Verdict { reason, rule };
+                assert_eq!(Verdict::decode(verdict.encode()), Some(verdict));
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_no_code_is_no_verdict() {
+        assert_eq!(Verdict::decode(0xff), None);
+        assert_eq!(Verdict::decode(u32::MAX & !0xff), None);
+    }
 }

@@ -32,6 +32,17 @@ pub fn sipwall(context: XdpContext) -> u32 {
     carry_out(verdict, policy.tables, bytes)
 }
 
+/// Judges one packet and returns the verdict itself, for test runs: nothing is counted, and nothing can be attached by it,
+/// as the kernel knows no such action.
+#[xdp]
+pub fn verdict(context: XdpContext) -> u32 {
+    let verdict = match PolicyInForce::read() {
+        Some(policy) => decide(&XdpFrame::new(&context), &policy),
+        None => Verdict::of(Reason::NoPolicy),
+    };
+    verdict.encode()
+}
+
 /// Counts a verdict and turns it into what XDP understands.
 ///
 /// A drop is `XDP_DROP`, however malformed the packet is: `XDP_ABORTED` fires a tracepoint for each.

@@ -3,7 +3,7 @@
 use std::{fs, path::Path};
 
 use anyhow::{Result, ensure};
-use filter_common::{Action, Reason, decide};
+use filter_common::{Action, Reason, Verdict, decide};
 use filter_user::{
     kernel::{Sandbox, Stats},
     policy::{CompiledPolicy, HostPolicy, Policy},
@@ -53,6 +53,8 @@ impl Judges {
     /// If one does not.
     pub fn check(&mut self, name: &str, frame: &[u8], reason: Reason, rule: Option<&str>) {
         self.check_host(name, frame, reason, rule);
+        let verdict = self.kernel.judge(frame).unwrap_or_else(|error| panic!("{name}: {error:#}"));
+        assert_eq!(self.named(verdict), (reason, rule), "the kernel's verdict on {name}");
         let expected = (reason.name(), reason.action().name(), rule.map(str::to_owned));
         assert_eq!(run(&mut self.kernel, name, frame), (reason.action(), expected), "the kernel on {name}");
     }
@@ -68,9 +70,12 @@ impl Judges {
     }
 
     fn check_host(&self, name: &str, frame: &[u8], reason: Reason, rule: Option<&str>) {
-        let verdict = decide(frame, &self.host);
-        let verdict_rule = verdict.rule.map(|rule| self.rules[usize::from(rule)].as_str());
-        assert_eq!((verdict.reason, verdict_rule), (reason, rule), "the host on {name}");
+        assert_eq!(self.named(decide(frame, &self.host)), (reason, rule), "the host on {name}");
+    }
+
+    /// A verdict with its rule's name.
+    fn named(&self, verdict: Verdict) -> (Reason, Option<&str>) {
+        (verdict.reason, verdict.rule.map(|rule| self.rules[usize::from(rule)].as_str()))
     }
 }
 

@@ -18,6 +18,7 @@ use super::{
     maps::Maps,
     pins::{Pins, ensure_bpffs},
     program,
+    publish::Published,
 };
 use crate::policy::CompiledPolicy;
 
@@ -58,7 +59,7 @@ pub fn attach(name: &str, mode: AttachMode, policy: &CompiledPolicy, policy_name
     let pins = Pins::of(name);
     let replaced = pins.is_attached() && target.xdp.is_some();
     let generation = if replaced {
-        Maps::open(pins.directory())?.publish(policy, policy_name)?
+        Maps::open(pins.directory())?.publish(policy, policy_name)?.generation
     } else {
         attach_new(name, &target, mode, policy, policy_name)?
     };
@@ -76,8 +77,8 @@ fn attach_new(
     let (staging, pins) = (Pins::staging(name), Pins::of(name));
     staging.create()?;
     let mut ebpf = program::load(Some(staging.directory()))?;
-    program::xdp(&mut ebpf)?.pin(staging.program()).context("cannot pin the program")?;
-    let generation = Maps::of(&mut ebpf)?.publish(policy, policy_name)?;
+    program::filter(&mut ebpf)?.pin(staging.program()).context("cannot pin the program")?;
+    let Published { generation, counters: _ } = Maps::of(&mut ebpf)?.publish(policy, policy_name)?;
     let link = link(&mut ebpf, name, target, mode)?;
     // From here the policy is in force, and ends with this process unless the link is pinned.
     link.pin(staging.link()).context("cannot pin the link")?;
@@ -99,7 +100,7 @@ fn link(ebpf: &mut Ebpf, name: &str, target: &Interface, mode: AttachMode) -> Re
 }
 
 fn try_link(ebpf: &mut Ebpf, target: &Interface, mode: AyaMode) -> Result<FdLink> {
-    let program = program::xdp(ebpf)?;
+    let program = program::filter(ebpf)?;
     let id = program.attach_to_if_index(target.index, mode)?;
     // Where the kernel has no BPF links for XDP, aya attaches by netlink instead, which cannot be pinned.
     let link = FdLink::try_from(program.take_link(id)?);

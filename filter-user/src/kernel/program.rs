@@ -10,8 +10,10 @@ use aya::{
 
 use super::maps;
 
-/// The name of the program in the object.
-const NAME: &str = "sipwall";
+/// The name of the program that filters.
+const FILTER: &str = "sipwall";
+/// The name of the program that says its verdict, for test runs.
+const VERDICT: &str = "verdict";
 
 /// The object as the build made it.
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/sipwall"));
@@ -25,12 +27,21 @@ pub(super) fn load(pins: Option<&Path>) -> Result<Ebpf> {
         }
     }
     let mut ebpf = loader.load(OBJECT).context("cannot create the BPF maps (this needs root)")?;
-    xdp(&mut ebpf)?.load().context("the kernel refuses the BPF program")?;
+    filter(&mut ebpf)?.load().context("the kernel refuses the BPF program")?;
     Ok(ebpf)
 }
 
-/// The XDP program of a loaded object.
-pub(super) fn xdp(ebpf: &mut Ebpf) -> Result<&mut Xdp> {
-    let program: &mut Program = ebpf.program_mut(NAME).context("the object has no program of that name")?;
+/// The program that filters.
+pub(super) fn filter(ebpf: &mut Ebpf) -> Result<&mut Xdp> {
+    xdp(ebpf, FILTER)
+}
+
+/// The program that says its verdict, which [`load`] leaves unloaded.
+pub(super) fn verdict(ebpf: &mut Ebpf) -> Result<&mut Xdp> {
+    xdp(ebpf, VERDICT)
+}
+
+fn xdp<'a>(ebpf: &'a mut Ebpf, name: &str) -> Result<&'a mut Xdp> {
+    let program: &mut Program = ebpf.program_mut(name).context("the object has no program of that name")?;
     Ok(program.try_into()?)
 }

@@ -19,11 +19,18 @@ use super::{
 };
 use crate::policy::CompiledPolicy;
 
+/// What became of a published policy.
+pub(super) struct Published {
+    pub(super) generation: u64,
+    /// The counter of each rule, in the policy's order.
+    pub(super) counters: Vec<u16>,
+}
+
 impl Maps {
-    /// Makes `policy` the generation in force and returns its number.
+    /// Makes `policy` the generation in force.
     ///
     /// Everything is written into a slot that no packet looks at; the switch is written last.
-    pub(super) fn publish(&mut self, policy: &CompiledPolicy, name: &str) -> Result<u64> {
+    pub(super) fn publish(&mut self, policy: &CompiledPolicy, name: &str) -> Result<Published> {
         let in_force = self.in_force()?;
         let generation = in_force.map_or(1, |info| info.generation + 1);
         let slot = self.free_slot(in_force.is_some())?;
@@ -35,7 +42,7 @@ impl Maps {
         self.replace_deny_list(&policy.denied)?;
         let deny_list = u32::from(!policy.denied.is_empty());
         self.switch.set(0, Value(Switch { slot, deny_list }), 0).context("cannot switch to the new policy")?;
-        Ok(generation)
+        Ok(Published { generation, counters })
     }
 
     /// The slot after the one in force. With three slots it is neither the one that packets look at now

@@ -1,16 +1,18 @@
 //! The program in the kernel without an interface: `BPF_PROG_TEST_RUN`.
 
 use anyhow::{Context as _, Result, bail};
-use aya::{Ebpf, TestRun as _, TestRunOptions};
-use filter_common::Action;
+use aya::{Ebpf, TestRun as _, TestRunOptions, programs::Xdp};
+use filter_common::{Action, Verdict};
 
-use super::{counters::Stats, maps::Maps, program};
+use super::{counters::Stats, maps::Maps, program, publish::Published};
 use crate::policy::CompiledPolicy;
 
 /// A loaded program with maps of its own, attached to nothing.
 pub struct Sandbox {
     ebpf: Ebpf,
     maps: Maps,
+    /// The counter of each rule of the policy in force.
+    counters: Vec<u16>,
 }
 
 /// `XDP_DROP` in the kernel's `include/uapi/linux/bpf.h`.
@@ -25,8 +27,9 @@ impl Sandbox {
     /// If the kernel refuses it, which it does to all but root.
     pub fn new() -> Result<Self> {
         let mut ebpf = program::load(None)?;
+        program::verdict(&mut ebpf)?.load().context("the kernel refuses the BPF program")?;
         let maps = Maps::of(&mut ebpf)?;
-        Ok(Self { ebpf, maps })
+        Ok(Self { ebpf, maps, counters: Vec::new() })
     }
 
     /// Puts a policy in force and returns its generation.
@@ -34,21 +37,34 @@ impl Sandbox {
     /// # Errors
     /// If the maps cannot be written.
     pub fn publish(&mut self, policy: &CompiledPolicy) -> Result<u64> {
-        self.maps.publish(policy, "sandbox")
+        let Published { generation, counters } = self.maps.publish(policy, "sandbox")?;
+        self.counters = counters;
+        Ok(generation)
     }
 
-    /// Runs the program on a frame of at least 14 octets and says what it did with it.
+    /// Runs the program on a frame of at least 14 octets, as a NIC would, and says what it did with it.
     ///
     /// # Errors
     /// If the kernel refuses the frame, or the program ends in an action that it should not know.
     pub fn run(&mut self, frame: &[u8]) -> Result<Action> {
-        let options = TestRunOptions { data_in: Some(frame), ..TestRunOptions::default() };
-        let result = program::xdp(&mut self.ebpf)?.test_run(options).context("the kernel refuses the test run")?;
-        match result.return_value {
+        match test_run(program::filter(&mut self.ebpf)?, frame)? {
             XDP_DROP => Ok(Action::Drop),
             XDP_PASS => Ok(Action::Pass),
             other => bail!("the program ended in the XDP action {other}"),
         }
+    }
+
+    /// The verdict on a frame of at least 14 octets, whatever the mode, with the rule as its place in
+    /// [`CompiledPolicy::rules`]. Nothing is counted.
+    ///
+    /// # Errors
+    /// If the kernel refuses the frame, or the program ends in something that is no verdict.
+    pub fn judge(&mut self, frame: &[u8]) -> Result<Verdict> {
+        let code = test_run(program::verdict(&mut self.ebpf)?, frame)?;
+        let Verdict { reason, rule } = Verdict::decode(code).context("the program ended in something else")?;
+        let place = |counter| self.counters.iter().position(|known| *known == counter).context("a rule of no policy");
+        let rule = rule.map(place).transpose()?;
+        Ok(Verdict { reason, rule: rule.map(u16::try_from).transpose()? })
     }
 
     /// What the program has counted.
@@ -58,4 +74,9 @@ impl Sandbox {
     pub fn stats(&self) -> Result<Stats> {
         self.maps.stats("sandbox")
     }
+}
+
+fn test_run(program: &Xdp, frame: &[u8]) -> Result<u32> {
+    let options = TestRunOptions { data_in: Some(frame), ..TestRunOptions::default() };
+    Ok(program.test_run(options).context("the kernel refuses the test run")?.return_value)
 }

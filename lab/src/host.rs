@@ -8,15 +8,19 @@ use std::{
     path::{Path, PathBuf},
     process::Command,
     thread,
+    time::{Duration, Instant},
 };
 
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::{Context as _, Result, anyhow, ensure};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 use crate::{
     command::run,
     identity::{Identity, NAMESPACES},
 };
+
+/// How long a link may take to come up.
+const LINK_LIMIT: Duration = Duration::from_secs(10);
 
 /// A host of a lab.
 ///
@@ -38,7 +42,9 @@ impl Host {
         host.make_mounts()?;
         host.ip("link set dev lo up\n")?;
         // Else no socket could be bound to an address of a network that is borne as a whole.
-        host.set("net/ipv6/ip_nonlocal_bind")?;
+        host.set("net/ipv6/ip_nonlocal_bind", "1")?;
+        // Addresses here are unique: nothing need wait until duplicates are ruled out.
+        host.set("net/ipv6/conf/default/accept_dad", "0")?;
         Ok(host)
     }
 
@@ -114,14 +120,28 @@ impl Host {
 
     /// Makes a router of it.
     pub(crate) fn forward(&self) -> Result<()> {
-        self.set("net/ipv4/ip_forward")?;
-        self.set("net/ipv6/conf/all/forwarding")
+        self.set("net/ipv4/ip_forward", "1")?;
+        self.set("net/ipv6/conf/all/forwarding", "1")
     }
 
-    /// Turns a kernel setting of the network namespace on.
-    fn set(&self, setting: &str) -> Result<()> {
+    /// Waits until its interfaces carry traffic: a link that was just set up drops what is sent at once.
+    pub(crate) fn await_links(&self) -> Result<()> {
+        let end = Instant::now() + LINK_LIMIT;
+        loop {
+            let links =
+                run(Command::new("ip").args(["-n", &self.namespace, "-brief", "link", "show", "type", "veth"]), "")?;
+            if links.lines().all(|link| link.split_whitespace().nth(1) == Some("UP")) {
+                return Ok(());
+            }
+            ensure!(Instant::now() < end, "the links of `{}` do not come up: {links}", self.namespace);
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Changes a kernel setting of the network namespace.
+    fn set(&self, setting: &str, value: &str) -> Result<()> {
         let path = Path::new("/proc/sys").join(setting);
-        self.enter(|| fs::write(&path, "1"))?.with_context(|| format!("cannot set `{setting}`"))
+        self.enter(|| fs::write(&path, value))?.with_context(|| format!("cannot set `{setting}`"))
     }
 
     /// A mount namespace, held by a file as `ip netns` does for network namespaces.

@@ -116,7 +116,7 @@ impl Lab {
             host.ip(&link.host_side())?;
             core.ip(&link.core_side())?;
         }
-        Ok(())
+        self.hosts.iter().try_for_each(Host::await_links)
     }
 }
 

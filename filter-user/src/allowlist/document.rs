@@ -2,7 +2,7 @@
 //!
 //! Every reader yields this form, whatever the syntax was, and the interpreter reads nothing else.
 
-use super::model::Finding;
+use super::{model::Finding, trunk::Trunk};
 
 /// A document, in reading order.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -13,6 +13,16 @@ pub(crate) struct Document {
     pub(crate) items: Vec<Item>,
     /// What the reader itself could not read.
     pub(crate) errors: Vec<Finding>,
+    /// Addresses that the document says never to accept.
+    pub(crate) denied: Vec<Line>,
+    /// The trunks whose settings the document holds.
+    pub(crate) trunks: Vec<Trunk>,
+    /// The provider, where the shape of the document tells.
+    pub(crate) provider: Option<&'static str>,
+    /// The rows for voice, `KEY=VALUE`, of a document that holds many services.
+    pub(crate) selection: Vec<(&'static str, &'static str)>,
+    /// What the reader passed over and the reader of the allowlist should know.
+    pub(crate) warnings: Vec<Finding>,
 }
 
 /// One thing in a document.
@@ -20,10 +30,31 @@ pub(crate) struct Document {
 pub(crate) enum Item {
     /// A heading: what follows stands under it.
     Heading(Heading),
+    /// The end of what stands under headings of this level and below.
+    SectionEnd(SectionEnd),
     /// A table.
     Table(Table),
     /// A paragraph, a list or a block of code.
     Block(Block),
+}
+
+impl Item {
+    /// The first line of the item.
+    pub(crate) fn line(&self) -> u32 {
+        match self {
+            Self::Heading(heading) => heading.line,
+            Self::SectionEnd(end) => end.line,
+            Self::Table(table) => table.rows.first().map_or(0, |row| row.line),
+            Self::Block(block) => block.lines.first().map_or(0, |line| line.number),
+        }
+    }
+}
+
+/// Where a section ends without another heading.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct SectionEnd {
+    pub(crate) level: u8,
+    pub(crate) line: u32,
 }
 
 /// A heading.
@@ -40,6 +71,10 @@ pub(crate) struct Heading {
 pub(crate) struct Table {
     pub(crate) header_rows: usize,
     pub(crate) rows: Vec<Row>,
+    /// An empty cell states nothing; in a page it can stand for the cell above.
+    pub(crate) is_data: bool,
+    /// The document names services of its own, not SIP's: the rows' services are unspecified.
+    pub(crate) is_bare: bool,
 }
 
 /// A row of a table; spans are filled in, a line break inside a cell is `\n`.
@@ -47,6 +82,16 @@ pub(crate) struct Table {
 pub(crate) struct Row {
     pub(crate) line: u32,
     pub(crate) cells: Vec<String>,
+    pub(crate) note: Option<Note>,
+}
+
+/// What a reader knows of a row beyond its cells.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum Note {
+    /// The row is not for this filter, and why.
+    LeaveOut(String),
+    /// The row is used, with a warning.
+    Warn(String),
 }
 
 /// Consecutive lines.
@@ -82,8 +127,13 @@ pub(crate) struct HeadingPath(Vec<Heading>);
 impl HeadingPath {
     /// Goes under `heading`, which ends every heading of its level and below.
     pub(crate) fn enter(&mut self, heading: &Heading) {
-        self.0.retain(|outer| outer.level < heading.level);
+        self.leave(heading.level);
         self.0.push(heading.clone());
+    }
+
+    /// Leaves every heading of `level` and below.
+    pub(crate) fn leave(&mut self, level: u8) {
+        self.0.retain(|outer| outer.level < level);
     }
 
     /// The nearest heading's text, empty before the first heading.

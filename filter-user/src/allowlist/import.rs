@@ -3,9 +3,11 @@
 use std::{fs, io, path::Path};
 
 use super::{
-    interpret::{interpret, provider_of},
+    document::{Document, Item},
+    interpret::{Reading, Selection, Wanted, interpret, provider_of},
     model::{Allowlist, Finding},
     reader::Syntax,
+    trunk::Trunk,
 };
 
 /// The largest document that is read, in bytes; the largest that providers publish have a few million.
@@ -74,17 +76,77 @@ impl Source {
     }
 }
 
+/// What of a document is wanted.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Options {
+    /// Import rows for laptops, browsers and the like too.
+    pub include_clients: bool,
+    /// Import only rows whose column `key` holds `value`; several values of one key add up.
+    pub select: Vec<(String, String)>,
+}
+
+/// A document as it was understood.
+#[derive(Clone, Debug, Default)]
+pub struct Imported {
+    /// What the document allows.
+    pub allowlist: Allowlist,
+    /// What became of each row, in the order of the document.
+    pub fates: Vec<Fate>,
+    /// The trunks whose settings the document holds.
+    pub trunks: Vec<Trunk>,
+}
+
+/// What became of a row of a document.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Fate {
+    /// The line in the document, from 1; 0 for the document as a whole.
+    pub line: u32,
+    /// The row as it stands.
+    pub text: String,
+    /// What became of it, in words.
+    pub outcome: String,
+}
+
 /// Imports a document: what it allows, what cannot be enforced, and what could not be read.
-pub fn import(source: &Source) -> Allowlist {
+pub fn import(source: &Source, options: &Options) -> Imported {
     let text = source.text.trim_start_matches('\u{feff}');
     let document = Syntax::detect(&source.name, text).read(text);
-    let mut allowlist = interpret(&document);
-    allowlist.provider = provider_of(document.title.as_deref().unwrap_or_default(), source.stem(), text);
-    allowlist.title = document.title.unwrap_or_else(|| source.stem().to_owned());
+    let wanted = Wanted { include_clients: options.include_clients, selection: selection(options, &document) };
+    let Reading { mut allowlist, fates } = interpret(&document, &wanted);
+    allowlist.provider = provider(&document, source.stem(), text);
+    allowlist.title = document.title.clone().unwrap_or_else(|| source.stem().to_owned());
+    allowlist.check_prefixes();
+    if let Some(key) = unknown_key(&options.select, &document) {
+        let message = format!("no table has a column `{key}` to select by");
+        allowlist.errors.push(Finding { line: 0, message });
+    }
     if allowlist.entries.is_empty() && allowlist.errors.is_empty() {
         allowlist.errors.push(Finding { line: 0, message: why_empty(&allowlist, text) });
     }
-    allowlist
+    Imported { allowlist, fates, trunks: document.trunks }
+}
+
+/// A key that the user selects by and that no table has.
+fn unknown_key(select: &[(String, String)], document: &Document) -> Option<String> {
+    let tables = document.items.iter().filter_map(|item| match item {
+        Item::Table(table) => Some(table),
+        _ => None,
+    });
+    Selection(select.to_vec()).unknown_key(tables).map(str::to_owned)
+}
+
+/// The rows that the user asks for, or else those for voice of a document that holds many services.
+fn selection(options: &Options, document: &Document) -> Selection {
+    if options.select.is_empty() {
+        let default = document.selection.iter();
+        return Selection(default.map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect());
+    }
+    Selection(options.select.clone())
+}
+
+fn provider(document: &Document, stem: &str, text: &str) -> String {
+    let title = document.title.as_deref().unwrap_or_default();
+    document.provider.map_or_else(|| provider_of(title, stem, text), str::to_owned)
 }
 
 /// Says why a document gave no entry.

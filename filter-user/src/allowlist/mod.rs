@@ -5,12 +5,25 @@
 //! ```
 
 pub mod builtin;
+pub mod compare;
+pub mod diff;
 mod document;
 pub mod file;
 pub mod import;
 mod interpret;
+pub mod merge;
 mod model;
 mod reader;
+mod suspect;
+pub mod trunk;
 mod words;
 
 pub use model::{Allowlist, Entry, Finding, Protocol, Service, Unenforced};
+
+use crate::ports::PortRange;
+
+/// Port ranges as people list them, `443,5349`; empty for none.
+pub fn ports_text(ranges: &[PortRange]) -> String {
+    let ranges: Vec<_> = ranges.iter().map(ToString::to_string).collect();
+    ranges.join(",")
+}

@@ -1,24 +1,26 @@
 //! `sipwall import`: provider documents to an allowlist.
 
-use std::{
-    fs,
-    io::{self, Write},
-    path::PathBuf,
-    process::ExitCode,
-};
+use std::{fs, path::PathBuf, process::ExitCode};
 
 use anyhow::Context;
 use filter_user::allowlist::{
-    Allowlist, Finding, file,
-    import::{Source, import},
+    Allowlist, Finding,
+    compare::compare,
+    file,
+    import::{Fate, Imported, Options, Source, import},
+    merge::merge,
+    trunk,
 };
 
-use super::WRONG_INPUT;
+use super::{WRONG_INPUT, print};
 
-/// Read a provider's document and write the allowlist that it states
+/// Read providers' documents and write the allowlist that they state
+///
+/// Reads Markdown, HTML, plain text, JSON and Terraform. Several documents are compared with each other and joined.
 #[derive(clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub(crate) struct Import {
-    /// The provider's document: Markdown or text
+    /// The providers' documents
     #[arg(value_name = "FILE", required = true)]
     files: Vec<PathBuf>,
     /// Write the allowlist as TOML to this file instead of standard output
@@ -30,66 +32,135 @@ pub(crate) struct Import {
     /// Write what could be read even if something could not
     #[arg(long)]
     partial: bool,
+    /// Take warnings for errors
+    #[arg(long)]
+    strict: bool,
+    /// Say row by row what became of it, instead of printing the allowlist
+    #[arg(long)]
+    explain: bool,
+    /// Import rows for laptops, browsers and the like too
+    #[arg(long)]
+    include_clients: bool,
+    /// Import only rows whose column KEY holds VALUE
+    #[arg(long, value_name = "KEY=VALUE", value_parser = key_and_value)]
+    select: Vec<(String, String)>,
 }
+
+fn key_and_value(text: &str) -> Result<(String, String), String> {
+    let (key, value) = text.split_once('=').ok_or("expected KEY=VALUE")?;
+    Ok((key.trim().to_owned(), value.trim().to_owned()))
+}
+
+/// A document with its file's name.
+type Named = (String, Imported);
 
 impl Import {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
-        let [path] = &self.files[..] else {
-            anyhow::bail!("one file at a time");
-        };
-        let source = match Source::read(path) {
-            Ok(source) => source,
+        let sources: Result<Vec<_>, _> = self.files.iter().map(|path| Source::read(path)).collect();
+        let sources = match sources {
+            Ok(sources) => sources,
             Err(error) => {
                 eprintln!("error: {error}");
                 return Ok(ExitCode::from(WRONG_INPUT));
             }
         };
-        let allowlist = import(&source);
-        report(&source.name, &allowlist);
-        self.write(&source, &allowlist)?;
-        let failed = !allowlist.errors.is_empty() && !self.partial;
-        Ok(if failed { ExitCode::from(WRONG_INPUT) } else { ExitCode::SUCCESS })
+        let documents = self.read(sources);
+        for (name, document) in &documents {
+            report(name, &document.allowlist);
+        }
+        let is_refused = self.refuses(&documents);
+        self.write(documents, is_refused)?;
+        Ok(if is_refused { ExitCode::from(WRONG_INPUT) } else { ExitCode::SUCCESS })
     }
 
-    fn write(&self, source: &Source, allowlist: &Allowlist) -> anyhow::Result<()> {
-        if self.json {
-            print(&format!("{}\n", serde_json::to_string_pretty(allowlist)?))?;
+    fn read(&self, sources: Vec<Source>) -> Vec<Named> {
+        let options = Options { include_clients: self.include_clients, select: self.select.clone() };
+        let read = |source: Source| {
+            let imported = import(&source, &options);
+            (source.name, imported)
+        };
+        let mut documents: Vec<_> = sources.into_iter().map(read).collect();
+        let compared: Vec<_> = documents.iter().map(|(name, document)| (name.as_str(), &document.allowlist)).collect();
+        for (index, finding) in compare(&compared) {
+            documents[index].1.allowlist.warnings.push(finding);
         }
-        if !allowlist.errors.is_empty() && !self.partial {
+        documents
+    }
+
+    fn refuses(&self, documents: &[Named]) -> bool {
+        let mut allowlists = documents.iter().map(|(_, document)| &document.allowlist);
+        allowlists.any(|allowlist| {
+            !self.partial && !allowlist.errors.is_empty() || self.strict && !allowlist.warnings.is_empty()
+        })
+    }
+
+    fn write(&self, documents: Vec<Named>, is_refused: bool) -> anyhow::Result<()> {
+        if self.explain {
+            explain(&documents, self.json)?;
+        }
+        let names: Vec<_> = documents.iter().map(|(name, _)| name.clone()).collect();
+        let trunks: Vec<_> = documents.iter().flat_map(|(_, document)| document.trunks.clone()).collect();
+        let allowlist = merge(documents.into_iter().map(|(name, document)| (name, document.allowlist)).collect());
+        if self.json && !self.explain {
+            print(&format!("{}\n", serde_json::to_string_pretty(&allowlist)?))?;
+        }
+        if is_refused {
             return Ok(());
         }
+        let text = if trunks.is_empty() {
+            file::render(&allowlist, &names.join(" "))?
+        } else {
+            trunk::render(&trunks, &allowlist.provider)?
+        };
         match &self.output {
-            Some(path) => {
-                let text = file::render(allowlist, &source.name)?;
-                fs::write(path, text).with_context(|| format!("cannot write `{}`", path.display()))
-            }
-            None if self.json => Ok(()),
-            None => print(&file::render(allowlist, &source.name)?),
+            Some(path) => fs::write(path, text).with_context(|| format!("cannot write `{}`", path.display())),
+            None if self.json || self.explain => Ok(()),
+            None => print(&text),
         }
     }
 }
 
-/// Writes to standard output; a reader that went away ends the command in peace.
-fn print(text: &str) -> anyhow::Result<()> {
-    match io::stdout().write_all(text.as_bytes()) {
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        written => written.context("cannot write to standard output"),
+/// Prints what became of every row of every document.
+fn explain(documents: &[Named], json: bool) -> anyhow::Result<()> {
+    let mut rows = Vec::new();
+    for (name, document) in documents {
+        for Fate { line, text, outcome } in &document.fates {
+            rows.push(serde_json::json!({ "file": name, "line": line, "row": text, "outcome": outcome }));
+        }
+    }
+    if json {
+        return print(&format!("{}\n", serde_json::to_string_pretty(&rows)?));
+    }
+    for (name, document) in documents {
+        for Fate { line, text, outcome } in &document.fates {
+            print(&format!("{}: {outcome}{}\n", place(name, *line), quoted(text)))?;
+        }
+    }
+    Ok(())
+}
+
+fn quoted(text: &str) -> String {
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    if text.is_empty() { text } else { format!("  [{text}]") }
+}
+
+fn place(name: &str, line: u32) -> String {
+    match line {
+        0 => name.to_owned(),
+        line => format!("{name}:{line}"),
     }
 }
 
 /// Says on standard error what could not be read, what was read with a remark and what cannot be enforced.
 fn report(name: &str, allowlist: &Allowlist) {
-    let place = |line: u32| match line {
-        0 => name.to_owned(),
-        line => format!("{name}:{line}"),
-    };
     for row in &allowlist.unenforced {
-        eprintln!("not enforced: {}: `{}`: {}", place(row.line), row.name.replace('\n', " "), row.why);
+        let cell = row.name.replace('\n', " ");
+        eprintln!("not enforced: {}: `{cell}`: {}", place(name, row.line), row.why);
     }
     for Finding { line, message } in &allowlist.warnings {
-        eprintln!("warning: {}: {message}", place(*line));
+        eprintln!("warning: {}: {message}", place(name, *line));
     }
     for Finding { line, message } in &allowlist.errors {
-        eprintln!("error: {}: {message}", place(*line));
+        eprintln!("error: {}: {message}", place(name, *line));
     }
 }

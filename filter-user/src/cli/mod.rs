@@ -1,5 +1,6 @@
 //! The command line: one file for each command.
 
+mod allowlists;
 mod attach;
 mod detach;
 mod import;
@@ -10,6 +11,8 @@ mod status;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+
+pub(crate) use self::output::print;
 
 /// An XDP ingress filter for SIP and media, compiled from the providers' own allowlists
 #[derive(Parser)]
@@ -22,6 +25,7 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     Import(import::Import),
+    Allowlists(allowlists::Allowlists),
     Attach(attach::Attach),
     Detach(detach::Detach),
     Status(status::Status),
@@ -35,6 +39,7 @@ pub(crate) const WRONG_INPUT: u8 = 2;
 pub(crate) fn run() -> ExitCode {
     let ended = match Arguments::parse().command {
         Command::Import(command) => command.run(),
+        Command::Allowlists(command) => command.run(),
         Command::Attach(command) => command.run(),
         Command::Detach(command) => command.run(),
         Command::Status(command) => command.run(),

@@ -13,7 +13,15 @@ pub(crate) fn json(data: &impl Serialize) -> Result<()> {
 
 /// Prints a line of data.
 pub(crate) fn line(text: &str) -> Result<()> {
-    writeln!(io::stdout(), "{text}").context("cannot write to stdout")
+    print(&format!("{text}\n"))
+}
+
+/// Prints data; a reader that went away ends the command in peace.
+pub(crate) fn print(text: &str) -> Result<()> {
+    match io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => written.context("cannot write to stdout"),
+    }
 }
 
 /// A table with these headings, for people.

@@ -1,43 +1,13 @@
 //! Reads the text of an address cell: hosts, CIDRs, ranges, wildcards and names.
 
-use std::{
-    collections::HashSet,
-    net::{IpAddr, Ipv4Addr},
+use std::{collections::HashSet, net::IpAddr};
+
+use ipnet::{IpNet, Ipv4Subnets, Ipv6Subnets};
+
+use super::{
+    super::words::tidy,
+    address_words::{Token, looks_like_address, tokens, without_remarks},
 };
-
-use ipnet::{IpNet, Ipv4Net, Ipv4Subnets, Ipv6Subnets};
-
-use super::super::words::tidy;
-
-/// Words that may stand between addresses without changing what they say.
-const FILLERS: [&str; 26] = [
-    "and",
-    "or",
-    "&",
-    "from",
-    "between",
-    "ip",
-    "ips",
-    "ipv4",
-    "ipv6",
-    "address",
-    "addresses",
-    "range",
-    "ranges",
-    "cidr",
-    "cidrs",
-    "subnet",
-    "subnets",
-    "network",
-    "networks",
-    "host",
-    "hosts",
-    "block",
-    "which",
-    "translates",
-    "the",
-    "to:",
-];
 
 /// What an address cell says.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -91,13 +61,24 @@ impl Addresses {
         std::iter::successors(Some(prefix), IpNet::supernet).any(|covering| self.listed.contains(&covering))
     }
 
-    /// Adds what another line of the same block states.
-    pub(crate) fn extend(&mut self, other: Self) {
+    /// Adds what another line of the same block states; yields what of it is new.
+    pub(crate) fn extend(&mut self, other: Self) -> Self {
+        let mut new = Self { names: other.names, remarks: other.remarks, ..Self::default() };
         for prefix in other.prefixes {
-            self.push(prefix);
+            if !self.covers(prefix) {
+                self.push(prefix);
+                new.push(prefix);
+            }
         }
-        self.names.extend(other.names);
-        self.remarks.extend(other.remarks);
+        self.names.extend(new.names.iter().cloned());
+        self.remarks.extend(new.remarks.iter().cloned());
+        new
+    }
+
+    /// The prefixes and names, one after the other.
+    pub(crate) fn text(&self) -> String {
+        let prefixes = self.prefixes.iter().map(ToString::to_string);
+        prefixes.chain(self.names.iter().cloned()).collect::<Vec<_>>().join(" ")
     }
 
     /// Whether the text held neither address nor name.
@@ -108,136 +89,6 @@ impl Addresses {
 
 fn misread(word: &str) -> String {
     format!("cannot read `{word}`: expected an address, a CIDR or a range of addresses")
-}
-
-/// A word of an address cell.
-#[derive(Clone, Debug, Eq, PartialEq)]
-enum Token {
-    Host(IpAddr),
-    /// A prefix, and the text where its host bits were set.
-    Net(IpNet, Option<String>),
-    Name(String),
-    Dash,
-    To,
-    Open,
-    Close,
-    Filler,
-    Stray(String),
-}
-
-impl Token {
-    fn is_address(&self) -> bool {
-        matches!(self, Self::Host(_) | Self::Net(..))
-    }
-
-    fn of(word: &str) -> Self {
-        match word {
-            "(" => return Self::Open,
-            ")" => return Self::Close,
-            "-" => return Self::Dash,
-            _ => {}
-        }
-        if let Ok(host) = word.parse() {
-            return Self::Host(host);
-        }
-        net(word).unwrap_or_else(|| Self::of_word(word))
-    }
-
-    fn of_word(word: &str) -> Self {
-        let lower = word.to_ascii_lowercase();
-        match lower.as_str() {
-            "to" | "through" | "until" => Self::To,
-            filler if FILLERS.contains(&filler.trim_end_matches(':')) || filler == "to:" => Self::Filler,
-            _ if is_name(word) => Self::Name(word.to_owned()),
-            _ => Self::Stray(word.to_owned()),
-        }
-    }
-}
-
-/// A CIDR or a wildcard, `192.0.2.*`.
-fn net(word: &str) -> Option<Token> {
-    if let Some(net) = wildcard(word) {
-        return Some(Token::Net(net, None));
-    }
-    let net: IpNet = word.parse().ok()?;
-    let remark = (net.trunc() != net).then(|| word.to_owned());
-    Some(Token::Net(net.trunc(), remark))
-}
-
-/// `192.0.2.*`, `192.0.*.*`: whole octets, from the right.
-fn wildcard(word: &str) -> Option<IpNet> {
-    let octets: Vec<_> = word.split('.').collect();
-    let stated = octets.iter().take_while(|octet| **octet != "*").count();
-    let is_wildcard =
-        octets.len() == 4 && (1..4).contains(&stated) && octets[stated..].iter().all(|octet| *octet == "*");
-    if !is_wildcard {
-        return None;
-    }
-    let base: Ipv4Addr = word.replace('*', "0").parse().ok()?;
-    let length = u8::try_from(stated * 8).ok()?;
-    Some(Ipv4Net::new(base, length).ok()?.into())
-}
-
-/// Whether `word` is a host name, a leading `*.` included.
-pub(crate) fn is_name(word: &str) -> bool {
-    let labels: Vec<_> = word.strip_prefix("*.").unwrap_or(word).trim_end_matches('.').split('.').collect();
-    let is_label =
-        |label: &&str| !label.is_empty() && label.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c));
-    labels.len() >= 2
-        && labels.iter().all(is_label)
-        && labels.last().is_some_and(|top| top.len() >= 2 && top.chars().all(|c| c.is_ascii_alphabetic()))
-}
-
-/// Whether `word` was meant as an address: dotted or coloned digits.
-pub(crate) fn looks_like_address(word: &str) -> bool {
-    let digits = word.chars().filter(char::is_ascii_digit).count();
-    let parts = word.split('.').filter(|part| {
-        part.ends_with(|c: char| c.is_ascii_digit() || c == '*') || part.starts_with(|c: char| c.is_ascii_digit())
-    });
-    let dotted = parts.count() >= 3 && digits >= 3 && !is_name(word);
-    let coloned = word.matches(':').count() >= 2 && word.chars().all(|c| c.is_ascii_hexdigit() || ":/.-%".contains(c));
-    dotted || coloned
-}
-
-fn tokens(text: &str) -> Vec<Token> {
-    let spaced = text.replace('(', " ( ").replace(')', " ) ").replace(['[', ']'], " ");
-    let words = spaced.split(|c: char| c.is_whitespace() || c == ',' || c == ';');
-    let words = words.filter(|word| !word.is_empty());
-    words.flat_map(|word| split_range(word).unwrap_or_else(|| vec![Token::of(word)])).collect()
-}
-
-/// Takes out parentheses that hold no address: `192.0.2.1 (primary)`.
-fn without_remarks(tokens: Vec<Token>) -> Vec<Token> {
-    let mut kept: Vec<Token> = Vec::with_capacity(tokens.len());
-    let mut open = None;
-    for token in tokens {
-        match token {
-            Token::Open => open = Some(kept.len()),
-            Token::Close => {
-                if let Some(start) = open.take().filter(|start| is_remark(&kept[start + 1..])) {
-                    kept.truncate(start);
-                    continue;
-                }
-            }
-            _ => {}
-        }
-        kept.push(token);
-    }
-    kept
-}
-
-fn is_remark(tokens: &[Token]) -> bool {
-    !tokens.iter().any(|token| match token {
-        Token::Stray(word) => looks_like_address(word),
-        other => other.is_address(),
-    })
-}
-
-/// The three tokens of `192.0.2.1-192.0.2.9` written without spaces.
-fn split_range(word: &str) -> Option<Vec<Token>> {
-    let (first, last) = word.split_once('-')?;
-    let (first, last) = (first.parse().ok()?, last.parse().ok()?);
-    Some(vec![Token::Host(first), Token::Dash, Token::Host(last)])
 }
 
 /// Reads tokens one after the other.
@@ -319,7 +170,7 @@ mod tests {
         match (read, expected) {
             (Ok(prefixes), Ok(expected)) => assert_eq!(prefixes, expected, "{text:?}"),
             (Err(message), Err(expected)) => {
-                assert!(message.contains(expected), "{text:?}: {message}")
+                assert!(message.contains(expected), "{text:?}: {message}");
             }
             (read, expected) => panic!("{text:?}: {read:?}, expected {expected:?}"),
         }

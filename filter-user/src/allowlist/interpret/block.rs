@@ -2,11 +2,13 @@
 
 use super::{
     super::{
-        document::{Block, BlockKind},
-        words::tidy,
+        document::{Block, BlockKind, Line},
+        words::{tidy, words},
     },
-    addresses::{Addresses, looks_like_address},
+    address_words::looks_like_address,
+    addresses::Addresses,
     ports::Ports,
+    protocols::is_protocol_word,
 };
 
 /// Addresses that share their ports.
@@ -16,6 +18,16 @@ pub(crate) struct AddressGroup {
     pub(crate) line: u32,
     pub(crate) addresses: Addresses,
     pub(crate) ports: Ports,
+    /// The addresses of each line, less those that lines above state too.
+    lines: Vec<(u32, Addresses)>,
+}
+
+impl AddressGroup {
+    /// A group for each line: addresses that nothing joins are rows of their own.
+    pub(crate) fn by_line(&self) -> impl Iterator<Item = Self> {
+        let lines = self.lines.iter().filter(|(_, addresses)| !addresses.is_empty());
+        lines.map(|(line, addresses)| Self { line: *line, addresses: addresses.clone(), ..Self::default() })
+    }
 }
 
 /// What a line of a block is.
@@ -23,7 +35,9 @@ pub(crate) struct AddressGroup {
 pub(crate) enum LineKind {
     Addresses(Addresses),
     Ports(Ports),
-    /// Something like an address or port line that cannot be read.
+    /// A `Ports:` line that cannot be read.
+    BadPorts(String),
+    /// Text with something like an address that is not a list of addresses.
     Unreadable(String),
     Prose,
 }
@@ -32,57 +46,108 @@ impl LineKind {
     /// Tells what `text` is.
     pub(crate) fn of(text: &str) -> Self {
         let text = tidy(text);
-        if let Some(ports) = ports_text(&text) {
-            return Ports::read(ports).map_or_else(Self::Unreadable, Self::Ports);
+        match Self::of_tidy(&text) {
+            kind @ (Self::Prose | Self::Unreadable(_)) => {
+                without_line_number(&text).map(Self::of_tidy).filter(Self::is_data).unwrap_or(kind)
+            }
+            kind => kind,
         }
-        match Addresses::read(&text) {
+    }
+
+    fn of_tidy(text: &str) -> Self {
+        if let Some(ports) = ports_text(text) {
+            return Ports::read(&ports).map_or_else(Self::BadPorts, Self::Ports);
+        }
+        match Addresses::read(text) {
             Ok(addresses) if !addresses.prefixes.is_empty() => Self::Addresses(addresses),
             Ok(_) => Self::Prose,
             Err(why) => Self::Unreadable(why),
         }
     }
+
+    fn is_data(&self) -> bool {
+        matches!(self, Self::Addresses(_) | Self::Ports(_))
+    }
 }
 
-/// What follows `Ports:` on a line.
-fn ports_text(line: &str) -> Option<&str> {
+/// The line without the number that a code block shows before it.
+fn without_line_number(line: &str) -> Option<&str> {
+    let rest = line.trim_start_matches(|c: char| c.is_ascii_digit());
+    let digits = line.len() - rest.len();
+    let rest = rest.trim_start_matches(['.', ':', '|']);
+    (1..=4).contains(&digits).then_some(rest)?.strip_prefix(' ')
+}
+
+/// Words before the colon of a port line.
+const PORT_LINE_WORDS: &str =
+    "port ports used range ranges required allowed open destination remote number numbers and";
+
+/// The ports that a line states after a colon, with the protocols before it: `UDP ports: 10000-20000`.
+fn ports_text(line: &str) -> Option<String> {
     let (head, tail) = line.split_once(':')?;
-    let head = head.trim().to_lowercase();
-    let is_ports = ["port", "ports", "ports used", "port range", "port ranges"].contains(&head.as_str());
-    (is_ports && tail.contains(|c: char| c.is_ascii_digit())).then_some(tail)
+    let words = words(head);
+    let is_known = |word: &String| PORT_LINE_WORDS.split(' ').any(|known| known == word);
+    let names_ports = words.iter().any(|word| word == "port" || word == "ports");
+    let is_port_line = names_ports && words.iter().all(|word| is_known(word) || is_protocol_word(word));
+    if !is_port_line || !tail.contains(|c: char| c.is_ascii_digit()) {
+        return None;
+    }
+    let protocols: Vec<_> = words.into_iter().filter(|word| is_protocol_word(word)).collect();
+    Some(format!("{} {}", protocols.join("/"), tail.trim_end_matches('.')))
 }
 
-/// The address groups of a block, and the lines that could not be read.
-pub(crate) fn groups_of(block: &Block) -> (Vec<AddressGroup>, Vec<(u32, String)>) {
+/// What a block holds.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct BlockReading {
+    pub(crate) groups: Vec<AddressGroup>,
+    /// Lines that could not be read, and why.
+    pub(crate) unreadable: Vec<(u32, String)>,
+    /// Lines of running text that mention addresses.
+    pub(crate) mentions: Vec<Line>,
+    /// Ports that a line states before any address: they hold for what follows.
+    pub(crate) leading_ports: Option<Ports>,
+    open: Option<AddressGroup>,
+}
+
+/// A line of running text longer than this ends a list of addresses, in bytes.
+const LONG_LINE: usize = 40;
+
+/// Reads a block: its address groups, and the lines that could not be read.
+pub(crate) fn read_block(block: &Block) -> BlockReading {
     let kinds: Vec<_> = block.lines.iter().map(|line| (line, LineKind::of(&line.text))).collect();
-    let holds_addresses = kinds.iter().any(|(_, kind)| matches!(kind, LineKind::Addresses(_)));
-    let mut gathered = Gathered::default();
+    let is_list =
+        kinds.iter().any(|(_, kind)| matches!(kind, LineKind::Addresses(_))) && block.kind != BlockKind::Prose;
+    let mut reading = BlockReading::default();
     for (line, kind) in kinds {
+        reading.take(line, kind, is_list);
+    }
+    reading.close(Ports::default());
+    reading
+}
+
+impl BlockReading {
+    /// Takes a line; in a list every line with an address must be readable.
+    fn take(&mut self, line: &Line, kind: LineKind, is_list: bool) {
         match kind {
-            LineKind::Addresses(addresses) => gathered.add(line.number, addresses),
-            LineKind::Ports(ports) => gathered.close(ports),
-            LineKind::Unreadable(why)
-                if holds_addresses && block.kind != BlockKind::Prose || runs_together(&line.text) =>
-            {
-                gathered.unreadable.push((line.number, why));
+            LineKind::Addresses(addresses) => self.add(line.number, addresses),
+            LineKind::Ports(ports) if self.open.is_none() => self.leading_ports = Some(ports),
+            LineKind::Ports(ports) => self.close(ports),
+            LineKind::BadPorts(why) if self.open.is_some() || is_list => {
+                self.unreadable.push((line.number, why));
             }
-            LineKind::Unreadable(_) | LineKind::Prose => {}
+            LineKind::Unreadable(why) if is_list || runs_together(&line.text) => {
+                self.unreadable.push((line.number, why));
+            }
+            LineKind::Unreadable(_) => self.mentions.push(line.clone()),
+            LineKind::Prose if line.text.len() > LONG_LINE => self.close(Ports::default()),
+            LineKind::BadPorts(_) | LineKind::Prose => {}
         }
     }
-    gathered.close(Ports::default());
-    (gathered.groups, gathered.unreadable)
-}
 
-#[derive(Default)]
-struct Gathered {
-    open: Option<AddressGroup>,
-    groups: Vec<AddressGroup>,
-    unreadable: Vec<(u32, String)>,
-}
-
-impl Gathered {
     fn add(&mut self, line: u32, addresses: Addresses) {
         let group = self.open.get_or_insert_with(|| AddressGroup { line, ..AddressGroup::default() });
-        group.addresses.extend(addresses);
+        let new = group.addresses.extend(addresses);
+        group.lines.push((line, new));
     }
 
     fn close(&mut self, ports: Ports) {

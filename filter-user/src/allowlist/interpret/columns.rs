@@ -1,6 +1,11 @@
 //! Finds out what each column of a table holds, from its headers or, without headers, from its cells.
 
-use super::{super::words::words, addresses::Addresses, ports::Ports, protocols::Protocols};
+use super::{
+    super::words::words,
+    addresses::Addresses,
+    ports::Ports,
+    protocols::{Protocols, is_protocol_word},
+};
 
 /// What a column holds.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -75,7 +80,7 @@ const REGION_WORDS: [&str; 16] = [
     "pop",
 ];
 
-const ADDRESS_WORDS: [&str; 28] = [
+const ADDRESS_WORDS: [&str; 30] = [
     "ip",
     "ips",
     "ipv4",
@@ -100,6 +105,8 @@ const ADDRESS_WORDS: [&str; 28] = [
     "domains",
     "prefix",
     "prefixes",
+    "url",
+    "urls",
     "endpoint",
     "endpoints",
     "gateway",
@@ -202,11 +209,35 @@ impl Columns {
         columns.filter(move |(column, _)| **column == Some(role)).map(|(_, cell)| cell.as_str())
     }
 
+    /// The cells of the port columns, each after the protocols that its header names: `UDP ports`.
+    pub(crate) fn ports(&self, row: &[String]) -> String {
+        let columns = self.roles.iter().zip(&self.headers).zip(row);
+        let cells = columns.filter(|((role, _), cell)| **role == Some(Role::Port) && !cell.is_empty());
+        let cells = cells.map(|((_, header), cell)| match protocols_in(header) {
+            protocols if protocols.is_empty() || is_header_of_protocols(header) => cell.clone(),
+            protocols => format!("{protocols} {cell}"),
+        });
+        cells.collect::<Vec<_>>().join("\n")
+    }
+
     /// The headers of the columns of `role`.
     pub(crate) fn headers(&self, role: Role) -> impl Iterator<Item = &str> {
         let columns = self.roles.iter().zip(&self.headers);
         columns.filter(move |(column, _)| **column == Some(role)).map(|(_, header)| header.as_str())
     }
+}
+
+/// The words of a header that name protocols.
+fn protocols_in(header: &str) -> String {
+    let words = words(header);
+    words.into_iter().filter(|word| is_protocol_word(word)).collect::<Vec<_>>().join("/")
+}
+
+/// Whether a header says that the cells name protocols themselves: `Transport/Port`, `TCP/UDP port`.
+fn is_header_of_protocols(header: &str) -> bool {
+    let words = words(header);
+    let has = |word: &str| words.iter().any(|known| known == word);
+    has("protocol") || has("transport") || has("tcp") && has("udp")
 }
 
 /// What most of the cells hold.

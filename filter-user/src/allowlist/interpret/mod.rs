@@ -1,25 +1,35 @@
 //! Turns the neutral form of a document into entries: what a table or an address block means.
 
+mod address_words;
 mod addresses;
 mod block;
+mod clients;
 mod columns;
 mod fields;
+mod key_value;
+mod parts;
 mod ports;
 mod protocols;
 mod provider;
 mod regions;
 mod rule;
+mod select;
 mod services;
+mod table;
 
-pub(crate) use self::provider::provider_of;
 use self::{
-    block::{AddressGroup, LineKind, groups_of},
-    fields::{Fields, rows_of},
+    addresses::Addresses,
+    block::{AddressGroup, BlockReading, LineKind},
+    clients::{is_for_clients, stands_under_clients},
+    fields::Fields,
+    parts::{Content, Part, parts_of},
     regions::RegionBook,
-    rule::{Judgement, Surroundings, judge_block, judge_row, leave_out},
+    rule::{Judgement, Surroundings, judge_block, judge_row},
 };
+pub(crate) use self::{provider::provider_of, select::Selection};
 use super::{
-    document::{Document, HeadingPath, Item},
+    document::{Document, Line},
+    import::Fate,
     model::{Allowlist, Finding},
     words::words,
 };
@@ -37,48 +47,40 @@ pub(crate) fn is_address_line(text: &str) -> bool {
     matches!(LineKind::of(text), LineKind::Addresses(_) | LineKind::Ports(_))
 }
 
+/// What of a document is wanted.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Wanted {
+    /// Rows for people's own devices are entries too.
+    pub(crate) include_clients: bool,
+    pub(crate) selection: Selection,
+}
+
+/// What a document gave.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Reading {
+    /// Provider and title are left to the caller.
+    pub(crate) allowlist: Allowlist,
+    pub(crate) fates: Vec<Fate>,
+}
+
 /// Interprets a document: its entries, what cannot be enforced, and what could not be read.
-///
-/// Provider and title are left to the caller.
-pub(crate) fn interpret(document: &Document) -> Allowlist {
-    let parts = parts_of(document);
+pub(crate) fn interpret(document: &Document, wanted: &Wanted) -> Reading {
+    let (parts, passed) = parts_of(document, &wanted.selection);
     let book = regions_of(document, &parts);
-    let mut allowlist = Allowlist { errors: document.errors.clone(), ..Allowlist::default() };
+    let mut reading = Reading::default();
+    reading.allowlist.errors.clone_from(&document.errors);
+    reading.allowlist.warnings.clone_from(&document.warnings);
     for part in &parts {
-        judge(part, &book, &mut allowlist);
+        reading.judge(part, &book, wanted);
     }
-    allowlist
-}
-
-/// A table or block with its headings, its texts sorted by what they mean.
-struct Part {
-    path: HeadingPath,
-    content: Content,
-}
-
-enum Content {
-    Rows(Vec<Fields>),
-    Groups { groups: Vec<AddressGroup>, unreadable: Vec<(u32, String)> },
-}
-
-fn parts_of(document: &Document) -> Vec<Part> {
-    let mut path = HeadingPath::default();
-    let mut parts = Vec::new();
-    for item in &document.items {
-        let content = match item {
-            Item::Heading(heading) => {
-                path.enter(heading);
-                continue;
-            }
-            Item::Table(table) => Content::Rows(rows_of(table)),
-            Item::Block(block) => {
-                let (groups, unreadable) = groups_of(block);
-                Content::Groups { groups, unreadable }
-            }
-        };
-        parts.push(Part { path: path.clone(), content });
+    for line in &document.denied {
+        reading.deny(line);
     }
-    parts
+    if passed > 0 {
+        reading.tell(0, "", format!("{passed} rows passed over: not selected"));
+    }
+    reading.fates.sort_by_key(|fate| fate.line);
+    reading
 }
 
 /// The regions that the document names, in cells and in headings over addresses.
@@ -93,68 +95,126 @@ fn regions_of(document: &Document, parts: &[Part]) -> RegionBook {
     }
     book.add_places(document);
     for part in parts.iter().filter(|part| part.holds_addresses()) {
-        book.add_heading(part.path.section());
+        book.add_heading(part.section());
     }
     book
 }
 
-impl Part {
-    fn holds_addresses(&self) -> bool {
-        match &self.content {
-            Content::Rows(rows) => !rows.is_empty(),
-            Content::Groups { groups, .. } => !groups.is_empty(),
+impl Reading {
+    fn judge(&mut self, part: &Part, book: &RegionBook, wanted: &Wanted) {
+        match &part.content {
+            Content::Rows(rows) => {
+                for row in rows {
+                    let surroundings = part.surroundings(book, &row.regions);
+                    let judged = wanted.judge_row(row, &surroundings);
+                    self.take(row.line, &row.text, judged);
+                }
+            }
+            Content::OtherTable(line) => self.tell(*line, "", "no table of rules: passed over"),
+            Content::Block(block) => {
+                let surroundings = part.surroundings(book, &[]);
+                self.judge_block(block, &surroundings, wanted);
+            }
         }
     }
 
-    fn surroundings(&self, regions: Vec<String>) -> Surroundings {
-        Surroundings {
-            section: self.path.section().to_owned(),
-            headings: self.path.nearest_first().map(str::to_owned).collect(),
-            regions,
+    fn judge_block(&mut self, block: &BlockReading, surroundings: &Surroundings, wanted: &Wanted) {
+        for group in &block.groups {
+            if group.ports.is_empty() && surroundings.standing.is_empty() {
+                for line in group.by_line() {
+                    self.take_group(&line, surroundings, wanted);
+                }
+            } else {
+                self.take_group(group, surroundings, wanted);
+            }
         }
+        for (line, why) in &block.unreadable {
+            self.take(*line, "", Err(why.clone()));
+        }
+        for line in &block.mentions {
+            self.tell(line.number, &line.text, "running text: addresses are taken from tables and lists");
+        }
+    }
+
+    fn take_group(&mut self, group: &AddressGroup, surroundings: &Surroundings, wanted: &Wanted) {
+        let judgement = wanted.judge_group(group, surroundings);
+        self.take(group.line, &group.addresses.text(), Ok(judgement));
+    }
+
+    /// Takes a line of a list of addresses that are never to be accepted.
+    fn deny(&mut self, line: &Line) {
+        match Addresses::read(&line.text) {
+            Ok(addresses) if addresses.prefixes.is_empty() => {
+                let message = format!("cannot deny `{}`: expected an address or a CIDR", line.text);
+                self.take(line.number, &line.text, Err(message));
+            }
+            Ok(addresses) => {
+                self.allowlist.denied.extend(addresses.prefixes);
+                self.tell(line.number, &line.text, "denied");
+            }
+            Err(why) => self.take(line.number, &line.text, Err(why)),
+        }
+    }
+
+    fn take(&mut self, line: u32, text: &str, judged: Result<Judgement, String>) {
+        self.tell(line, text, outcome(&judged));
+        match judged {
+            Ok(judgement) => {
+                self.allowlist.entries.extend(judgement.entries);
+                self.allowlist.unenforced.extend(judgement.unenforced);
+                let remarks = judgement.remarks.into_iter();
+                self.allowlist.warnings.extend(remarks.map(|message| Finding { line, message }));
+            }
+            Err(message) => self.allowlist.errors.push(Finding { line, message }),
+        }
+    }
+
+    fn tell(&mut self, line: u32, text: &str, outcome: impl Into<String>) {
+        let outcome = outcome.into();
+        self.fates.push(Fate { line, text: text.to_owned(), outcome });
     }
 }
 
-fn judge(part: &Part, book: &RegionBook, allowlist: &mut Allowlist) {
-    let section = part.path.section();
-    match &part.content {
-        Content::Rows(rows) => {
-            for row in rows {
-                let surroundings = part.surroundings(book.names(&row.regions, section));
-                allowlist.take(row.line, judge_row(row, &surroundings));
-            }
+impl Wanted {
+    fn judge_row(&self, row: &Fields, surroundings: &Surroundings) -> Result<Judgement, String> {
+        let judged = judge_row(row, surroundings);
+        if self.include_clients || !is_for_clients(row, &surroundings.headings) {
+            return judged;
         }
-        Content::Groups { groups, unreadable } => {
-            let surroundings = part.surroundings(book.names(&[], section));
-            for group in groups {
-                let judgement = if is_example(section) && group.ports.is_empty() {
-                    leave_out(group, "stands under a heading for examples")
-                } else {
-                    judge_block(group, &surroundings)
-                };
-                allowlist.take(group.line, Ok(judgement));
-            }
-            for (line, why) in unreadable {
-                allowlist.take(*line, Err(why.clone()));
-            }
-        }
+        let name = row.remote_text();
+        Ok(judged.unwrap_or_default().left_out(row.line, &name, FOR_CLIENTS))
     }
+
+    fn judge_group(&self, group: &AddressGroup, surroundings: &Surroundings) -> Judgement {
+        let judgement = judge_block(group, surroundings);
+        if is_example(&surroundings.section) && group.ports.is_empty() {
+            return judgement.left_out(group.line, &group.addresses.text(), "stands under a heading for examples");
+        }
+        if !self.include_clients && stands_under_clients(&surroundings.headings) {
+            return judgement.left_out(group.line, &group.addresses.text(), FOR_CLIENTS);
+        }
+        judgement
+    }
+}
+
+/// Why a row for people's own devices is no entry.
+const FOR_CLIENTS: &str = "for laptops, browsers and the like, not for a session border controller";
+
+/// What became of a row, in words.
+fn outcome(judged: &Result<Judgement, String>) -> String {
+    let judgement = match judged {
+        Ok(judgement) => judgement,
+        Err(why) => return format!("error: {why}"),
+    };
+    let entries = judgement.entries.iter().map(|entry| {
+        let ports: Vec<_> = entry.remote_ports.iter().map(ToString::to_string).collect();
+        format!("{} {}", entry.service, ports.join(",")).trim_end().to_owned()
+    });
+    let left_out = judgement.unenforced.iter().map(|row| format!("not enforced: {}", row.why));
+    let outcomes: Vec<_> = entries.chain(left_out).collect();
+    if outcomes.is_empty() { "nothing stated".to_owned() } else { outcomes.join("; ") }
 }
 
 fn is_example(heading: &str) -> bool {
     words(heading).iter().any(|word| EXAMPLE_WORDS.contains(&word.as_str()))
-}
-
-impl Allowlist {
-    fn take(&mut self, line: u32, judged: Result<Judgement, String>) {
-        match judged {
-            Ok(judgement) => {
-                self.entries.extend(judgement.entries);
-                self.unenforced.extend(judgement.unenforced);
-                let remarks = judgement.remarks.into_iter();
-                self.warnings.extend(remarks.map(|message| Finding { line, message }));
-            }
-            Err(message) => self.errors.push(Finding { line, message }),
-        }
-    }
 }

@@ -1,9 +1,8 @@
 //! Judges one row of a table or one block of addresses: which entries it makes, or why it makes none.
 
-use ipnet::IpNet;
-
 use super::{
     super::{
+        document::Note,
         model::{Entry, Protocol, Service, Unenforced},
         words::{shorten, words},
     },
@@ -26,6 +25,8 @@ pub(crate) struct Surroundings {
     /// The headings' texts, nearest first.
     pub(crate) headings: Vec<String>,
     pub(crate) regions: Vec<String>,
+    /// Ports that a line above the row states.
+    pub(crate) standing: Ports,
 }
 
 /// What became of a row or block.
@@ -46,6 +47,8 @@ struct Rule<'a> {
     ports: Ports,
     /// What the words nearest to the row say about its kind.
     kinds: Kinds,
+    /// The document names no service that a filter knows.
+    is_bare: bool,
     /// The reader's own side listens: the ports are not the provider's.
     is_inbound: bool,
 }
@@ -56,7 +59,10 @@ struct Rule<'a> {
 /// Says what could not be read, with the cell's text.
 pub(crate) fn judge_row(fields: &Fields, surroundings: &Surroundings) -> Result<Judgement, String> {
     let remote = Remote::of(fields, surroundings)?;
-    let (protocols, ports) = protocols_and_ports(fields)?;
+    let (protocols, mut ports) = protocols_and_ports(fields)?;
+    if ports.is_empty() && protocols.is_empty() {
+        ports.clone_from(&surroundings.standing);
+    }
     let rule = Rule {
         line: fields.line,
         surroundings,
@@ -64,16 +70,24 @@ pub(crate) fn judge_row(fields: &Fields, surroundings: &Surroundings) -> Result<
         protocols,
         ports,
         kinds: kinds_of_row(fields, surroundings),
+        is_bare: fields.is_bare,
         is_inbound: remote.is_inbound,
     };
     if rule.addresses.prefixes.is_empty() && rule.addresses.names.is_empty() {
-        return Ok(rule.without_address(&remote.text));
+        return Ok(rule.without_address(&remote.text, fields));
     }
     let mut judgement = rule.judge();
     if remote.is_inbound {
         take_source_ports(&mut judgement, &fields.source_port)?;
     }
-    Ok(judgement)
+    Ok(match &fields.note {
+        Some(Note::LeaveOut(why)) => judgement.left_out(fields.line, &remote.text, why),
+        Some(Note::Warn(warning)) => {
+            judgement.remarks.push(warning.clone());
+            judgement
+        }
+        None => judgement,
+    })
 }
 
 /// Judges the addresses of a block, with the ports that a line of it states.
@@ -83,24 +97,33 @@ pub(crate) fn judge_block(group: &AddressGroup, surroundings: &Surroundings) -> 
         surroundings,
         addresses: group.addresses.clone(),
         protocols: Protocols::default(),
-        ports: group.ports.clone(),
+        ports: if group.ports.is_empty() { surroundings.standing.clone() } else { group.ports.clone() },
         kinds: kinds_of_headings(surroundings),
+        is_bare: false,
         is_inbound: false,
     }
     .judge()
 }
 
-/// Lists the addresses of a block as not enforced.
-pub(crate) fn leave_out(group: &AddressGroup, why: &str) -> Judgement {
-    let unenforced = |prefix: &IpNet| Unenforced {
-        name: prefix.to_string(),
-        protocol: Protocol::Any,
-        remote_ports: Vec::new(),
-        line: group.line,
-        why: why.to_owned(),
-    };
-    let unenforced = group.addresses.prefixes.iter().map(unenforced).collect();
-    Judgement { unenforced, ..Judgement::default() }
+impl Judgement {
+    /// The same row as one that is not enforced, whatever it states.
+    pub(crate) fn left_out(self, line: u32, name: &str, why: &str) -> Self {
+        let mut protocols: Vec<_> = self.entries.iter().map(|entry| entry.protocol).collect();
+        protocols.extend(self.unenforced.iter().map(|row| row.protocol));
+        protocols.dedup();
+        let mut ports: Vec<_> = self.entries.into_iter().flat_map(|entry| entry.remote_ports).collect();
+        ports.extend(self.unenforced.into_iter().flat_map(|row| row.remote_ports));
+        ports.sort_unstable();
+        ports.dedup();
+        let unenforced = Unenforced {
+            name: name.to_owned(),
+            protocol: if let [protocol] = protocols[..] { protocol } else { Protocol::Any },
+            remote_ports: ports,
+            line,
+            why: why.to_owned(),
+        };
+        Self { unenforced: vec![unenforced], ..Self::default() }
+    }
 }
 
 /// The provider's side of a row.
@@ -143,12 +166,12 @@ fn says_inbound(fields: &Fields, surroundings: &Surroundings) -> Option<bool> {
 }
 
 fn read_cell(text: &str) -> Result<Addresses, String> {
-    Addresses::read(text).map_err(|why| format!("{why} in the cell `{}`", shorten(text, QUOTE)))
+    Addresses::read(text).map_err(|why| format!("{why} (cell `{}`)", shorten(text, QUOTE)))
 }
 
 /// Reads the protocol and port cells, either of which may hold what the other should: `UDP/5060`.
 fn protocols_and_ports(fields: &Fields) -> Result<(Protocols, Ports), String> {
-    let quoted = |why: String, cell: &str| format!("{why} in the cell `{}`", shorten(cell, QUOTE));
+    let quoted = |why: String, cell: &str| format!("{why} (cell `{}`)", shorten(cell, QUOTE));
     let ports = Ports::read(&fields.port).map_err(|why| quoted(why, &fields.port))?;
     match Protocols::read(&fields.protocol) {
         Ok(protocols) => Ok((protocols, ports)),
@@ -185,6 +208,10 @@ impl Rule<'_> {
     }
 
     fn offers(&self) -> Vec<Offer> {
+        if self.is_bare {
+            let ranges = self.ports.groups.iter().flat_map(|group| group.ranges.clone()).collect();
+            return vec![Offer { service: Service::Unspecified, protocol: Protocol::Any, ranges }];
+        }
         let nothing = [PortGroup::default()];
         let groups = if self.ports.is_empty() { &nothing[..] } else { &self.ports.groups };
         let mut joined: Vec<Offer> = Vec::new();
@@ -210,13 +237,10 @@ impl Rule<'_> {
     }
 
     fn unenforced(&self, name: &str, why: impl Into<String>) -> Unenforced {
-        Unenforced {
-            name: name.to_owned(),
-            protocol: self.protocol(),
-            remote_ports: self.ports.groups.iter().flat_map(|group| group.ranges.clone()).collect(),
-            line: self.line,
-            why: why.into(),
-        }
+        let mut remote_ports: Vec<_> = self.ports.groups.iter().flat_map(|group| group.ranges.clone()).collect();
+        remote_ports.sort_unstable();
+        remote_ports.dedup();
+        Unenforced { name: name.to_owned(), protocol: self.protocol(), remote_ports, line: self.line, why: why.into() }
     }
 
     /// The one protocol of a row, `any` where it states none or several.
@@ -232,16 +256,18 @@ impl Rule<'_> {
     }
 
     /// A row that states ports or protocols but no address.
-    fn without_address(&self, text: &str) -> Judgement {
+    fn without_address(&self, text: &str, fields: &Fields) -> Judgement {
         let states_rule = !self.ports.is_empty() || !self.protocols.is_empty() || !text.is_empty();
-        let unenforced = states_rule.then(|| self.unenforced(text, why_text(text)));
+        let label = || fields.labels.first().unwrap_or(&fields.group).as_str();
+        let name = if text.is_empty() { label() } else { text };
+        let unenforced = states_rule.then(|| self.unenforced(name, why_text(text)));
         Judgement { unenforced: unenforced.into_iter().collect(), ..Judgement::default() }
     }
 }
 
 /// The source ports of a row of inbound traffic are the provider's.
 fn take_source_ports(judgement: &mut Judgement, cell: &str) -> Result<(), String> {
-    let ports = Ports::read(cell).map_err(|why| format!("{why} in the cell `{}`", shorten(cell, QUOTE)))?;
+    let ports = Ports::read(cell).map_err(|why| format!("{why} (cell `{}`)", shorten(cell, QUOTE)))?;
     let stated = ports.groups.into_iter().flat_map(|group| group.ranges);
     let stated: Vec<_> = stated.filter(|range| *range != PortRange::ALL).collect();
     for entry in &mut judgement.entries {

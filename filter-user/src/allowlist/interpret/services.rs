@@ -141,7 +141,9 @@ fn service(kinds: Kinds, wire: Wire, range: Option<PortRange>) -> Service {
     if wire == Wire::Udp && is_wide && (kinds.has(Kind::Media) || !kinds.has(Kind::Turn)) {
         return Service::Media;
     }
-    if kinds.has(Kind::Turn) || (kinds.is_empty() || kinds.has(Kind::Device)) && matches!(port, Some(3478 | 5349)) {
+    if kinds.has(Kind::Turn)
+        || (kinds.is_empty() || kinds.has(Kind::Device)) && matches!(port, Some(3478..=3481 | 5349))
+    {
         return Service::Turn;
     }
     if port == Some(443) && !(kinds.has(Kind::Sip) && wire == Wire::Tls) {
@@ -169,6 +171,9 @@ fn is_sip_port(port: Option<u16>) -> bool {
 
 /// A row that states no protocol: SIP names its own, of all else any may come.
 fn without_protocol(kinds: Kinds, range: Option<PortRange>) -> Vec<(Service, Protocol)> {
+    if range == Some(PortRange::ALL) && !kinds.has(Kind::Media) {
+        return vec![(Service::Unspecified, Protocol::Any)];
+    }
     let expanded: &[Wire] = match service(kinds, Wire::Udp, range) {
         Service::SipUdp if range.is_none() => &[Wire::Udp, Wire::Tcp, Wire::Tls],
         Service::SipUdp if range.is_some_and(|range| range.ports() == (5061..=5061)) => &[Wire::Tls],
@@ -247,5 +252,6 @@ mod tests {
         check("Media servers", "", "", &["media/any"]);
         check("", "", "5061", &["sip-tls/tcp 5061"]);
         check("", "", "10081", &["other/any 10081"]);
+        check("SIP", "ANY", "ANY", &["unspecified/any 1-65535"]);
     }
 }

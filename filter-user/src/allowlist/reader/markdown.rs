@@ -7,6 +7,7 @@ use pulldown_cmark::{Event, HeadingLevel, Options, Parser, Tag, TagEnd};
 use super::{
     super::document::{Block, BlockKind, Document, Heading, Item, Line, LineIndex, Row, Table},
     pipes,
+    prepare::{Prepared, prepare},
 };
 
 /// The level of a paragraph that is set in bold as a whole: below every real heading.
@@ -14,11 +15,15 @@ const BOLD_HEADING_LEVEL: u8 = 7;
 
 /// Reads a Markdown page.
 pub(super) fn read(text: &str) -> Document {
-    let mut reader = Reader::new(text);
-    for (event, range) in Parser::new_ext(text, Options::ENABLE_TABLES).into_offset_iter() {
+    let Prepared { markdown, mut items, warnings } = prepare(text);
+    let mut reader = Reader::new(&markdown);
+    for (event, range) in Parser::new_ext(&markdown, Options::ENABLE_TABLES).into_offset_iter() {
         reader.take(event, range);
     }
-    reader.document
+    let mut document = reader.document;
+    items.append(&mut document.items);
+    items.sort_by_key(Item::line);
+    Document { items, warnings, ..document }
 }
 
 struct Reader {
@@ -149,8 +154,8 @@ impl Reader {
         if !self.lines.is_empty() {
             self.close_lines(BlockKind::Prose);
         }
-        if let Some(block) = self.block.take().filter(|block| !block.lines.is_empty()) {
-            self.document.items.push(Item::Block(block));
+        if let Some(block) = self.block.take() {
+            self.document.items.extend(pipes::items(block));
         }
     }
 
@@ -184,13 +189,14 @@ impl Reader {
 
     fn end_code(&mut self) {
         let lines = std::mem::take(&mut self.lines);
-        self.document.items.extend(pipes::items_of_code(lines));
+        let kind = BlockKind::Code;
+        self.document.items.extend(pipes::items(Block { kind, lines }));
         self.bold = 0;
     }
 
     fn start_row(&mut self, line: u32) {
         if let Some(table) = &mut self.table {
-            table.rows.push(Row { line, cells: Vec::new() });
+            table.rows.push(Row { line, cells: Vec::new(), note: None });
         }
     }
 

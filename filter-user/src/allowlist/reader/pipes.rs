@@ -2,32 +2,43 @@
 
 use super::super::document::{Block, BlockKind, Item, Line, Row, Table};
 
-/// The tables and blocks in the lines of a code block.
-pub(super) fn items_of_code(lines: Vec<Line>) -> Vec<Item> {
+/// The tables and blocks in the lines of a block.
+pub(super) fn items(block: Block) -> Vec<Item> {
+    let Block { kind, lines } = block;
     let mut items = Vec::new();
     let mut rest = lines.into_iter().peekable();
     while let Some(line) = rest.next() {
-        if line.text.trim().is_empty() {
+        let Some(separator) = Separator::of(&line.text) else {
+            push_line(&mut items, kind, line);
             continue;
+        };
+        let mut run = vec![line];
+        while let Some(next) = rest.next_if(|next| Separator::of(&next.text) == Some(separator)) {
+            run.push(next);
         }
-        match Separator::of(&line.text) {
-            Some(separator) => {
-                let mut run = vec![line];
-                while let Some(next) = rest.next_if(|next| Separator::of(&next.text) == Some(separator)) {
-                    run.push(next);
-                }
-                items.push(Item::Table(table(&run, separator)));
+        if is_table(&run, kind) {
+            items.push(Item::Table(table(&run, separator)));
+        } else {
+            for line in run {
+                push_line(&mut items, kind, line);
             }
-            None => push_code_line(&mut items, line),
         }
     }
     items
 }
 
-fn push_code_line(items: &mut Vec<Item>, line: Line) {
+/// Whether lines with separators make a table; in running text only a line of dashes shows it.
+fn is_table(run: &[Line], kind: BlockKind) -> bool {
+    kind == BlockKind::Code && run.len() > 1 || run.iter().any(|line| is_rule(&line.text))
+}
+
+fn push_line(items: &mut Vec<Item>, kind: BlockKind, line: Line) {
+    if line.text.trim().is_empty() {
+        return;
+    }
     match items.last_mut() {
         Some(Item::Block(block)) => block.lines.push(line),
-        _ => items.push(Item::Block(Block { kind: BlockKind::Code, lines: vec![line] })),
+        _ => items.push(Item::Block(Block { kind, lines: vec![line] })),
     }
 }
 
@@ -96,7 +107,11 @@ pub(super) fn table(lines: &[Line], separator: Separator) -> Table {
             }
             continue;
         }
-        table.rows.push(Row { line: line.number, cells: separator.cells(&line.text) });
+        table.rows.push(Row { line: line.number, cells: separator.cells(&line.text), note: None });
+    }
+    let columns = table.rows.first().map_or(0, |row| row.cells.len());
+    for row in table.rows.iter_mut().filter(|row| row.cells.len() < columns) {
+        row.cells.resize(columns, String::new());
     }
     table
 }

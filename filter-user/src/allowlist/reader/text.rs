@@ -2,7 +2,7 @@
 
 use super::{
     super::{
-        document::{Block, BlockKind, Document, Heading, Item, Line},
+        document::{Block, BlockKind, Document, Heading, Item, Line, SectionEnd},
         interpret::{is_address_line, is_prose_line},
     },
     pipes::{self, Separator},
@@ -10,6 +10,12 @@ use super::{
 
 /// A line longer than this is running text, not a heading, in characters.
 const LONGEST_HEADING: usize = 80;
+
+/// What pages put round their text that scrapers take along.
+const FURNITURE: [&str; 5] = ["copy code block", "copy", "(information)", "info", "page anchor"];
+
+/// The most lines that a cell spans.
+const MOST_HELD: usize = 64;
 
 /// The one level of the headings of plain text.
 const HEADING_LEVEL: u8 = 2;
@@ -29,6 +35,8 @@ struct Reader {
     document: Document,
     rows: Vec<Line>,
     separator: Option<Separator>,
+    /// Lines after a row of the open table that may begin the next row: a cell that spans lines.
+    held: Vec<Line>,
     /// Whether data has come since the last heading: prose after it ends the heading's reach.
     data_since_heading: bool,
 }
@@ -36,14 +44,32 @@ struct Reader {
 impl Reader {
     fn take(&mut self, number: u32, raw: &str) {
         let separator = Separator::of(raw);
-        if separator.is_none() || separator != self.separator {
-            self.close_table();
-        }
-        self.separator = separator;
+        let line = Line { number, text: raw.to_owned() };
         match separator {
-            Some(_) => self.rows.push(Line { number, text: raw.to_owned() }),
-            None => self.take_line(number, raw),
+            Some(_) if separator == self.separator => {
+                self.rows.append(&mut self.held);
+                self.rows.push(line);
+            }
+            Some(_) => {
+                self.close_table();
+                self.separator = separator;
+                self.rows.push(line);
+            }
+            None if self.may_begin_a_row(raw) => self.held.push(line),
+            None => {
+                self.close_table();
+                self.take_line(number, raw);
+            }
         }
+    }
+
+    /// Whether a line without separators can be the beginning of a row of the open table.
+    fn may_begin_a_row(&self, line: &str) -> bool {
+        self.separator.is_some()
+            && self.held.len() < MOST_HELD
+            && !line.trim().is_empty()
+            && line.len() <= LONGEST_HEADING
+            && is_prose_line(line)
     }
 
     fn close_table(&mut self) {
@@ -53,11 +79,15 @@ impl Reader {
             self.data_since_heading = true;
         }
         self.rows.clear();
+        for line in std::mem::take(&mut self.held) {
+            self.take_line(line.number, &line.text);
+        }
     }
 
     fn take_line(&mut self, number: u32, raw: &str) {
         let lines = without_line_marks(raw);
-        for text in lines.iter().map(|line| line.trim()).filter(|line| !line.is_empty()) {
+        let lines = lines.iter().map(|line| line.trim());
+        for text in lines.filter(|line| !line.is_empty() && !is_furniture(line)) {
             if looks_like_heading(text) {
                 self.push_heading(text, number);
             } else {
@@ -73,10 +103,17 @@ impl Reader {
         self.document.items.push(Item::Heading(heading));
     }
 
+    /// Running text after data is about something else.
+    fn end_section(&mut self, line: u32) {
+        self.data_since_heading = false;
+        let level = HEADING_LEVEL;
+        self.document.items.push(Item::SectionEnd(SectionEnd { level, line }));
+    }
+
     fn push_line(&mut self, text: &str, number: u32) {
         let is_data = is_address_line(text);
         if !is_data && self.data_since_heading {
-            self.push_heading("", number);
+            self.end_section(number);
         }
         self.data_since_heading |= is_data;
         let line = Line { number, text: text.to_owned() };
@@ -99,6 +136,11 @@ fn without_line_marks(line: &str) -> Vec<String> {
         lines.push(text.trim().to_owned());
     }
     lines
+}
+
+fn is_furniture(line: &str) -> bool {
+    let line = line.to_lowercase();
+    FURNITURE.iter().any(|known| line == *known) || line.ends_with(" page anchor")
 }
 
 /// Whether a line of plain text stands as a heading: short, begins with a capital, ends as no sentence does.

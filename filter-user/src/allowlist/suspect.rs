@@ -1,0 +1,107 @@
+//! Prefixes that no provider should publish: private, reserved, for documentation, or very wide.
+
+use ipnet::IpNet;
+
+use super::model::{Allowlist, Finding};
+
+/// Networks that do not stand for hosts on the internet, from the IANA special-purpose address registries.
+const SPECIAL: [(&str, &str); 24] = [
+    ("0.0.0.0/8", "reserved"),
+    ("10.0.0.0/8", "private"),
+    ("100.64.0.0/10", "private"),
+    ("127.0.0.0/8", "reserved"),
+    ("169.254.0.0/16", "reserved"),
+    ("172.16.0.0/12", "private"),
+    ("192.0.0.0/24", "reserved"),
+    ("192.0.2.0/24", "for documentation"),
+    ("192.88.99.0/24", "reserved"),
+    ("192.168.0.0/16", "private"),
+    ("198.18.0.0/15", "reserved"),
+    ("198.51.100.0/24", "for documentation"),
+    ("203.0.113.0/24", "for documentation"),
+    ("224.0.0.0/4", "reserved"),
+    ("240.0.0.0/4", "reserved"),
+    ("::/16", "reserved"),
+    ("64:ff9b::/96", "reserved"),
+    ("100::/64", "reserved"),
+    ("2001:db8::/32", "for documentation"),
+    ("2002::/16", "reserved"),
+    ("3fff::/20", "for documentation"),
+    ("fc00::/7", "private"),
+    ("fe80::/10", "reserved"),
+    ("ff00::/8", "reserved"),
+];
+
+/// How wide a prefix may be, as lengths: below the first it is warned of, below the second refused.
+const fn width_limits(prefix: IpNet) -> (u8, u8) {
+    match prefix {
+        IpNet::V4(_) => (12, 8),
+        IpNet::V6(_) => (24, 16),
+    }
+}
+
+/// Why `prefix` is suspect, though it is used.
+fn suspicion(prefix: IpNet) -> Option<String> {
+    let special = SPECIAL.iter().find(|(network, _)| {
+        network.parse::<IpNet>().is_ok_and(|network| network.contains(&prefix) || prefix.contains(&network))
+    });
+    if let Some((network, kind)) = special {
+        return Some(format!("`{prefix}` is {kind} (`{network}`)"));
+    }
+    let (warned, _) = width_limits(prefix);
+    (prefix.prefix_len() < warned).then(|| format!("`{prefix}` is wider than /{warned}"))
+}
+
+impl Allowlist {
+    /// Warns of suspect prefixes, and takes out those that are too wide to be meant, with an error.
+    pub(crate) fn check_prefixes(&mut self) {
+        for entry in &mut self.entries {
+            let line = entry.line;
+            entry.remote.retain(|prefix| {
+                let (_, refused) = width_limits(*prefix);
+                let is_kept = prefix.prefix_len() >= refused;
+                if !is_kept {
+                    let message = format!("`{prefix}` is wider than /{refused}: no provider owns that much");
+                    push_once(&mut self.errors, Finding { line, message });
+                } else if let Some(message) = suspicion(*prefix) {
+                    push_once(&mut self.warnings, Finding { line, message });
+                }
+                is_kept
+            });
+        }
+        self.entries.retain(|entry| !entry.remote.is_empty());
+    }
+}
+
+/// A row makes several entries, but one finding: they come one after the other.
+fn push_once(findings: &mut Vec<Finding>, finding: Finding) {
+    let recent = findings.iter().rev().take_while(|known| known.line == finding.line);
+    if !recent.into_iter().any(|known| *known == finding) {
+        findings.push(finding);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(prefix: &str, expected: Option<&str>) {
+        assert_eq!(suspicion(prefix.parse().unwrap()).as_deref(), expected, "{prefix}");
+    }
+
+    #[test]
+    fn special_and_wide_prefixes_are_suspect() {
+        check("54.172.60.0/23", None);
+        check("2600:1f00::/24", None);
+        check("10.1.2.0/24", Some("`10.1.2.0/24` is private (`10.0.0.0/8`)"));
+        check("203.0.113.7/32", Some("`203.0.113.7/32` is for documentation (`203.0.113.0/24`)"));
+        check("52.0.0.0/11", Some("`52.0.0.0/11` is wider than /12"));
+        check("fd00::/64", Some("`fd00::/64` is private (`fc00::/7`)"));
+        check("2600::/20", Some("`2600::/20` is wider than /24"));
+    }
+
+    #[test]
+    fn every_special_network_parses() {
+        assert!(SPECIAL.iter().all(|(network, _)| network.parse::<IpNet>().is_ok()));
+    }
+}

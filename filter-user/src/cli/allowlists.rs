@@ -1,0 +1,172 @@
+//! `sipwall allowlists`: the built-in allowlists, and the differences between any two.
+
+use std::{path::Path, process::ExitCode};
+
+use clap::Subcommand;
+use comfy_table::{Table, presets};
+use filter_user::allowlist::{
+    Allowlist, builtin,
+    diff::{Difference, Rule, diff},
+    import::{Options, Source, import},
+    ports_text,
+};
+use serde_json::json;
+
+use super::{WRONG_INPUT, print};
+
+/// List, show and compare allowlists
+#[derive(clap::Args)]
+pub(crate) struct Allowlists {
+    #[command(subcommand)]
+    action: Option<Action>,
+    /// Print JSON
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(Subcommand)]
+enum Action {
+    /// List the built-in allowlists (the default)
+    List,
+    /// Show what an allowlist allows
+    Show {
+        /// A built-in allowlist, an allowlist file or a provider's document
+        name: String,
+    },
+    /// Show what one allowlist allows and another does not
+    Diff {
+        /// A built-in allowlist, an allowlist file or a provider's document
+        old: String,
+        /// The same
+        new: String,
+    },
+}
+
+impl Allowlists {
+    pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
+        let done = match self.action.unwrap_or(Action::List) {
+            Action::List => list(self.json),
+            Action::Show { name } => load(&name).map(|allowlist| show(&allowlist, self.json)),
+            Action::Diff { old, new } => {
+                let both = load(&old).and_then(|old| Ok((old, load(&new)?)));
+                both.map(|(old, new)| show_difference(&diff(&old, &new), self.json))
+            }
+        };
+        match done {
+            Ok(printed) => printed.map(|()| ExitCode::SUCCESS),
+            Err(message) => {
+                eprintln!("error: {message}");
+                Ok(ExitCode::from(WRONG_INPUT))
+            }
+        }
+    }
+}
+
+/// A built-in allowlist, an allowlist file (TOML, or JSON that reads as one), or a document read as `import` reads it.
+fn load(name: &str) -> Result<Allowlist, String> {
+    let path = Path::new(name);
+    let extension = path.extension().and_then(|extension| extension.to_str());
+    let loaded = Allowlist::load(name, Path::new(""));
+    let is_document = match extension {
+        Some("toml") => false,
+        Some("json") => loaded.is_err(),
+        _ => true,
+    };
+    if builtin::get(name).is_some() || !path.exists() || !is_document {
+        return loaded.map_err(|error| error.to_string());
+    }
+    let source = Source::read(path).map_err(|error| error.to_string())?;
+    let allowlist = import(&source, &Options::default()).allowlist;
+    match allowlist.errors.first() {
+        Some(error) => Err(format!("{name}:{}: {}", error.line, error.message)),
+        None => Ok(allowlist),
+    }
+}
+
+/// The number of distinct prefixes.
+fn prefixes(allowlist: &Allowlist) -> usize {
+    let prefixes = allowlist.entries.iter().flat_map(|entry| &entry.remote);
+    prefixes.collect::<std::collections::BTreeSet<_>>().len()
+}
+
+type Printed = Result<anyhow::Result<()>, String>;
+
+fn list(as_json: bool) -> Printed {
+    let mut rows = Vec::new();
+    for builtin in builtin::ALL {
+        rows.push((builtin, builtin.allowlist().map_err(|error| error.to_string())?));
+    }
+    if as_json {
+        let rows = rows.iter().map(|(builtin, allowlist)| {
+            json!({
+                "name": builtin.name,
+                "source": builtin.source,
+                "date": builtin.date,
+                "entries": allowlist.entries.len(),
+                "prefixes": prefixes(allowlist),
+            })
+        });
+        return Ok(print_json(&rows.collect::<Vec<_>>()));
+    }
+    let mut table = table(&["NAME", "DATE", "ENTRIES", "PREFIXES", "SOURCE"]);
+    for (builtin, allowlist) in rows {
+        let counts = [allowlist.entries.len(), prefixes(&allowlist)].map(|count| count.to_string());
+        let [entries, prefixes] = counts;
+        table.add_row([builtin.name, builtin.date, &entries, &prefixes, builtin.source]);
+    }
+    Ok(print(&format!("{table}\n")))
+}
+
+fn show(allowlist: &Allowlist, as_json: bool) -> anyhow::Result<()> {
+    if as_json {
+        return print_json(allowlist);
+    }
+    let mut table = table(&["LINE", "SERVICE", "PROTOCOL", "PORTS", "SECTION", "PREFIXES"]);
+    for entry in &allowlist.entries {
+        let prefixes: Vec<_> = entry.remote.iter().map(ToString::to_string).collect();
+        table.add_row([
+            entry.line.to_string(),
+            entry.service.to_string(),
+            entry.protocol.to_string(),
+            ports_text(&entry.remote_ports),
+            entry.section.clone(),
+            prefixes.join(" "),
+        ]);
+    }
+    for row in &allowlist.unenforced {
+        table.add_row([
+            row.line.to_string(),
+            "not enforced".to_owned(),
+            row.protocol.to_string(),
+            ports_text(&row.remote_ports),
+            row.why.clone(),
+            row.name.replace('\n', " "),
+        ]);
+    }
+    print(&format!("{table}\n"))
+}
+
+fn show_difference(difference: &Difference, as_json: bool) -> anyhow::Result<()> {
+    if as_json {
+        return print_json(difference);
+    }
+    let mut text = String::new();
+    for (sign, rules) in [('-', &difference.removed), ('+', &difference.added)] {
+        for Rule { remote, service, protocol, remote_ports } in rules {
+            let rule = format!("{sign} {remote} {service} {protocol} {remote_ports}");
+            text.push_str(rule.trim_end());
+            text.push('\n');
+        }
+    }
+    print(&text)
+}
+
+fn print_json(value: &impl serde::Serialize) -> anyhow::Result<()> {
+    print(&format!("{}\n", serde_json::to_string_pretty(value)?))
+}
+
+fn table(header: &[&str]) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_header(header);
+    table
+}

@@ -17,13 +17,13 @@ pub struct Policy {
 }
 
 impl Policy {
-    /// Reads a policy file and the allowlists that it names: built in, or files relative to it.
+    /// Loads a policy file with its deny lists and allowlists.
     ///
     /// # Errors
-    /// Everything that is wrong with them.
+    /// Everything that is wrong with them, as far as they can be read.
     pub fn load(path: &Path) -> Result<Self, Refusals> {
-        let directory = path.parent().unwrap_or_else(|| Path::new(""));
-        Self::new(PolicyFile::read(path)?, |name| Allowlist::load(name, directory))
+        let folder = path.parent().unwrap_or_else(|| Path::new(""));
+        Self::new(PolicyFile::read(path)?, |name| Allowlist::load(name, folder))
     }
 
     /// Joins a policy file with the allowlists that `load` finds under the names which the file gives.

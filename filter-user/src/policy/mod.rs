@@ -2,16 +2,20 @@
 
 mod code;
 mod compile;
+mod explain;
 pub mod file;
 mod host;
 mod inputs;
 mod origin;
 mod port_set;
+mod probe;
 mod refusal;
 
 pub use compile::{CompiledPolicy, Match, PortMatch, ProviderDeny, RuleInfo, SourcePrefix, TermInfo};
+pub use explain::{Explainer, Explanation};
 pub use host::HostPolicy;
 pub use inputs::Policy;
 pub use origin::{Document, Origin};
 pub use port_set::PortSet;
+pub use probe::{Endpoint, Probe, ProbeError, Protocol, TcpFlags};
 pub use refusal::{Code, Refusal, Refusals};

@@ -64,6 +64,18 @@ impl Draft {
         self.terms[term].sources.extend_from_slice(sources);
     }
 
+    /// Lets in what each of `matches` says from `sources`, under the rule of that name.
+    pub(super) fn allow_all(
+        &mut self,
+        rule: &RuleInfo,
+        matches: impl IntoIterator<Item = Match>,
+        sources: &[SourcePrefix],
+    ) {
+        for matching in matches {
+            self.allow(rule, matching, sources);
+        }
+    }
+
     /// The rules, and the terms with each source once, at the first line that states it.
     pub(super) fn finish(mut self) -> (Vec<RuleInfo>, Vec<TermInfo>) {
         for term in &mut self.terms {

@@ -5,7 +5,7 @@ use std::{collections::HashMap, hash::Hash};
 /// Distinct values in the order in which they were first met; the default value is the first.
 pub(super) struct Interner<T> {
     values: Vec<T>,
-    places: HashMap<T, usize>,
+    places: HashMap<T, u32>,
 }
 
 impl<T: Copy + Default + Eq + Hash> Interner<T> {
@@ -14,15 +14,15 @@ impl<T: Copy + Default + Eq + Hash> Interner<T> {
     }
 
     /// The place of the value.
-    pub(super) fn place(&mut self, value: T) -> usize {
+    pub(super) fn place(&mut self, value: T) -> u32 {
         *self.places.entry(value).or_insert_with(|| {
             self.values.push(value);
-            self.values.len() - 1
+            u32::try_from(self.values.len() - 1).unwrap_or(u32::MAX)
         })
     }
 
     /// The values, each at its place.
-    pub(super) fn values(&self) -> &[T] {
-        &self.values
+    pub(super) fn into_values(self) -> Vec<T> {
+        self.values
     }
 }

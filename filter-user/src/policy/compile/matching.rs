@@ -3,6 +3,8 @@
 //! Documents describe egress. At ingress the provider's address is the source; the provider's ports are source ports,
 //! and the port that the provider opens is one of the SBC's own.
 
+use std::fmt;
+
 use filter_common::packet::ip;
 
 use super::own_ports::ProviderPorts;
@@ -74,6 +76,24 @@ impl Match {
             _ => false,
         };
         self.protocol == other.protocol && ports
+    }
+}
+
+impl fmt::Display for Match {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(ports) = &self.ports else {
+            return write!(f, "IP protocol {}", self.protocol);
+        };
+        let (name, kind) = match (self.protocol, ports.opening) {
+            (ip::UDP, _) => ("UDP", ""),
+            (_, true) => ("TCP", ""),
+            (_, false) => ("TCP", ", answers only"),
+        };
+        f.write_str(name)?;
+        if ports.source != PortSet::all() {
+            write!(f, " from port {}", ports.source)?;
+        }
+        write!(f, " to port {}{kind}", ports.destination)
     }
 }
 

@@ -3,11 +3,14 @@
 mod draft;
 mod intern;
 mod matching;
+mod own_allows;
 pub(in crate::policy) mod own_ports;
 mod port_tables;
 mod providers;
 mod sources;
+mod stated;
 mod tables;
+mod trunk;
 
 use filter_common::tables::{DENY_PREFIXES, PREFIXES, TERMS, Tables};
 use ipnet::IpNet;
@@ -55,7 +58,7 @@ impl Policy {
         let mut draft = Draft::default();
         let mut refusals = Vec::new();
         let provider_denied = providers::add_providers(&mut draft, self, &own, &mut refusals);
-        providers::add_own_allows(&mut draft, file);
+        own_allows::add(&mut draft, file);
         let (rules, terms) = draft.finish();
         if terms.len() > TERMS {
             let hint = "each rule takes a term for each set of ports that its rows have";
@@ -69,7 +72,8 @@ impl Policy {
             prefix_limit(file, Code::TooManyDenied, "denied", denied.iter(), DENY_PREFIXES),
         ];
         let () = Refusals::unless_empty(too_many_prefixes.into_iter().flatten().collect(), ())?;
-        let (tables, sources) = tables::build(file, &own, &terms, &sources)
+        let (sources, source_sets) = sources::number(&sources);
+        let tables = tables::build(file, &own, &terms, &source_sets)
             .map_err(|Overflow { code, what, needed, limit }| too_many(file, code, what, needed, limit, None))?;
         Ok(CompiledPolicy { tables, sources, denied, denied_origins, provider_denied, rules, terms })
     }

@@ -8,7 +8,7 @@ use super::{draft::TermInfo, intern::Interner, matching::PortMatch};
 use crate::policy::PortSet;
 
 /// Ranges of ports with the place of the set of terms that each satisfies.
-pub(super) type Classes = Vec<(RangeInclusive<u16>, usize)>;
+pub(super) type Classes = Vec<(RangeInclusive<u16>, u32)>;
 
 /// The classes of one protocol's ports, in one direction that `side` picks.
 pub(super) fn classes(

@@ -1,4 +1,4 @@
-//! From providers' rows and trunks and the host's own allows to terms.
+//! From providers' rows to terms.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -6,21 +6,20 @@ use ipnet::IpNet;
 
 use super::{
     draft::{Draft, RuleInfo, SourcePrefix},
-    matching::{self, Match, MissingListen},
+    matching::{self, MissingListen},
     own_ports::{OwnPorts, ProviderPorts},
+    stated::stated,
+    trunk,
 };
 use crate::{
     allowlist::{Allowlist, Entry, Service},
     policy::{
-        Document, Origin, PortSet,
-        file::{Listen, Located, PolicyFile, Provider, Trunk},
+        Document, Origin,
+        file::{PolicyFile, Provider},
         inputs::Policy,
         refusal::{Code, Refusal},
     },
 };
-
-/// Where an allowed address of a trunk without a port answers from.
-const TRUNK_REPLIES: std::ops::RangeInclusive<u16> = 5060..=5061;
 
 /// A prefix from which nothing of one provider is let in.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -34,24 +33,22 @@ pub struct ProviderDeny {
 }
 
 /// A provider on its way into the draft.
-struct Context<'p> {
+pub(super) struct Context<'p> {
     place: usize,
     provider: &'p Provider,
-    own: ProviderPorts<'p>,
-    policy: Document,
+    pub(super) own: ProviderPorts<'p>,
+    /// The policy file.
+    pub(super) policy: Document,
 }
 
 impl Context<'_> {
-    fn rule(&self, service: &str) -> RuleInfo {
+    /// The provider's rule for a service.
+    pub(super) fn rule(&self, service: &str) -> RuleInfo {
         RuleInfo { name: format!("{}/{service}", self.provider.name.value), provider: Some(self.place) }
     }
 
-    fn stated<'a>(&self, prefixes: &'a [Located<IpNet>]) -> impl Iterator<Item = SourcePrefix> + use<'a> {
-        let policy = self.policy.clone();
-        prefixes.iter().map(move |Located { value, line }| SourcePrefix {
-            prefix: *value,
-            origin: Origin { document: policy.clone(), line: *line },
-        })
+    fn deny(&self, SourcePrefix { prefix, origin }: SourcePrefix) -> ProviderDeny {
+        ProviderDeny { provider: self.place, prefix, origin }
     }
 }
 
@@ -71,12 +68,9 @@ pub(super) fn add_providers(
             denies.extend(denied_by_allowlist(&context, allowlist));
         }
         if let Some(trunk) = &provider.trunk {
-            add_trunk(draft, &context, trunk);
-            denies.extend(context.stated(&trunk.always_deny).map(|SourcePrefix { prefix, origin }| ProviderDeny {
-                provider: place,
-                prefix,
-                origin,
-            }));
+            trunk::add(draft, &context, trunk);
+            let denied = stated(&trunk.always_deny, &context.policy);
+            denies.extend(denied.into_iter().map(|source| context.deny(source)));
         }
     }
     denies
@@ -92,9 +86,7 @@ fn add_allowlist(draft: &mut Draft, context: &Context<'_>, allowlist: &Allowlist
         for service in services(entry, context.provider) {
             let remote = entry.remote_ports.iter().copied().collect();
             match matching::of_row(service, entry.protocol, remote, &context.own) {
-                Ok(matches) => {
-                    matches.into_iter().for_each(|one| draft.allow(&context.rule(service.name()), one, &sources));
-                }
+                Ok(matches) => draft.allow_all(&context.rule(service.name()), matches, &sources),
                 Err(MissingListen) => drop(missing.insert(service)),
             }
         }
@@ -133,56 +125,9 @@ fn missing_listen(file: &PolicyFile, provider: &Provider, service: Service) -> R
     }
 }
 
-fn denied_by_allowlist<'a>(
-    context: &'a Context<'_>,
-    allowlist: &'a Allowlist,
-) -> impl Iterator<Item = ProviderDeny> + use<'a> {
+fn denied_by_allowlist(context: &Context<'_>, allowlist: &Allowlist) -> Vec<ProviderDeny> {
+    // The list stands in the document as a whole: an allowlist keeps no line for it.
     let origin = Origin { document: allowlist_document(context.provider), line: 0 };
-    let provider = context.place;
-    allowlist.denied.iter().map(move |prefix| ProviderDeny { provider, prefix: prefix.trunc(), origin: origin.clone() })
-}
-
-/// A trunk's allow list and its proxies, which are allowed without being listed.
-fn add_trunk(draft: &mut Draft, context: &Context<'_>, trunk: &Trunk) {
-    let proxies: Vec<_> = trunk
-        .outbound_proxies
-        .iter()
-        .map(|proxy| (Located { value: IpNet::from(proxy.value.address), line: proxy.line }, proxy.value.port))
-        .collect();
-    let proxy_prefixes: Vec<_> = proxies.iter().map(|(prefix, _)| prefix.clone()).collect();
-    let sources: Vec<_> = context.stated(&trunk.allow).chain(context.stated(&proxy_prefixes)).collect();
-    for service in Listen::SIP {
-        let listening = context.own.listening(service).cloned().unwrap_or_default();
-        let matching =
-            if service == Service::SipUdp { Match::udp(PortSet::all(), listening) } else { Match::opened(listening) };
-        draft.allow(&context.rule(service.name()), matching, &sources);
-    }
-    let mut reply_from = |ports, sources: &[SourcePrefix]| {
-        let replies = Match::replies(PortSet::between(ports), context.own.replies.tcp.clone());
-        draft.allow(&context.rule("sip-reply"), replies, sources);
-    };
-    reply_from(TRUNK_REPLIES, &context.stated(&trunk.allow).collect::<Vec<_>>());
-    for (prefix, port) in proxies {
-        let ports = port.map_or(TRUNK_REPLIES, |port| port..=port);
-        reply_from(ports, &context.stated(&[prefix]).collect::<Vec<_>>());
-    }
-}
-
-/// What else this host needs.
-pub(super) fn add_own_allows(draft: &mut Draft, file: &PolicyFile) {
-    let document = Document::Policy(Arc::clone(&file.name));
-    for allow in &file.allows {
-        let rule = RuleInfo { name: format!("allow/{}", allow.name.value), provider: None };
-        let sources: Vec<_> = allow
-            .from
-            .iter()
-            .map(|Located { value, line }| SourcePrefix {
-                prefix: *value,
-                origin: Origin { document: document.clone(), line: *line },
-            })
-            .collect();
-        let ports = [Match::opened(allow.tcp.clone()), Match::udp(PortSet::all(), allow.udp.clone())];
-        let protocols = allow.protocols.iter().map(|protocol| Match::protocol(*protocol));
-        ports.into_iter().chain(protocols).for_each(|matching| draft.allow(&rule, matching, &sources));
-    }
+    let sources = allowlist.denied.iter().map(|prefix| SourcePrefix { prefix: prefix.trunc(), origin: origin.clone() });
+    sources.map(|source| context.deny(source)).collect()
 }

@@ -7,6 +7,7 @@ use ipnet::IpNet;
 
 use super::{
     draft::{RuleInfo, TermInfo},
+    intern::Interner,
     providers::ProviderDeny,
 };
 
@@ -49,6 +50,13 @@ pub(super) fn push_down(rules: &[RuleInfo], terms: &[TermInfo], denies: &[Provid
         covering.push((prefix, claim));
     }
     sources
+}
+
+/// The prefixes with the places of their sets, and the sets; the first one is that of a source without any.
+pub(super) fn number(sources: &[(IpNet, SourceSet)]) -> (Vec<(IpNet, u32)>, Vec<SourceSet>) {
+    let mut sets = Interner::new();
+    let numbered = sources.iter().map(|(prefix, set)| (*prefix, sets.place(*set))).collect();
+    (numbered, sets.into_values())
 }
 
 fn claims(rules: &[RuleInfo], terms: &[TermInfo], denies: &[ProviderDeny]) -> HashMap<IpNet, Claim> {

@@ -4,9 +4,8 @@ use bytemuck::zeroed_box;
 use filter_common::{
     Address,
     packet::ip,
-    tables::{PORT_SETS, SOURCE_SETS, SourceSet, Tables, flags},
+    tables::{SourceSet, Tables, flags},
 };
-use ipnet::IpNet;
 
 use super::{
     draft::TermInfo,
@@ -27,13 +26,13 @@ pub(super) struct Overflow {
 /// The IP protocol of each of [`Tables::ports`].
 const PROTOCOLS: [u8; 2] = [ip::UDP, ip::TCP];
 
-/// The tables of at most 256 terms, and the sources with their places in them.
+/// The tables of at most 256 terms.
 pub(super) fn build(
     file: &PolicyFile,
     own: &OwnPorts<'_>,
     terms: &[TermInfo],
-    sources: &[(IpNet, SourceSet)],
-) -> Result<(Box<Tables>, Vec<(IpNet, u32)>), Overflow> {
+    source_sets: &[SourceSet],
+) -> Result<Box<Tables>, Overflow> {
     let mut tables: Box<Tables> = zeroed_box();
     settings(&mut tables, file);
     for (index, term) in (0..=u8::MAX).zip(terms) {
@@ -44,8 +43,9 @@ pub(super) fn build(
         tables.term_rules[usize::from(index)] = u16::try_from(term.rule).unwrap_or(u16::MAX);
     }
     ports(&mut tables, own, terms)?;
-    let sources = source_sets(&mut tables, sources)?;
-    Ok((tables, sources))
+    let what = "combinations of rules over sources";
+    copy(&mut tables.source_sets, source_sets, Code::TooManySourceSets, what)?;
+    Ok(tables)
 }
 
 fn settings(tables: &mut Tables, file: &PolicyFile) {
@@ -70,12 +70,7 @@ fn ports(tables: &mut Tables, own: &OwnPorts<'_>, terms: &[TermInfo]) -> Result<
         let destination = port_tables::classes(terms, protocol, |ports| &ports.destination, &mut sets);
         (source, destination)
     });
-    let limit = PORT_SETS;
-    let needed = sets.values().len();
-    if needed > limit {
-        return Err(Overflow { code: Code::TooManyPortSets, what: "combinations of rules over ports", needed, limit });
-    }
-    tables.port_sets[..needed].copy_from_slice(sets.values());
+    copy(&mut tables.port_sets, &sets.into_values(), Code::TooManyPortSets, "combinations of rules over ports")?;
     for ((table, (source, destination)), protocol) in tables.ports.iter_mut().zip(&classes).zip(PROTOCOLS) {
         fill(&mut table.source, source);
         fill(&mut table.destination, destination);
@@ -93,18 +88,9 @@ fn fill(table: &mut [u16; 65536], classes: &Classes) {
     }
 }
 
-fn source_sets(tables: &mut Tables, sources: &[(IpNet, SourceSet)]) -> Result<Vec<(IpNet, u32)>, Overflow> {
-    let mut sets = Interner::new();
-    let places: Vec<_> = sources.iter().map(|(prefix, set)| (*prefix, sets.place(*set))).collect();
-    let (needed, limit) = (sets.values().len(), SOURCE_SETS);
-    if needed > limit {
-        return Err(Overflow {
-            code: Code::TooManySourceSets,
-            what: "combinations of rules over sources",
-            needed,
-            limit,
-        });
-    }
-    tables.source_sets[..needed].copy_from_slice(sets.values());
-    Ok(places.into_iter().map(|(prefix, place)| (prefix, u32::try_from(place).unwrap_or_default())).collect())
+fn copy<T: Copy>(table: &mut [T], values: &[T], code: Code, what: &'static str) -> Result<(), Overflow> {
+    let (needed, limit) = (values.len(), table.len());
+    let slots = table.get_mut(..needed).ok_or(Overflow { code, what, needed, limit })?;
+    slots.copy_from_slice(values);
+    Ok(())
 }

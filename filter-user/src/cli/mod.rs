@@ -2,7 +2,9 @@
 
 mod allowlists;
 mod attach;
+mod check;
 mod detach;
+mod explain;
 mod import;
 mod output;
 mod stats;
@@ -26,6 +28,7 @@ struct Arguments {
 enum Command {
     Import(import::Import),
     Allowlists(allowlists::Allowlists),
+    Explain(explain::Explain),
     Attach(attach::Attach),
     Detach(detach::Detach),
     Status(status::Status),
@@ -40,6 +43,7 @@ pub(crate) fn run() -> ExitCode {
     let ended = match Arguments::parse().command {
         Command::Import(command) => command.run(),
         Command::Allowlists(command) => command.run(),
+        Command::Explain(command) => command.run(),
         Command::Attach(command) => command.run(),
         Command::Detach(command) => command.run(),
         Command::Status(command) => command.run(),

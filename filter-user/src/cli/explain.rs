@@ -1,0 +1,102 @@
+//! `sipwall explain`
+
+use std::{path::PathBuf, process::ExitCode};
+
+use anyhow::Result;
+use filter_common::{Action, Reason};
+use filter_user::policy::{Endpoint, Explainer, Explanation, Policy, Probe, Protocol, TcpFlags};
+
+use super::{WRONG_INPUT, check, output};
+
+/// How many listed neighbours of an unlisted source are named.
+const NEIGHBORS: usize = 3;
+
+/// Say what a policy does with a packet, and which line of which document says so
+#[derive(clap::Args)]
+pub(crate) struct Explain {
+    /// The policy file
+    #[arg(long, value_name = "FILE")]
+    policy: PathBuf,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+    /// The flags of a TCP segment, as in `syn,ack`; by default `syn`: would a new connection get in?
+    #[arg(long, value_name = "FLAGS")]
+    tcp_flags: Option<TcpFlags>,
+    /// udp, tcp, icmp, icmpv6 or an IP protocol's number
+    #[arg(value_name = "PROTO")]
+    protocol: Protocol,
+    /// Where it comes from
+    #[arg(value_name = "SRC[:PORT]")]
+    source: Endpoint,
+    /// Where it goes
+    #[arg(value_name = "DST[:PORT]")]
+    destination: Endpoint,
+}
+
+impl Explain {
+    pub(crate) fn run(self) -> Result<ExitCode> {
+        let Self { policy, json, tcp_flags, protocol, source, destination } = self;
+        let frame = match (Probe { protocol, source, destination, tcp_flags }).frame() {
+            Ok(frame) => frame,
+            Err(error) => {
+                eprintln!("error: {error}");
+                return Ok(ExitCode::from(WRONG_INPUT));
+            }
+        };
+        let (policy, compiled) = match check::load(&policy) {
+            Ok(loaded) => loaded,
+            Err(code) => return Ok(code),
+        };
+        let explainer = Explainer::new(&compiled);
+        let explanation = explainer.explain(&frame);
+        if json {
+            output::json(&explanation)?;
+        } else {
+            show(&explanation)?;
+            hint(&explanation, &explainer, source, &policy);
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn show(explanation: &Explanation) -> Result<()> {
+    let Explanation { action, rule, reason, matched_prefix, origin } = explanation;
+    output::line(action.name())?;
+    output::line(&format!("  reason   {}: {}", reason.name(), reason.description()))?;
+    if let Some(rule) = rule {
+        output::line(&format!("  rule     {rule}"))?;
+    }
+    if let Some(prefix) = matched_prefix {
+        output::line(&format!("  prefix   {prefix}"))?;
+    }
+    match origin {
+        Some(origin) => output::line(&format!("  origin   {origin}")),
+        None => Ok(()),
+    }
+}
+
+/// What helps on: what the source may send, or who beside it is listed.
+fn hint(explanation: &Explanation, explainer: &Explainer<'_>, source: Endpoint, policy: &Policy) {
+    if explanation.action == Action::Pass {
+        return;
+    }
+    if policy.file().sbc.monitor {
+        eprintln!("note: `mode = \"monitor\"`: it is counted as dropped, and passes");
+    }
+    let allowed = explainer.allowed_from(source.address);
+    match explanation.reason {
+        Reason::PortClosed | Reason::SourcePort | Reason::OpeningSegment | Reason::ProtocolUnlisted => {
+            eprintln!("hint: {} may send", source.address);
+            for line in allowed {
+                eprintln!("  {line}");
+            }
+        }
+        Reason::SourceUnlisted => {
+            for (prefix, origin) in explainer.neighbors(source.address).iter().take(NEIGHBORS) {
+                eprintln!("hint: its neighbour {prefix} is listed: {origin}");
+            }
+        }
+        _ => {}
+    }
+}

@@ -46,7 +46,7 @@ impl Explain {
         };
         let (policy, compiled) = match check::load(&policy) {
             Ok(loaded) => loaded,
-            Err(code) => return Ok(code),
+            Err(refusals) => return Ok(check::refuse(&refusals)),
         };
         let explainer = Explainer::new(&compiled);
         let explanation = explainer.explain(&frame);

@@ -28,6 +28,7 @@ struct Arguments {
 enum Command {
     Import(import::Import),
     Allowlists(allowlists::Allowlists),
+    Check(check::Check),
     Explain(explain::Explain),
     Attach(attach::Attach),
     Detach(detach::Detach),
@@ -43,6 +44,7 @@ pub(crate) fn run() -> ExitCode {
     let ended = match Arguments::parse().command {
         Command::Import(command) => command.run(),
         Command::Allowlists(command) => command.run(),
+        Command::Check(command) => command.run(),
         Command::Explain(command) => command.run(),
         Command::Attach(command) => command.run(),
         Command::Detach(command) => command.run(),

@@ -66,7 +66,7 @@ impl fmt::Display for Refusal {
     }
 }
 
-/// Everything that a policy is refused for, in the order of its lines; never empty.
+/// Everything that a policy is refused for, in the order of files and lines; never empty.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Refusals(Vec<Refusal>);
 
@@ -82,7 +82,7 @@ impl Refusals {
         if refusals.is_empty() {
             return Ok(value);
         }
-        refusals.sort_by_key(|refusal| refusal.line);
+        refusals.sort_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
         Err(Self(refusals))
     }
 

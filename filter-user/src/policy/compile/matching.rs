@@ -29,14 +29,15 @@ pub struct PortMatch {
     pub source: PortSet,
     /// The SBC's ports.
     pub destination: PortSet,
-    /// Whether the source may open TCP connections.
+    /// Whether the source may send first. Of TCP, opening segments are dropped otherwise;
+    /// of UDP, which has none, it says only what is meant.
     pub opening: bool,
 }
 
 impl Match {
     /// UDP datagrams.
     pub(super) const fn udp(source: PortSet, destination: PortSet) -> Self {
-        Self { protocol: ip::UDP, ports: Some(PortMatch { source, destination, opening: false }) }
+        Self { protocol: ip::UDP, ports: Some(PortMatch { source, destination, opening: true }) }
     }
 
     /// TCP connections that the source opens, from any port.
@@ -45,9 +46,9 @@ impl Match {
         Self { protocol: ip::TCP, ports: Some(ports) }
     }
 
-    /// What comes back on TCP connections that the SBC opened.
-    pub(super) const fn replies(source: PortSet, destination: PortSet) -> Self {
-        Self { protocol: ip::TCP, ports: Some(PortMatch { source, destination, opening: false }) }
+    /// What comes back when the SBC sent first.
+    pub(super) const fn answers(protocol: u8, source: PortSet, destination: PortSet) -> Self {
+        Self { protocol, ports: Some(PortMatch { source, destination, opening: false }) }
     }
 
     /// A whole protocol.
@@ -70,7 +71,7 @@ impl Match {
             (Some(own), Some(other)) => {
                 own.source.is_superset(&other.source)
                     && own.destination.is_superset(&other.destination)
-                    && (own.opening || !other.opening)
+                    && (own.opening || !other.opening || self.protocol == ip::UDP)
             }
             (None, None) => true,
             _ => false,
@@ -114,7 +115,7 @@ pub(super) fn of_row(
         // Usually from 5060, but senders behind a port translation are not.
         Service::SipUdp => vec![Match::udp(PortSet::all(), listening()?)],
         Service::SipTcp | Service::SipTls | Service::SipWss => {
-            vec![Match::opened(listening()?), Match::replies(remote, own.replies.tcp.clone())]
+            vec![Match::opened(listening()?), Match::answers(ip::TCP, remote, own.replies.tcp.clone())]
         }
         Service::Media if protocol != Protocol::Tcp => {
             let source = if own.media_from_any_port { PortSet::all() } else { remote };
@@ -122,15 +123,15 @@ pub(super) fn of_row(
         }
         Service::Turn => turn(protocol, &remote, own),
         // A row that says nothing of QUIC does not mean it.
-        Service::Https if protocol == Protocol::Any => replies(Protocol::Tcp, &remote, own),
-        Service::Media | Service::Https | Service::Other | Service::Unspecified => replies(protocol, &remote, own),
+        Service::Https if protocol == Protocol::Any => answers(Protocol::Tcp, &remote, own),
+        Service::Media | Service::Https | Service::Other | Service::Unspecified => answers(protocol, &remote, own),
     })
 }
 
 /// The answers to what the SBC sends to the row's ports.
-fn replies(protocol: Protocol, remote: &PortSet, own: &ProviderPorts<'_>) -> Vec<Match> {
-    let udp = || Match::udp(remote.clone(), own.replies.udp.clone());
-    let tcp = || Match::replies(remote.clone(), own.replies.tcp.clone());
+fn answers(protocol: Protocol, remote: &PortSet, own: &ProviderPorts<'_>) -> Vec<Match> {
+    let udp = || Match::answers(ip::UDP, remote.clone(), own.replies.udp.clone());
+    let tcp = || Match::answers(ip::TCP, remote.clone(), own.replies.tcp.clone());
     match protocol {
         Protocol::Udp => vec![udp()],
         Protocol::Tcp => vec![tcp()],
@@ -144,10 +145,10 @@ fn turn(protocol: Protocol, remote: &PortSet, own: &ProviderPorts<'_>) -> Vec<Ma
     let media = own.listening(Service::Media).cloned().unwrap_or_default();
     let mut matches = Vec::new();
     if protocol != Protocol::Udp {
-        matches.push(Match::replies(remote.clone(), own.replies.tcp.clone()));
+        matches.push(Match::answers(ip::TCP, remote.clone(), own.replies.tcp.clone()));
     }
     if protocol != Protocol::Tcp {
-        matches.push(Match::udp(remote.clone(), own.replies.udp.union(&media)));
+        matches.push(Match::answers(ip::UDP, remote.clone(), own.replies.udp.union(&media)));
     }
     matches.push(Match::udp(PortSet::between(1024..=65535), media));
     matches

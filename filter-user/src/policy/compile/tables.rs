@@ -37,7 +37,7 @@ pub(super) fn build(
     settings(&mut tables, file);
     for (index, term) in (0..=u8::MAX).zip(terms) {
         tables.protocols[usize::from(term.matching.protocol)].insert(index);
-        if term.matching.ports.as_ref().is_some_and(|ports| ports.opening) {
+        if term.matching.protocol == ip::TCP && term.matching.ports.as_ref().is_some_and(|ports| ports.opening) {
             tables.opening.insert(index);
         }
         tables.term_rules[usize::from(index)] = u16::try_from(term.rule).unwrap_or(u16::MAX);

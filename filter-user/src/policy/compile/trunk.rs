@@ -2,6 +2,7 @@
 
 use std::ops::RangeInclusive;
 
+use filter_common::packet::ip;
 use ipnet::IpNet;
 
 use super::{
@@ -48,6 +49,6 @@ fn source(proxy: &Located<Proxy>, context: &Context<'_>) -> SourcePrefix {
 
 /// Answers on the TCP connections that the SBC opened to these ports.
 fn add_replies(draft: &mut Draft, context: &Context<'_>, ports: RangeInclusive<u16>, sources: &[SourcePrefix]) {
-    let replies = Match::replies(PortSet::between(ports), context.own.replies.tcp.clone());
+    let replies = Match::answers(ip::TCP, PortSet::between(ports), context.own.replies.tcp.clone());
     draft.allow(&context.rule("sip-reply"), replies, sources);
 }

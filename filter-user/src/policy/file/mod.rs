@@ -86,8 +86,7 @@ fn refuse_duplicates(document: &Document, file: &PolicyFile) {
     for (kind, names) in kinds {
         let mut first = HashMap::new();
         for name in names {
-            let line = *first.entry(&name.value).or_insert(name.line);
-            if line != name.line {
+            if let Some(line) = first.insert(&name.value, name.line) {
                 let message = format!("[[{kind}]] `{}` has the name of the one on line {line}", name.value);
                 document.refuse(Code::DuplicateName, name.line, message);
             }

@@ -14,12 +14,12 @@ const RESERVED: &str = "allow";
 pub(super) fn provider(mut section: Section<'_, '_>) -> Option<Provider> {
     let name = section.require("name").and_then(|value| name(&value));
     let allowlist = section.take("allowlist").and_then(|value| located_text(&value));
-    refuse_sources(&mut section);
+    let is_fetched = refuse_sources(&mut section);
     let regions = section.take("regions").and_then(Value::some_items).unwrap_or_default();
     let services = section.take("services").and_then(Value::some_items).unwrap_or_default();
     let media = section.take("media_source_ports");
     let trunk = section.section("trunk", "[provider.trunk]").map(trunk);
-    if allowlist.is_none() && trunk.is_none() {
+    if allowlist.is_none() && trunk.is_none() && !is_fetched {
         let message = "[[provider]] has neither an `allowlist` nor a `trunk`".to_owned();
         section.document.refuse(Code::MissingKey, section.line, message);
     }
@@ -52,14 +52,16 @@ fn located_text(value: &Value<'_, '_>) -> Option<Located<String>> {
     Some(Located { value: value.text()?, line: value.line })
 }
 
-/// Refuses the keys of a source that is fetched again and again.
-fn refuse_sources(section: &mut Section<'_, '_>) {
-    for key in ["source", "refresh", "max_shrink", "grace", "resolve"] {
-        if let Some(value) = section.take(key) {
-            let hint = "fetch the document, `sipwall import` it, and name the file in `allowlist`";
-            value.not_supported(&format!("`{key}`"), hint);
-        }
+/// Refuses the keys of a source that is fetched again and again, and says whether there were any.
+fn refuse_sources(section: &mut Section<'_, '_>) -> bool {
+    let values = ["source", "refresh", "max_shrink", "grace", "resolve"].map(|key| section.take(key));
+    let mut given = values.into_iter().flatten().peekable();
+    let any = given.peek().is_some();
+    for value in given {
+        let hint = "fetch the document, `sipwall import` it, and name the file in `allowlist`";
+        value.not_supported(&format!("`{}`", value.key), hint);
     }
+    any
 }
 
 fn service(value: &Value<'_, '_>) -> Option<Service> {

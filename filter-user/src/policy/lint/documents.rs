@@ -1,0 +1,100 @@
+//! Lints on what the allowlists say.
+
+use std::collections::BTreeMap;
+
+use ipnet::IpNet;
+use prefix_trie::joint::JointPrefixSet;
+
+use super::{Advice, Lint, Subject};
+use crate::{
+    allowlist::{Allowlist, Protocol, Service},
+    policy::{Policy, PortSet, file::Provider},
+};
+
+pub(super) fn lint(subject: &Subject<'_>) -> Vec<Advice> {
+    let mut advice = ports_disagree(subject.policy);
+    for (provider, allowlist) in subject.policy.providers() {
+        if let Some(allowlist) = allowlist {
+            advice.extend(incomplete(provider, allowlist));
+            advice.extend(not_enforced(provider, allowlist));
+        }
+    }
+    advice.extend(denied_sources(subject));
+    advice
+}
+
+fn incomplete(provider: &Provider, allowlist: &Allowlist) -> Option<Advice> {
+    let first = allowlist.errors.first()?;
+    Some(Advice {
+        lint: Lint::AllowlistIncomplete,
+        line: provider.name.line,
+        message: format!(
+            "{} parts of the document of `{}` could not be read, the first on line {}: {}",
+            allowlist.errors.len(),
+            provider.name.value,
+            first.line,
+            first.message
+        ),
+        hint: "mend the document and `sipwall import` it again".to_owned(),
+    })
+}
+
+fn not_enforced(provider: &Provider, allowlist: &Allowlist) -> Vec<Advice> {
+    let rows = allowlist.unenforced.iter().map(|row| Advice {
+        lint: Lint::NotEnforced,
+        line: provider.name.line,
+        message: format!("`{}` of `{}`, line {}: {}", row.name, provider.name.value, row.line, row.why),
+        hint: "if this host needs it, name its addresses in an `[[allow]]`".to_owned(),
+    });
+    rows.collect()
+}
+
+/// What one row of one provider says of a prefix.
+type Rows<'p> = BTreeMap<(IpNet, Service, Protocol), BTreeMap<&'p str, (PortSet, u32)>>;
+
+fn ports_disagree(policy: &Policy) -> Vec<Advice> {
+    let mut rows = Rows::new();
+    for (provider, allowlist) in policy.providers() {
+        for entry in allowlist.iter().flat_map(|allowlist| Policy::chosen(provider, allowlist)) {
+            for prefix in &entry.remote {
+                let providers = rows.entry((*prefix, entry.service, entry.protocol)).or_default();
+                let (ports, _) =
+                    providers.entry(&provider.name.value).or_insert((PortSet::default(), provider.name.line));
+                *ports = ports.union(&entry.remote_ports.iter().copied().collect());
+            }
+        }
+    }
+    rows.into_iter().filter_map(|((prefix, service, _), providers)| disagreement(prefix, service, &providers)).collect()
+}
+
+fn disagreement(prefix: IpNet, service: Service, providers: &BTreeMap<&str, (PortSet, u32)>) -> Option<Advice> {
+    let mut stated = providers.values();
+    let (first, _) = stated.next()?;
+    let (_, line) = stated.find(|(ports, _)| ports != first)?;
+    let each: Vec<_> = providers.iter().map(|(name, (ports, _))| format!("{ports} (`{name}`)")).collect();
+    Some(Advice {
+        lint: Lint::PortsDisagree,
+        line: *line,
+        message: format!("{prefix} is published for {service} with ports {}", each.join(" and ")),
+        hint: "nothing is lost: each provider's rule has its own ports".to_owned(),
+    })
+}
+
+/// Prefixes of providers that the deny list covers, or that it has a part of.
+fn denied_sources(subject: &Subject<'_>) -> Vec<Advice> {
+    let compiled = subject.compiled;
+    let of_providers = compiled.terms.iter().filter(|term| compiled.rules[term.rule].provider.is_some());
+    let published: JointPrefixSet<IpNet> =
+        of_providers.flat_map(|term| term.sources.iter().map(|source| source.prefix)).collect();
+    let hit = |prefix: &IpNet| published.get_lpm(prefix).or_else(|| published.children(prefix).next());
+    let denied = compiled.denied.iter().zip(&compiled.denied_origins);
+    denied
+        .filter_map(|(prefix, origin)| Some((prefix, origin, hit(prefix)?)))
+        .map(|(prefix, origin, hit)| Advice {
+            lint: Lint::DeniedSource,
+            line: origin.line,
+            message: format!("the deny list's {prefix} cuts off what a provider publishes: {hit}"),
+            hint: "the deny list wins over every rule: take the prefix out if this is not meant".to_owned(),
+        })
+        .collect()
+}

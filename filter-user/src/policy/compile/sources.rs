@@ -79,3 +79,86 @@ fn claims(rules: &[RuleInfo], terms: &[TermInfo], denies: &[ProviderDeny]) -> Ha
     }
     claims
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+    use proptest::{collection::vec, prelude::*};
+
+    use super::*;
+    use crate::policy::{Document, Match, Origin, SourcePrefix};
+
+    /// So few addresses that prefixes nest, meet and repeat, and that all of them can be tried.
+    const ADDRESSES: u8 = 64;
+
+    fn address(v6: bool, last: u8) -> IpAddr {
+        match v6 {
+            true => Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, u16::from(last)).into(),
+            false => Ipv4Addr::new(192, 0, 2, last).into(),
+        }
+    }
+
+    fn prefix() -> impl Strategy<Value = IpNet> {
+        (any::<bool>(), 0..ADDRESSES, 0..=7_u8).prop_map(|(v6, last, host_bits)| {
+            let width = if v6 { 128 } else { 32 };
+            IpNet::new(address(v6, last), width - host_bits).unwrap().trunc()
+        })
+    }
+
+    fn origin() -> Origin {
+        Origin { document: Document::Policy("policy.toml".into()), line: 1 }
+    }
+
+    /// Terms, each of a provider or of nobody, and denies of providers; provider `n` has rule `n`.
+    fn policies() -> impl Strategy<Value = (Vec<TermInfo>, Vec<ProviderDeny>)> {
+        let term = (0..4_usize, vec(prefix(), 1..6)).prop_map(|(rule, prefixes)| TermInfo {
+            rule,
+            matching: Match::protocol(47),
+            sources: prefixes.into_iter().map(|prefix| SourcePrefix { prefix, origin: origin() }).collect(),
+        });
+        let deny =
+            (0..3_usize, prefix()).prop_map(|(provider, prefix)| ProviderDeny { provider, prefix, origin: origin() });
+        (vec(term, 0..12), vec(deny, 0..6))
+    }
+
+    fn rules() -> Vec<RuleInfo> {
+        let rule = |provider| RuleInfo { name: String::new(), provider };
+        vec![rule(Some(0)), rule(Some(1)), rule(Some(2)), rule(None)]
+    }
+
+    /// What a source has, by looking at every prefix that covers it.
+    fn brute_force(address: IpAddr, terms: &[TermInfo], denies: &[ProviderDeny]) -> SourceSet {
+        let mut set = SourceSet::default();
+        for (index, term) in (0..=u8::MAX).zip(terms) {
+            let covered = term.sources.iter().any(|source| source.prefix.contains(&address));
+            let provider = rules()[term.rule].provider;
+            let denied = denies.iter().any(|deny| Some(deny.provider) == provider && deny.prefix.contains(&address));
+            match (covered, denied) {
+                (true, false) => set.terms.insert(index),
+                (true, true) => set.provider_denied = 1,
+                (false, _) => {}
+            }
+        }
+        set
+    }
+
+    proptest! {
+        #[test]
+        fn the_longest_prefix_carries_what_all_that_cover_it_say((terms, denies) in policies()) {
+            let sources = push_down(&rules(), &terms, &denies);
+            for address in [false, true].into_iter().flat_map(|v6| (0..=u8::MAX).map(move |last| address(v6, last))) {
+                let covering = sources.iter().filter(|(prefix, _)| prefix.contains(&address));
+                let longest = covering.max_by_key(|(prefix, _)| prefix.prefix_len());
+                let set = longest.map_or_else(SourceSet::default, |(_, set)| *set);
+                prop_assert_eq!(set, brute_force(address, &terms, &denies), "{}", address);
+            }
+        }
+
+        #[test]
+        fn no_prefix_stands_twice_and_all_are_in_order((terms, denies) in policies()) {
+            let sources = push_down(&rules(), &terms, &denies);
+            prop_assert!(sources.is_sorted_by(|(one, _), (next, _)| one < next));
+        }
+    }
+}

@@ -4,7 +4,7 @@ use std::{cell::RefCell, ops::Range};
 
 use toml::de::{DeTable, DeValue};
 
-use crate::policy::refusal::{Code, Refusal};
+use crate::policy::refusal::{Code, Refusal, Refusals};
 
 /// The document and what it is refused for so far.
 pub(super) struct Document {
@@ -15,8 +15,10 @@ pub(super) struct Document {
 }
 
 impl Document {
-    /// Reads the syntax; what of it is wrong is among the document's refusals.
-    pub(super) fn parse<'t>(file: &str, text: &'t str) -> (Self, DeTable<'t>) {
+    /// Reads the syntax.
+    ///
+    /// What can be made of a file that is not TOML would be refused for what it does not say: its syntax is enough.
+    pub(super) fn parse<'t>(file: &str, text: &'t str) -> Result<(Self, DeTable<'t>), Refusals> {
         let line_ends = text.match_indices('\n').map(|(offset, _)| offset).collect();
         let document = Self { file: file.to_owned(), line_ends, refusals: RefCell::default() };
         let (table, errors) = DeTable::parse_recoverable(text);
@@ -24,7 +26,8 @@ impl Document {
             let line = error.span().map_or(0, |span| document.line(&span));
             document.refuse(Code::Syntax, line, format!("not TOML: {}", error.message()));
         }
-        (document, table.into_inner())
+        let refusals = document.refusals.take();
+        Refusals::unless_empty(refusals, (document, table.into_inner()))
     }
 
     /// The line on which the span begins, from 1.

@@ -41,7 +41,7 @@ impl PolicyFile {
     pub fn parse(path: &Path, text: &str) -> Result<Self, Refusals> {
         let name: Arc<str> = path.display().to_string().into();
         let directory = path.parent().unwrap_or_else(|| Path::new(""));
-        let (document, table) = Document::parse(&name, text);
+        let (document, table) = Document::parse(&name, text)?;
         let file = read(Section::new(&document, "the policy", 1, table), name, directory);
         refuse_duplicates(&document, &file);
         Refusals::unless_empty(document.into_refusals(), file)

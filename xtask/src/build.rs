@@ -1,5 +1,7 @@
 //! `cargo xtask build`: all that is shipped.
 
+use std::path::PathBuf;
+
 use anyhow::Result;
 
 use crate::{setup, workspace};
@@ -12,18 +14,21 @@ pub(crate) struct Options {
     release: bool,
 }
 
-/// Builds `sipwall`, with the XDP program in it.
+/// Builds `sipwall`, and says where it is.
 pub(crate) fn run(options: &Options) -> Result<()> {
     setup::ensure(setup::Purpose::Build)?;
+    println!("{}", sipwall(options.release)?.display());
+    Ok(())
+}
+
+/// Builds `sipwall`, with the XDP program in it.
+pub(crate) fn sipwall(release: bool) -> Result<PathBuf> {
     let mut cargo = workspace::cargo();
     cargo.args(["build", "--locked", "--package", "filter-user", "--bin", "sipwall"]);
-    let profile = if options.release {
+    let profile = if release { "release" } else { "debug" };
+    if release {
         cargo.arg("--release");
-        "release"
-    } else {
-        "debug"
-    };
+    }
     workspace::run(&mut cargo)?;
-    println!("{}", workspace::target().join(profile).join("sipwall").display());
-    Ok(())
+    Ok(workspace::target().join(profile).join("sipwall"))
 }

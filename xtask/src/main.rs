@@ -1,6 +1,7 @@
 //! The project's own commands: `cargo xtask COMMAND`.
 
 mod build;
+mod demo;
 mod lint;
 mod privilege;
 mod setup;
@@ -25,6 +26,8 @@ enum Task {
     Setup,
     /// Build all that is shipped.
     Build(build::Options),
+    /// Show the filter at work between network namespaces, and check what it counts.
+    Demo(demo::Options),
     /// Lint, then run every test.
     Test(test::Options),
     /// Check formatting, lints and documentation.
@@ -35,6 +38,7 @@ fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Task::Setup => setup::run(),
         Task::Build(options) => build::run(&options),
+        Task::Demo(options) => demo::run(&options),
         Task::Test(options) => test::run(&options),
         Task::Lint => lint::run(),
     };

@@ -43,7 +43,7 @@ impl Ledger {
     /// What is wrong, a sentence each: packets lost or let in, and counters that say otherwise.
     pub(super) fn faults(&self, counters: &Counters) -> Vec<String> {
         let fates = self.flows.iter().filter_map(|(flow, packets)| fault(flow, *packets));
-        let upkeep = (self.upkeep.sent != self.upkeep.arrived).then(|| {
+        let upkeep = (self.upkeep.arrived < self.upkeep.sent).then(|| {
             let Packets { sent, arrived } = self.upkeep;
             format!("of {sent} packets of link upkeep {arrived} arrived")
         });

@@ -57,7 +57,9 @@ fn play(lab: &Lab, sipwall: &Path) -> Result<()> {
     attach(sbc, sipwall)?;
     thread::sleep(SETTLING);
     let earlier = stats(sbc, sipwall)?;
-    let (before, behind) = (Tap::open(lab.core()?, sbc)?, Tap::open(sbc, sbc)?);
+    // The tap behind the NIC is open for longer, or link upkeep at the edges would look lost.
+    let behind = Tap::open(sbc, sbc)?;
+    let before = Tap::open(lab.core()?, sbc)?;
     let scenes = scene::all();
     let ended = scene::play(&scenes, lab);
     let (before, behind) = (before.close()?, behind.close()?);

@@ -15,7 +15,7 @@ use crate::demo::{
 /// A host with SIP and media, one with media alone, and one in a range of TURN relays.
 const SIGNALLING: IpAddr = ipv4(54, 161, 251, 110);
 const MEDIA: IpAddr = ipv4(54, 210, 75, 166);
-const RELAY: IpAddr = ipv4(54, 172, 60, 10);
+const RELAY: IpAddr = ipv4(54, 172, 60, 11);
 
 const SSH: u16 = 22;
 const RELAY_PORT: u16 = 3478;

@@ -79,7 +79,7 @@ pub(crate) fn frame(packet: &str) -> Vec<u8> {
 }
 
 fn endpoint(text: &str) -> (IpAddr, u16) {
-    text.parse::<SocketAddr>().map(|socket| (socket.ip(), socket.port())).unwrap_or_else(|_| (text.parse().unwrap(), 0))
+    text.parse::<SocketAddr>().map_or_else(|_| (text.parse().unwrap(), 0), |socket| (socket.ip(), socket.port()))
 }
 
 fn host(address: &str) -> IpNet {

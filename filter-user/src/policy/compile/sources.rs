@@ -93,9 +93,10 @@ mod tests {
     const ADDRESSES: u8 = 64;
 
     fn address(v6: bool, last: u8) -> IpAddr {
-        match v6 {
-            true => Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, u16::from(last)).into(),
-            false => Ipv4Addr::new(192, 0, 2, last).into(),
+        if v6 {
+            Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, u16::from(last)).into()
+        } else {
+            Ipv4Addr::new(192, 0, 2, last).into()
         }
     }
 

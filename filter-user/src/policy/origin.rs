@@ -11,7 +11,7 @@ use serde::{Serialize, Serializer, ser::SerializeMap as _};
 pub struct Origin {
     /// The document.
     pub document: Document,
-    /// The line in it, from 1.
+    /// The line in it, from 1; 0 where an allowlist keeps none.
     pub line: u32,
 }
 
@@ -24,25 +24,21 @@ pub enum Document {
     Policy(Arc<str>),
 }
 
-impl Document {
-    const fn kind_and_name(&self) -> (&'static str, &Arc<str>) {
-        match self {
-            Self::Allowlist(name) => ("allowlist", name),
-            Self::Policy(name) => ("policy", name),
-        }
-    }
-}
-
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (kind, name) = self.document.kind_and_name();
-        write!(f, "{kind} `{name}`, line {}", self.line)
+        match &self.document {
+            Document::Allowlist(name) => write!(f, "allowlist `{name}`, line {} of its document", self.line),
+            Document::Policy(name) => write!(f, "{name}:{}", self.line),
+        }
     }
 }
 
 impl Serialize for Origin {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let (kind, name) = self.document.kind_and_name();
+        let (kind, name) = match &self.document {
+            Document::Allowlist(name) => ("allowlist", name),
+            Document::Policy(name) => ("policy", name),
+        };
         let mut map = serializer.serialize_map(Some(2))?;
         map.serialize_entry(kind, &**name)?;
         map.serialize_entry("line", &self.line)?;

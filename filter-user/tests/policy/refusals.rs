@@ -7,8 +7,11 @@ use filter_user::{
     allowlist::{Protocol, Service},
     policy::{Policy, file::PolicyFile},
 };
+use proptest::prelude::*;
 
 use crate::lab::{allowlist, policy};
+
+const EXAMPLE: &str = include_str!("../../../examples/policy.toml");
 
 fn check(text: &str, expected: &Expect) {
     let bare = allowlist("bare", &[(Service::Unspecified, Protocol::Any, &["192.0.2.0/24"], &[])]);
@@ -204,9 +207,9 @@ fn a_file_that_is_not_toml_is_refused_for_that_alone() {
     check("[sbc\nmode = 'enforced'\n", &expect!["policy.toml:1: not TOML: unclosed table, expected `]`"]);
     check(
         "[sbc]\nmode = 'enforce'\nmode = 'monitor'\n[sbc]\n",
-        &expect![[r#"
+        &expect![[r"
         policy.toml:3: not TOML: duplicate key
-        policy.toml:4: not TOML: duplicate key"#]],
+        policy.toml:4: not TOML: duplicate key"]],
     );
     let nested = format!("a = {}{}", "[".repeat(100_000), "]".repeat(100_000));
     assert!(policy(&nested, &[]).unwrap_err().iter().all(|refusal| refusal.line == 1));
@@ -214,8 +217,8 @@ fn a_file_that_is_not_toml_is_refused_for_that_alone() {
 
 #[test]
 fn more_errors_than_anyone_reads_are_counted() {
-    let keys: String = (0..60).map(|key| format!("key{key} = 1\n")).collect();
-    let refused = policy(&keys, &[]).unwrap_err();
+    let keys: Vec<_> = (0..60).map(|key| format!("key{key} = 1")).collect();
+    let refused = policy(&keys.join("\n"), &[]).unwrap_err();
     assert_eq!(refused.iter().count(), 60);
     assert!(refused.to_string().ends_with("\nand 10 more"), "{refused}");
 }
@@ -228,11 +231,11 @@ fn files_are_named_with_their_own_lines() {
     let refused = || Policy::load(&path).unwrap_err().to_string().replace(&directory.path().display().to_string(), "");
     assert!(refused().starts_with("/policy.toml:3: `/deny.txt` cannot be read: "), "{}", refused());
     fs::write(directory.path().join("deny.txt"), "# who\n192.0.2.1 # him\n\n192.0.2.0/33\n2001:db8::1/32\n").unwrap();
-    expect![[r#"
+    expect![[r"
         /deny.txt:4: `192.0.2.0/33` is neither an address nor a CIDR
         hint: write `192.0.2.1`, `192.0.2.0/24`, `2001:db8::1` or `2001:db8::/32`
         /deny.txt:5: `2001:db8::1/32` has bits set beyond its prefix length
-        hint: write `2001:db8::/32` for the network or `2001:db8::1` for the host"#]]
+        hint: write `2001:db8::/32` for the network or `2001:db8::1` for the host"]]
     .assert_eq(&refused());
     fs::write(directory.path().join("deny.txt"), "# who\n192.0.2.1 # him\n\n2001:db8::/32\n").unwrap();
     let file = PolicyFile::read(&path).unwrap();
@@ -240,4 +243,21 @@ fn files_are_named_with_their_own_lines() {
     assert_eq!(denied, [("192.0.2.1/32".to_owned(), 2), ("2001:db8::/32".to_owned(), 4)]);
     let missing = Policy::load(&directory.path().join("none.toml")).unwrap_err().to_string();
     assert!(missing.contains("none.toml: the policy cannot be read: "), "{missing}");
+}
+
+proptest! {
+    /// Cutting, doubling and swapping pieces of a whole policy leads to every reader.
+    #[test]
+    fn a_damaged_policy_is_refused_within_its_lines_or_read(cut in 0..EXAMPLE.len(), length in 0..200_usize, to in 0..EXAMPLE.len()) {
+        let at = |place: usize| (place..=EXAMPLE.len()).find(|place| EXAMPLE.is_char_boundary(*place)).unwrap();
+        let (from, until, to) = (at(cut), at((cut + length).min(EXAMPLE.len())), at(to));
+        let cut_out = format!("{}{}", &EXAMPLE[..from], &EXAMPLE[until..]);
+        let put_in = format!("{}{}{}", &EXAMPLE[..to], &EXAMPLE[from..until], &EXAMPLE[to..]);
+        for text in [cut_out, put_in] {
+            let lines = u32::try_from(text.lines().count()).unwrap() + 1;
+            if let Err(refusals) = policy(&text, &[]).and_then(|policy| policy.compile()) {
+                prop_assert!(refusals.iter().all(|refusal| refusal.line <= lines), "{}", refusals);
+            }
+        }
+    }
 }

@@ -17,7 +17,7 @@ fn no_rules(subject: &Subject<'_>) -> Option<Advice> {
     subject.compiled.rules.is_empty().then(|| Advice {
         lint: Lint::NoRules,
         line: 0,
-        message: "the policy has no rule: it drops all that the link itself does not need".to_owned(),
+        message: "the policy has no rule: nobody is let in".to_owned(),
         hint: "add a `[[provider]]` or an `[[allow]]`".to_owned(),
     })
 }

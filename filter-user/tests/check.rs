@@ -1,0 +1,187 @@
+//! `sipwall check` as people and programs see it.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::{
+    path::PathBuf,
+    process::{Command, Output},
+};
+
+use expect_test::{Expect, expect};
+
+fn check(policy: &str, arguments: &[&str]) -> Output {
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join("policy.toml"), policy).unwrap();
+    let mut command = Command::new(PathBuf::from(env!("CARGO_BIN_EXE_sipwall")));
+    command.current_dir(directory.path()).args(["check", "policy.toml"]).args(arguments).output().unwrap()
+}
+
+/// What people see: standard output, then standard error.
+fn text(policy: &str, code: i32, expected: &Expect) {
+    let Output { status, stdout, stderr } = check(policy, &[]);
+    let trimmed = |octets| {
+        let text = String::from_utf8(octets).unwrap();
+        let lines: Vec<_> = text.split('\n').map(str::trim_end).collect();
+        lines.join("\n")
+    };
+    expected.assert_eq(&format!("{}--\n{}", trimmed(stdout), trimmed(stderr)));
+    assert_eq!(status.code(), Some(code));
+}
+
+/// What programs see, a line for each key.
+fn json(policy: &str, code: i32, expected: &Expect) {
+    let output = check(policy, &["--json"]);
+    let data: serde_json::Map<_, _> = serde_json::from_slice(&output.stdout).unwrap();
+    let lines: Vec<_> = data.iter().map(|(key, value)| format!("{key}: {value}")).collect();
+    expected.assert_eq(&lines.join("\n"));
+    assert_eq!(output.status.code(), Some(code));
+}
+
+const POLICY: &str = "
+[sbc]
+mode = 'monitor'
+[sbc.listen]
+sip-udp = [5060]
+sip-tcp = [5060]
+sip-tls = [5061]
+media = ['16384-32767']
+
+[[provider]]
+name = 'twilio'
+allowlist = 'twilio-interconnect'
+regions = ['london-ix', 'ie1-ix']
+
+[[provider]]
+name = 'genesys'
+[provider.trunk]
+listen = { sip-tls = [5081] }
+allow = ['198.51.100.0/24']
+always_deny = ['198.51.100.66']
+use_source_address = false
+
+[[allow]]
+name = 'ssh'
+from = ['203.0.113.0/24']
+tcp = [22]
+
+[[deny]]
+name = 'abuse'
+from = ['192.0.2.66', '192.0.2.0/28']
+";
+
+#[test]
+fn people_see_what_the_policy_lets_in_and_advice() {
+    text(
+        POLICY,
+        0,
+        &expect![[r#"
+        policy.toml: MONITOR mode (nothing is dropped), scope interface (what is not listed is dropped)
+
+         RULE               PREFIXES  PROTOCOL  THEIR PORTS  YOUR PORTS
+         twilio/media       1         udp       10000-60000  16384-32767
+         twilio/sip-udp     3         udp       any          5060
+         twilio/sip-tcp     3         tcp       5060         5060 + answers
+         twilio/sip-tls     3         tcp       5061         5061 + answers
+         genesys/sip-tls    1         tcp       any          5081
+         genesys/sip-reply  1         tcp       5060-5061    answers
+         allow/ssh          1         tcp       any          22
+
+        twilio: allowlist `twilio-interconnect`, only london-ix, ie1-ix
+        genesys: a trunk, 1 prefix always denied
+        deny list: 2 prefixes
+        in the data plane: 9 terms, 7 prefixes
+
+        warning[provider-without-media]: policy.toml:16: `genesys` may call, and nothing lets its media in: calls would be silent
+        hint: take an allowlist that has its media, or open the media range in an `[[allow]]`
+
+        warning[region-subset]: policy.toml:13: `regions` leaves out 21 entries of the allowlist of `twilio`
+        hint: providers urge to allow all regions, for one stands in for another: leave `regions` out
+
+        warning[via-not-enforced]: policy.toml:21: `use_source_address = false` means the Via header, and sipwall sees only packets' sources
+        hint: list the addresses that packets come from, and set it to `true`
+
+        note[monitor-mode]: policy.toml: `mode = "monitor"`: what would be dropped is counted, and passes
+        hint: set `mode = "enforce"` once `sipwall stats` shows no drop that should not be
+        --
+    "#]],
+    );
+}
+
+const TRUNK: &str = "
+[[provider]]
+name = 'genesys'
+[provider.trunk]
+listen = { sip-tls = [5081] }
+allow = ['198.51.100.0/24']
+always_deny = ['198.51.100.66']
+
+[[deny]]
+name = 'abuse'
+from = ['192.0.2.66']
+";
+
+#[test]
+fn programs_see_the_same() {
+    json(
+        TRUNK,
+        0,
+        &expect![[r#"
+            policy: "policy.toml"
+            mode: "enforce"
+            scope: "interface"
+            providers: [{"name":"genesys","allowlist":null,"regions":[],"rules":[{"rule":"genesys/sip-tls","protocols":["tcp"],"prefixes":1,"remote_ports":[],"your_ports":["5081"],"answers":false},{"rule":"genesys/sip-reply","protocols":["tcp"],"prefixes":1,"remote_ports":["5060-5061"],"your_ports":[],"answers":true}],"always_denied":1}]
+            allows: []
+            denied: 1
+            terms: 2
+            prefixes: 2
+            lints: [{"code":"provider-without-media","level":"warning","line":3,"message":"`genesys` may call, and nothing lets its media in: calls would be silent","hint":"take an allowlist that has its media, or open the media range in an `[[allow]]`"},{"code":"no-management-access","level":"warning","line":0,"message":"no `[[allow]]` opens a TCP port: over this interface nobody could log in","hint":"add one for SSH: `name = \"ssh\"`, `from = [\"203.0.113.0/24\"]`, `tcp = [22]`"}]"#]],
+    );
+}
+
+#[test]
+fn the_scope_is_said_loudly() {
+    text(
+        "[sbc]\nscope = 'ports'\n",
+        0,
+        &expect![[r"
+            policy.toml: enforce mode, scope PORTS (only SIP and media ports are judged, all else passes)
+            deny list: 0 prefixes
+            in the data plane: 0 terms, 0 prefixes
+
+            warning[no-rules]: policy.toml: the policy has no rule: nobody is let in
+            hint: add a `[[provider]]` or an `[[allow]]`
+            --
+        "]],
+    );
+}
+
+#[test]
+fn a_refused_policy_is_wrong_input() {
+    text(
+        "[sbc]\nmode = 'enforced'\ncolour = 1\n",
+        2,
+        &expect![[r#"
+        --
+        error: the policy is refused
+        policy.toml:2: `mode` does not take `"enforced"`
+        hint: it takes `"enforce"` or `"monitor"`
+        policy.toml:3: [sbc] has no key `colour`
+        hint: it has `listen`, `interfaces`, `mode`, `scope`, `addresses`, `fragments`, `reply_ports`, `return_traffic`
+    "#]],
+    );
+    json(
+        "[sbc]\nmode = 'enforced'\ncolour = 1\n",
+        2,
+        &expect![[
+            r#"errors: [{"code":"unknown-value","file":"policy.toml","line":2,"message":"`mode` does not take `\"enforced\"`","hint":"it takes `\"enforce\"` or `\"monitor\"`"},{"code":"unknown-key","file":"policy.toml","line":3,"message":"[sbc] has no key `colour`","hint":"it has `listen`, `interfaces`, `mode`, `scope`, `addresses`, `fragments`, `reply_ports`, `return_traffic`"}]"#
+        ]],
+    );
+}
+
+#[test]
+fn the_example_policy_needs_no_warning() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/policy.toml");
+    let output = Command::new(env!("CARGO_BIN_EXE_sipwall")).args(["check", path]).output().unwrap();
+    let printed = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success() && !printed.contains("warning["), "{printed}");
+}

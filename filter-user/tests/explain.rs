@@ -83,7 +83,7 @@ fn a_listed_packet_has_its_rule_its_prefix_and_the_line_of_the_document() {
         r#"{"action":"pass","rule":"kore/media","reason":"listed","matched_prefix":"168.86.128.0/18","origin":{"allowlist":"kore-us","line":38}}"#,
     );
     lab.json(
-        "tcp 2001:db8:5::1 [2001:db8:1::1]:5081",
+        "tcp [2001:db8:5::1] [2001:db8:1::1]:5081",
         r#"{"action":"pass","rule":"genesys/sip-tls","reason":"listed","matched_prefix":"2001:db8:5::/48","origin":{"policy":"policy.toml","line":17}}"#,
     );
     lab.json(
@@ -160,12 +160,13 @@ fn people_are_told_what_a_listed_source_may_send() {
         "tcp 168.86.130.1 198.51.100.10:5060",
         0,
         &expect![[r"
-        drop
-          reason   port_closed: Its source is listed, but not for this destination port.
-        --
-        hint: 168.86.130.1 may send
-          kore/media: UDP from port 10000-65535 to port 16384-32767
-    "]],
+            drop
+              reason   port_closed: Its source is listed, but not for this destination port.
+            --
+            note: no source port is given: 49152 is assumed
+            hint: 168.86.130.1 may send
+              kore/media: UDP from port 10000-65535 to port 16384-32767
+        "]],
     );
 }
 
@@ -190,11 +191,12 @@ fn people_are_told_that_monitor_mode_lets_a_drop_pass() {
         "udp 192.0.2.1 198.51.100.10:5060",
         0,
         &expect![[r#"
-        drop
-          reason   source_unlisted: No rule names its source.
-        --
-        note: `mode = "monitor"`: it is counted as dropped, and passes
-    "#]],
+            drop
+              reason   source_unlisted: No rule names its source.
+            --
+            note: no source port is given: 49152 is assumed
+            note: `mode = "monitor"`: it is counted as dropped, and passes
+        "#]],
     );
 }
 

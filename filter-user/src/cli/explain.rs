@@ -37,7 +37,8 @@ pub(crate) struct Explain {
 impl Explain {
     pub(crate) fn run(self) -> Result<ExitCode> {
         let Self { policy, json, tcp_flags, protocol, source, destination } = self;
-        let frame = match (Probe { protocol, source, destination, tcp_flags }).frame() {
+        let probe = Probe { protocol, source, destination, tcp_flags };
+        let frame = match probe.frame() {
             Ok(frame) => frame,
             Err(error) => {
                 eprintln!("error: {error}");
@@ -48,6 +49,9 @@ impl Explain {
             Ok(loaded) => loaded,
             Err(refusals) => return Ok(check::refuse(&refusals)),
         };
+        if probe.assumes_port() {
+            eprintln!("note: no source port is given: {} is assumed", Probe::ASSUMED_PORT);
+        }
         let explainer = Explainer::new(&compiled);
         let explanation = explainer.explain(&frame);
         if json {

@@ -9,9 +9,6 @@ use std::{
 use etherparse::{PacketBuilder, PacketBuilderStep, TcpHeader, err::packet::BuildWriteError};
 use filter_common::packet::{ip, tcp_flags};
 
-/// The first of the ports that are nobody's (RFC 6335, section 6): where a packet comes from if nobody says.
-const ANY_PORT: u16 = 49152;
-
 /// A packet as it is asked about.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Probe {
@@ -89,7 +86,8 @@ impl FromStr for Endpoint {
     type Err = ProbeError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let address = || text.parse().map(|address| Self { address, port: None });
+        let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
+        let address = || bare.parse().map(|address| Self { address, port: None });
         let with_port = || text.parse::<SocketAddr>().ok().filter(|socket| socket.port() > 0);
         address()
             .ok()
@@ -128,6 +126,14 @@ impl FromStr for TcpFlags {
 }
 
 impl Probe {
+    /// Where a packet comes from if nobody says: the first port that is nobody's (RFC 6335, section 6).
+    pub const ASSUMED_PORT: u16 = 49152;
+
+    /// Whether the packet has a source port, and nobody said which.
+    pub const fn assumes_port(&self) -> bool {
+        matches!(self.protocol, Protocol(ip::UDP | ip::TCP)) && self.source.port.is_none()
+    }
+
     /// The packet as a frame.
     ///
     /// # Errors
@@ -141,7 +147,7 @@ impl Probe {
         let mut frame = Vec::new();
         let written = match protocol {
             ip::UDP | ip::TCP => {
-                let from = source.port.unwrap_or(ANY_PORT);
+                let from = source.port.unwrap_or(Self::ASSUMED_PORT);
                 let to = destination.port.ok_or(ProbeError::NoDestinationPort(destination))?;
                 match protocol {
                     ip::UDP => builder.udp(from, to).write(&mut frame, &[]),

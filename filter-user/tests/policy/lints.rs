@@ -134,3 +134,20 @@ fn denies_are_noted_where_they_meet_a_providers_prefix_from_either_side() {
     check(&denied("203.0.113.66"), &[]);
     check(&denied("192.0.2.0/24"), &[Lint::DeadRule, Lint::DeadRule, Lint::DeniedSource]);
 }
+
+#[test]
+fn a_deny_list_is_named_once_with_its_first_hit() {
+    let text =
+        format!("{}[[deny]]\nname = 'd'\nfrom = ['203.0.113.9', '192.0.2.3', '192.0.2.8/29']\n", acme(LISTEN, ""));
+    let rows: [(_, _, &[&str], &[&str]); 1] = [(Service::Media, Protocol::Udp, &["192.0.2.0/28"], &["10000-20000"])];
+    let policy = policy(&text, &[allowlist("acme", &rows)]).unwrap();
+    let advice = policy.lint(&policy.compile().unwrap());
+    let [advice] = &advice[..] else { panic!("{advice:#?}") };
+    let line = u32::try_from(text.lines().position(|line| line == "name = 'd'").unwrap()).unwrap() + 1;
+    assert_eq!(advice.line, line);
+    let expected = format!(
+        "192.0.2.3/32 (policy.toml:{}) cuts off what a provider publishes, 192.0.2.0/28, and 1 more do so",
+        line + 1
+    );
+    assert_eq!(advice.message, expected);
+}

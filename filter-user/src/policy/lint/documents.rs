@@ -8,7 +8,10 @@ use prefix_trie::joint::JointPrefixSet;
 use super::{Advice, Lint, Subject};
 use crate::{
     allowlist::{Allowlist, Protocol, Service},
-    policy::{Policy, PortSet, file::Provider},
+    policy::{
+        Policy, PortSet,
+        file::{Deny, Provider},
+    },
 };
 
 pub(super) fn lint(subject: &Subject<'_>) -> Vec<Advice> {
@@ -80,21 +83,27 @@ fn disagreement(prefix: IpNet, service: Service, providers: &BTreeMap<&str, (Por
     })
 }
 
-/// Prefixes of providers that the deny list covers, or that it has a part of.
+/// Deny lists that cover a provider's prefix, or a part of one.
 fn denied_sources(subject: &Subject<'_>) -> Vec<Advice> {
     let compiled = subject.compiled;
     let of_providers = compiled.terms.iter().filter(|term| compiled.rules[term.rule].provider.is_some());
     let published: JointPrefixSet<IpNet> =
         of_providers.flat_map(|term| term.sources.iter().map(|source| source.prefix)).collect();
+    subject.policy.file().denies.iter().filter_map(|deny| denied_source(deny, &published)).collect()
+}
+
+fn denied_source(deny: &Deny, published: &JointPrefixSet<IpNet>) -> Option<Advice> {
     let hit = |prefix: &IpNet| published.get_lpm(prefix).or_else(|| published.children(prefix).next());
-    let denied = compiled.denied.iter().zip(&compiled.denied_origins);
-    denied
-        .filter_map(|(prefix, origin)| Some((prefix, origin, hit(prefix)?)))
-        .map(|(prefix, origin, hit)| Advice {
-            lint: Lint::DeniedSource,
-            line: origin.line,
-            message: format!("the deny list's {prefix} cuts off what a provider publishes: {hit}"),
-            hint: "the deny list wins over every rule: take the prefix out if this is not meant".to_owned(),
-        })
-        .collect()
+    let mut hits = deny.from.iter().filter_map(|(prefix, origin)| Some((prefix, origin, hit(prefix)?)));
+    let (prefix, origin, source) = hits.next()?;
+    let more = match hits.count() {
+        0 => String::new(),
+        more => format!(", and {more} more do so"),
+    };
+    Some(Advice {
+        lint: Lint::DeniedSource,
+        line: deny.name.line,
+        message: format!("{prefix} ({origin}) cuts off what a provider publishes, {source}{more}"),
+        hint: "the deny list wins over every rule: take it out if this is not meant".to_owned(),
+    })
 }

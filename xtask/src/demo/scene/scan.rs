@@ -48,7 +48,7 @@ fn play(lab: &Lab) -> Result<String> {
         ensure!(is_silent(&socket)?, "the scanner got an answer from {to}");
     }
     ping(scanner)?;
-    Ok(format!("the scanner tried {} ports twice and got no answer", ports().count() * 2))
+    Ok(format!("the scanner tried {} ports over UDP and TCP, IPv4 and IPv6, and got no answer", ports().count()))
 }
 
 /// All well-known ports, those of SIP, and some where media is expected.

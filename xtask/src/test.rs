@@ -1,61 +1,95 @@
 //! `cargo xtask test`: lints, then every test there is.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::{collections::BTreeSet, str::FromStr};
 
 use anyhow::{Context as _, Result, bail};
+use serde::Deserialize;
 
 use crate::{lint, privilege, setup, workspace};
 
 /// Which tests to run.
 #[derive(clap::Args)]
 pub(crate) struct Options {
-    /// Only these: `lint`, `unit`, `doc`, or the name of an integration test, a file in some crate's `tests`.
+    /// Only these: `lint`, `unit`, `doc`, or the name of an integration test.
     #[arg(long, value_name = "NAME")]
-    suite: Option<String>,
+    suite: Option<Suite>,
+}
+
+/// A part of the tests.
+#[derive(Clone, Debug, Eq, PartialEq)]
+enum Suite {
+    Lint,
+    /// The tests inside the sources.
+    Unit,
+    /// The examples in the documentation.
+    Doc,
+    /// A test target of some crate.
+    Integration(String),
 }
 
 /// Runs the tests; those that need root fail without it.
 pub(crate) fn run(options: &Options) -> Result<()> {
     setup::ensure(setup::Purpose::Test)?;
-    match options.suite.as_deref() {
+    match &options.suite {
         None => {
             privilege::check()?;
             lint::run()?;
             run_tests(&[])
         }
-        Some("lint") => lint::run(),
-        Some("unit") => run_tests(&["--lib", "--bins"]),
-        Some("doc") => run_tests(&["--doc"]),
-        Some(name) => integration(name),
+        Some(Suite::Lint) => lint::run(),
+        Some(Suite::Unit) => run_tests(&["--lib", "--bins"]),
+        Some(Suite::Doc) => run_tests(&["--doc"]),
+        Some(Suite::Integration(name)) => {
+            privilege::check()?;
+            run_tests(&["--test", name])
+        }
     }
 }
 
-fn integration(name: &str) -> Result<()> {
-    let suites = integration_suites()?;
-    if !suites.iter().any(|suite| suite == name) {
-        bail!("there is no suite `{name}`; there are `lint`, `unit`, `doc`, `{}`", suites.join("`, `"));
+impl FromStr for Suite {
+    type Err = anyhow::Error;
+
+    fn from_str(name: &str) -> Result<Self> {
+        match name {
+            "lint" => return Ok(Self::Lint),
+            "unit" => return Ok(Self::Unit),
+            "doc" => return Ok(Self::Doc),
+            _ => {}
+        }
+        let known = integration_tests()?;
+        if !known.contains(name) {
+            let known: Vec<_> = known.iter().map(|name| format!("`{name}`")).collect();
+            bail!("there are `lint`, `unit`, `doc`, {}", known.join(", "));
+        }
+        Ok(Self::Integration(name.to_owned()))
     }
-    privilege::check()?;
-    run_tests(&["--test", name])
 }
 
-/// The integration tests of every crate: the files of its directory `tests`.
-fn integration_suites() -> Result<Vec<String>> {
-    let crates = entries(workspace::root())?.into_iter().map(|path| path.join("tests"));
-    let files: Vec<_> = crates.filter(|tests| tests.is_dir()).map(|tests| entries(&tests)).collect::<Result<_>>()?;
-    let files = files.into_iter().flatten().filter(|path| path.extension().is_some_and(|extension| extension == "rs"));
-    let mut names: Vec<_> = files.filter_map(|path| Some(path.file_stem()?.to_str()?.to_owned())).collect();
-    names.sort();
-    Ok(names)
+#[derive(Deserialize)]
+struct Metadata {
+    packages: Vec<Package>,
 }
 
-/// What a directory holds.
-fn entries(directory: &Path) -> Result<Vec<PathBuf>> {
-    let entries = fs::read_dir(directory).with_context(|| format!("cannot read `{}`", directory.display()))?;
-    entries.map(|entry| Ok(entry?.path())).collect()
+#[derive(Deserialize)]
+struct Package {
+    targets: Vec<Target>,
+}
+
+#[derive(Deserialize)]
+struct Target {
+    name: String,
+    kind: Vec<String>,
+}
+
+/// The integration tests of every crate.
+fn integration_tests() -> Result<BTreeSet<String>> {
+    let mut cargo = workspace::cargo();
+    let output = cargo.args(["metadata", "--no-deps", "--format-version", "1"]).output()?;
+    let metadata: Metadata =
+        serde_json::from_slice(&output.stdout).context("`cargo metadata` printed something else")?;
+    let targets = metadata.packages.into_iter().flat_map(|package| package.targets);
+    let tests = targets.filter(|target| target.kind.iter().any(|kind| kind == "test"));
+    Ok(tests.map(|target| target.name).collect())
 }
 
 fn run_tests(selection: &[&str]) -> Result<()> {
@@ -70,14 +104,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn integration_tests_of_every_crate_are_suites() {
-        let suites = integration_suites().unwrap();
-        assert!(suites.contains(&"namespaces".to_owned()), "{suites:?}");
+    fn suites_have_names_of_their_own_or_of_an_integration_test() {
+        let parse = |name: &str| name.parse::<Suite>().unwrap();
+        assert_eq!(parse("lint"), Suite::Lint);
+        assert_eq!(parse("namespaces"), Suite::Integration("namespaces".to_owned()));
     }
 
     #[test]
     fn an_unknown_suite_is_refused_with_those_that_there_are() {
-        let error = integration("no-such-suite").unwrap_err().to_string();
-        assert!(error.starts_with("there is no suite `no-such-suite`; there are `lint`, `unit`, `doc`, "), "{error}");
+        let error = "no-such-suite".parse::<Suite>().unwrap_err().to_string();
+        assert!(error.starts_with("there are `lint`, `unit`, `doc`, "), "{error}");
+        assert!(error.contains("`rules`"), "{error}");
     }
 }

@@ -1,7 +1,8 @@
-//! What the tests share: frames, judges, and the binary.
+//! What the tests share: frames, captures, judges, and the binary.
 
 #![expect(clippy::expect_used, clippy::missing_panics_doc, clippy::panic, reason = "a test that cannot go on panics")]
 
+pub mod captures;
 pub mod judge;
 pub mod packets;
 pub mod sipwall;

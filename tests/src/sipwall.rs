@@ -23,7 +23,7 @@ pub fn binary() -> &'static PathBuf {
 }
 
 /// What a command ended with.
-#[derive(Debug)]
+#[derive(Debug, Eq, PartialEq)]
 pub struct Ended {
     /// Its exit code; -1 if a signal ended it.
     pub code: i32,

@@ -7,6 +7,7 @@ mod detach;
 mod explain;
 mod import;
 mod output;
+mod replay;
 mod stats;
 mod status;
 
@@ -32,6 +33,7 @@ enum Command {
     Explain(explain::Explain),
     Attach(attach::Attach),
     Detach(detach::Detach),
+    Replay(replay::Replay),
     Status(status::Status),
     Stats(stats::Stats),
 }
@@ -48,6 +50,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Explain(command) => command.run(),
         Command::Attach(command) => command.run(),
         Command::Detach(command) => command.run(),
+        Command::Replay(command) => command.run(),
         Command::Status(command) => command.run(),
         Command::Stats(command) => command.run(),
     };

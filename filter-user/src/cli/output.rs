@@ -38,6 +38,13 @@ pub(crate) fn numbers_from(table: &mut Table, first: usize) {
     }
 }
 
+/// Lets one column hold numbers.
+pub(crate) fn numbers_in(table: &mut Table, column: usize) {
+    if let Some(column) = table.column_mut(column) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+}
+
 /// A time in seconds since the epoch, for people.
 pub(crate) fn time(seconds: u64) -> String {
     let timestamp = i64::try_from(seconds).ok().and_then(|seconds| jiff::Timestamp::from_second(seconds).ok());

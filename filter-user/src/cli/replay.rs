@@ -1,0 +1,183 @@
+//! `sipwall replay`
+
+mod progress;
+mod report;
+
+use std::{
+    io::{self, BufWriter, ErrorKind, StdoutLock, Write},
+    net::IpAddr,
+    path::PathBuf,
+    process::ExitCode,
+};
+
+use anyhow::{Context as _, Result};
+use filter_user::{
+    policy::CompiledPolicy,
+    replay::{Capture, CaptureError, CapturedFrame, Engine, Flow, HostEngine, KernelEngine, Outcome, Sender, Tally},
+};
+use serde::Serialize;
+
+use self::progress::Progress;
+use super::{WRONG_INPUT, check};
+
+/// Judge every packet of a capture by a policy, with nothing attached
+///
+/// Says what would pass and what would be dropped, whatever the policy's mode. Rate limits and return traffic do not
+/// apply. Where the decision needs octets that the capture cut off, the fate is unknown.
+#[derive(clap::Args)]
+pub(crate) struct Replay {
+    /// The capture, pcap or pcapng of an Ethernet interface; `-` for standard input
+    capture: PathBuf,
+    /// The policy file
+    #[arg(long, value_name = "FILE")]
+    policy: PathBuf,
+    /// Who judges
+    #[arg(long, value_enum, default_value_t = Judge::Kernel)]
+    engine: Judge,
+    /// Leave out what the host itself sent: packets from its own `addresses`
+    #[arg(long)]
+    skip_egress: bool,
+    /// Print one JSON object for each packet, then one with the summary
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq, clap::ValueEnum)]
+enum Judge {
+    /// The program itself, loaded into this machine's kernel; needs root
+    Kernel,
+    /// The same decision, on the host
+    Host,
+}
+
+/// A packet's line of JSON.
+#[derive(Serialize)]
+struct Line<'a> {
+    index: u64,
+    action: &'a str,
+    rule: Option<&'a str>,
+    reason: Option<&'a str>,
+}
+
+impl Replay {
+    pub(crate) fn run(self) -> Result<ExitCode> {
+        let (policy, compiled) = match check::load(&self.policy) {
+            Ok(loaded) => loaded,
+            Err(refusals) => return Ok(check::refuse(&refusals)),
+        };
+        let own = &policy.file().sbc.addresses;
+        if self.skip_egress && own.is_empty() {
+            eprintln!(
+                "error: `--skip-egress` needs the host's own addresses\nhint: set `addresses` in the policy's `[sbc]`"
+            );
+            return Ok(ExitCode::from(WRONG_INPUT));
+        }
+        let capture = match Capture::open(&self.capture) {
+            Ok(capture) => capture,
+            Err(error) => return Ok(self.refuse(&error)),
+        };
+        let engine = self.engine(&compiled)?;
+        let mut run = Run {
+            command: &self,
+            policy: &compiled,
+            own: if self.skip_egress { own } else { &[] },
+            tally: Tally::new(&compiled),
+            output: BufWriter::new(io::stdout().lock()),
+        };
+        let ended = run.judge_all(capture, engine).and_then(|broken| run.finish(policy.file().sbc.monitor, broken));
+        match ended {
+            // A reader that went away ends the command in peace.
+            Err(error) if is_broken_pipe(&error) => Ok(ExitCode::SUCCESS),
+            ended => ended,
+        }
+    }
+
+    fn engine(&self, policy: &CompiledPolicy) -> Result<Box<dyn Engine>> {
+        Ok(match self.engine {
+            Judge::Host => Box::new(HostEngine::new(policy)),
+            Judge::Kernel => Box::new(
+                KernelEngine::new(policy).context("cannot judge in the kernel; `--engine host` needs no root")?,
+            ),
+        })
+    }
+
+    fn refuse(&self, error: &CaptureError) -> ExitCode {
+        eprintln!("error: `{}` {error}", self.capture.display());
+        ExitCode::from(WRONG_INPUT)
+    }
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == ErrorKind::BrokenPipe)
+}
+
+/// A replay under way.
+struct Run<'a> {
+    command: &'a Replay,
+    policy: &'a CompiledPolicy,
+    /// The addresses from which packets are left out.
+    own: &'a [IpAddr],
+    tally: Tally,
+    output: BufWriter<StdoutLock<'static>>,
+}
+
+impl Run<'_> {
+    /// Judges every packet; returns why it had to stop before the end, if it had to.
+    fn judge_all(&mut self, mut capture: Capture, mut engine: Box<dyn Engine>) -> Result<Option<CaptureError>> {
+        let progress = Progress::new(capture.size(), self.command.json);
+        for index in 0.. {
+            progress.show(index, capture.position());
+            let frame = match capture.next_frame() {
+                Ok(Some(frame)) => frame,
+                Ok(None) => break,
+                Err(error) => return Ok(Some(error)),
+            };
+            if self.is_own(&frame) {
+                self.tally.skip();
+                continue;
+            }
+            let outcome = engine.judge(&frame)?;
+            self.tally.count(&frame, outcome);
+            if self.command.json {
+                self.line(index, outcome)?;
+            }
+        }
+        Ok(None)
+    }
+
+    /// Whether the host itself sent the packet, and those are to be left out.
+    fn is_own(&self, frame: &CapturedFrame<'_>) -> bool {
+        !self.own.is_empty()
+            && matches!(Flow::of(frame.octets()).sender, Sender::Address(source) if self.own.contains(&source))
+    }
+
+    fn line(&mut self, index: u64, outcome: Outcome) -> Result<()> {
+        let line = match outcome {
+            Outcome::Unknown => Line { index, action: "unknown", rule: None, reason: None },
+            Outcome::Judged(verdict) => Line {
+                index,
+                action: verdict.action().name(),
+                rule: verdict.rule.and_then(|rule| Some(self.policy.rules.get(usize::from(rule))?.name.as_str())),
+                reason: Some(verdict.reason.name()),
+            },
+        };
+        self.json(&line)
+    }
+
+    /// Sums up, also what came before the place where the capture is broken.
+    fn finish(&mut self, monitor: bool, broken: Option<CaptureError>) -> Result<ExitCode> {
+        let summary = self.tally.summary(self.policy);
+        if self.command.json {
+            self.json(&serde_json::json!({ "summary": summary }))?;
+        } else {
+            report::write(&mut self.output, &self.tally, &summary, monitor)?;
+        }
+        self.output.flush()?;
+        Ok(broken.map_or(ExitCode::SUCCESS, |error| self.command.refuse(&error)))
+    }
+
+    fn json(&mut self, data: &impl Serialize) -> Result<()> {
+        let line = serde_json::to_string(data)?;
+        Ok(writeln!(self.output, "{line}")?)
+    }
+}

@@ -1,0 +1,85 @@
+//! Who judges: the program in the kernel, or the same decision on the host.
+
+use std::ops::RangeInclusive;
+
+use anyhow::Result;
+use filter_common::{Verdict, decide, packet::Frame as _};
+
+use super::CapturedFrame;
+use crate::{
+    kernel::Sandbox,
+    policy::{CompiledPolicy, HostPolicy},
+};
+
+/// What is known of a frame's fate.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Outcome {
+    /// The verdict, with the rule as its place in [`CompiledPolicy::rules`].
+    Judged(Verdict),
+    /// The decision needs octets that the capture cut off.
+    Unknown,
+}
+
+/// Something that judges frames by a policy.
+pub trait Engine {
+    /// What becomes of a frame, whatever the policy's mode.
+    ///
+    /// # Errors
+    /// If the engine breaks down.
+    fn judge(&mut self, frame: &CapturedFrame<'_>) -> Result<Outcome>;
+}
+
+/// The decision on the host.
+pub struct HostEngine(HostPolicy);
+
+impl HostEngine {
+    /// An engine that judges by this policy.
+    pub fn new(policy: &CompiledPolicy) -> Self {
+        Self(HostPolicy::new(policy))
+    }
+
+    fn outcome(&self, frame: &CapturedFrame<'_>) -> Outcome {
+        let verdict = decide(frame, &self.0);
+        if frame.has_missed() { Outcome::Unknown } else { Outcome::Judged(verdict) }
+    }
+}
+
+impl Engine for HostEngine {
+    fn judge(&mut self, frame: &CapturedFrame<'_>) -> Result<Outcome> {
+        Ok(self.outcome(frame))
+    }
+}
+
+/// The lengths in octets of the frames that the kernel's test run takes as they are.
+///
+/// It refuses those that are shorter than an Ethernet header, and splits those that do not fit into a page with its
+/// headroom and its largest tailroom (256 and 768 octets, `net/bpf/test_run.c`): of such a frame the program would see
+/// the first piece alone.
+pub const KERNEL_FRAMES: RangeInclusive<usize> = 14..=3072;
+
+/// The program in the kernel; the host stands in for it where the kernel does not take the frame as it was on the wire.
+pub struct KernelEngine {
+    sandbox: Sandbox,
+    host: HostEngine,
+}
+
+impl KernelEngine {
+    /// Loads the program and puts this policy in force; nothing is attached.
+    ///
+    /// # Errors
+    /// If the kernel refuses, which it does to all but root.
+    pub fn new(policy: &CompiledPolicy) -> Result<Self> {
+        let mut sandbox = Sandbox::new()?;
+        sandbox.publish(policy)?;
+        Ok(Self { sandbox, host: HostEngine::new(policy) })
+    }
+}
+
+impl Engine for KernelEngine {
+    fn judge(&mut self, frame: &CapturedFrame<'_>) -> Result<Outcome> {
+        if frame.is_whole() && KERNEL_FRAMES.contains(&frame.length()) {
+            return Ok(Outcome::Judged(self.sandbox.judge(frame.octets())?));
+        }
+        self.host.judge(frame)
+    }
+}

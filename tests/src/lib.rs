@@ -4,5 +4,6 @@
 
 pub mod captures;
 pub mod judge;
+pub mod oracle;
 pub mod packets;
 pub mod sipwall;

@@ -12,11 +12,14 @@ pub enum Address {
 }
 
 impl Address {
-    /// The address as two words, IPv4 as `::ffff:a.b.c.d` (RFC 4291, section 2.5.5.2).
+    /// The address as two words, different for each address of either family.
+    ///
+    /// IPv4 looks like an IPv6 multicast address, which no packet comes from and no host has. The mapped form
+    /// (RFC 4291, section 2.5.5.2) would not do: an IPv6 packet can bear it.
     #[inline(always)]
     pub const fn words(self) -> [u64; 2] {
         match self {
-            Self::V4(octets) => [0, 0xffff_0000_0000 | u32::from_be_bytes(octets) as u64],
+            Self::V4(octets) => [u64::MAX, u32::from_be_bytes(octets) as u64],
             Self::V6([a, b, c, d, e, f, g, h, low @ ..]) => {
                 [u64::from_be_bytes([a, b, c, d, e, f, g, h]), u64::from_be_bytes(low)]
             }
@@ -120,9 +123,9 @@ mod tests {
     }
 
     #[test]
-    fn ipv4_and_its_mapped_ipv6_form_have_the_same_words() {
+    fn ipv4_and_its_mapped_ipv6_form_have_different_words() {
         let mapped = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 192, 0, 2, 1];
-        assert_eq!(V4([192, 0, 2, 1]).words(), V6(mapped).words());
+        assert_ne!(V4([192, 0, 2, 1]).words(), V6(mapped).words());
         assert_eq!(v6(0x20, 1).words(), [0x2000_0000_0000_0000, 1]);
     }
 }

@@ -83,6 +83,7 @@ fn listed_traffic_passes_by_its_rule() {
 
 #[test]
 fn what_is_almost_listed_is_dropped_with_what_is_wrong() {
+    let mapped = format!("[::ffff:{SBC}]:5060");
     check(
         &[],
         vec![
@@ -111,6 +112,8 @@ fn what_is_almost_listed_is_dropped_with_what_is_wrong() {
             ("a protocol that no rule names", raw("203.0.113.17", SBC, 47, 64, &[0; 20]), ProtocolUnlisted, None),
             ("SCTP from nowhere", raw("192.0.2.99", SBC, 132, 64, &[0; 20]), SourceUnlisted, None),
             ("to another address", udp("203.0.113.17:5060", "198.51.100.11:5060"), DestinationForeign, None),
+            ("to an own IPv4 address in IPv6", udp("[2001:db8:1:5::1]:5060", &mapped), DestinationForeign, None),
+            ("from an own IPv4 address in IPv6", udp(&mapped, &sbc_v6(5060)), SourceUnlisted, None),
             ("to multicast", udp("203.0.113.17:5060", "224.0.1.75:5060"), DestinationMulticast, None),
             ("to broadcast", udp("203.0.113.17:5060", "255.255.255.255:5060"), DestinationMulticast, None),
         ],
@@ -201,6 +204,12 @@ fn malformed_ipv6_is_dropped_with_its_fault() {
             ("no IP header", cut(sip(), ETHERNET), Ipv6Truncated, None),
             ("half an IP header", cut(sip(), ETHERNET + 39), Ipv6Truncated, None),
             ("version 4 in an IPv6 frame", patch(sip(), ETHERNET, &[0x45]), Ipv6Version, None),
+            (
+                "version 4 in half an IPv6 header",
+                cut(patch(sip(), ETHERNET, &[0x45]), ETHERNET + 39),
+                Ipv6Truncated,
+                None,
+            ),
             ("payload length beyond the frame", payload(26), Ipv6PayloadLength, None),
             ("payload length that ends in the UDP header", payload(7), UdpTruncated, None),
             ("a jumbogram", patch(ipv6_extension(sip(), 0, [0; 8]), ETHERNET + 4, &[0, 0]), Ipv6Jumbogram, None),
@@ -220,6 +229,12 @@ fn malformed_ipv6_is_dropped_with_its_fault() {
                 Listed,
                 Some("carrier/sip-udp"),
             ),
+            (
+                "authentication header short of its fixed part",
+                ipv6_extension(sip(), 51, [0; 8]),
+                Ipv6ExtensionTruncated,
+                None,
+            ),
             ("type 0 routing, segments left", routing(1), Ipv6RoutingType0, None),
             ("type 0 routing, none left", routing(0), Listed, Some("carrier/sip-udp")),
             (
@@ -230,6 +245,18 @@ fn malformed_ipv6_is_dropped_with_its_fault() {
             ),
             ("no next header", raw("2001:db8:1:5::1", SBC_V6, 59, 64, &[]), ProtocolUnlisted, None),
             ("an atomic fragment", fragment(sip(), 0, false), Listed, Some("carrier/sip-udp")),
+            (
+                "an extension header beyond an atomic fragment",
+                fragment(ipv6_extension(sip(), 60, [0, 9, 0, 0, 0, 0, 0, 0]), 0, false),
+                Ipv6ExtensionTruncated,
+                None,
+            ),
+            (
+                "an extension header beyond a first fragment",
+                fragment(ipv6_extension(sip(), 60, [0, 9, 0, 0, 0, 0, 0, 0]), 0, true),
+                FragmentTruncated,
+                None,
+            ),
             (
                 "two fragment headers",
                 ipv6_extension(fragment(sip(), 0, true), 44, ipv6_fragment(0, 0, true)),
@@ -309,6 +336,8 @@ fn knobs_let_their_class_in() {
             ("ping from a denied source", icmp("192.0.2.33", SBC, 8, 64), Denied, None),
             ("DHCP", udp("192.0.2.99:67", "255.255.255.255:68"), Dhcp, None),
             ("DHCPv6", udp("[fe80::1]:547", &sbc_v6(546)), Dhcp, None),
+            ("ports of DHCP in IPv6", udp("[fe80::1]:67", &sbc_v6(68)), SourceUnlisted, None),
+            ("ports of DHCPv6 in IPv4", udp("192.0.2.99:547", &sbc(546)), SourceUnlisted, None),
             ("towards a DHCP server", udp("192.0.2.99:68", &sbc(67)), SourceUnlisted, None),
             ("VRRP", raw("192.0.2.99", "224.0.0.18", 112, 255, &[0; 20]), Vrrp, None),
             ("VRRP from a denied source", raw("192.0.2.33", "224.0.0.18", 112, 255, &[0; 20]), Vrrp, None),

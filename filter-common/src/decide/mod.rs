@@ -119,10 +119,11 @@ fn link_essential(packet: &Packet, settings: &Settings) -> Option<Reason> {
     match (packet.protocol, packet.transport) {
         (ip::VRRP, _) if settings.has(flags::VRRP) => Some(Reason::Vrrp),
         (ip::OSPF, _) if settings.has(flags::OSPF) => Some(Reason::Ospf),
-        (_, Transport::Udp { source, destination }) => match (source, destination) {
-            (67, 68) | (547, 546) if settings.has(flags::DHCP) => Some(Reason::Dhcp),
+        (_, Transport::Udp { source, destination }) => match (packet.source, source, destination) {
+            // RFC 2131, section 4.1; RFC 8415, section 7.2.
+            (Address::V4(_), 67, 68) | (Address::V6(_), 547, 546) if settings.has(flags::DHCP) => Some(Reason::Dhcp),
             // RFC 5881, section 4; RFC 5883, section 5.
-            (_, 3784 | 3785 | 4784) if settings.has(flags::BFD) => Some(Reason::Bfd),
+            (_, _, 3784 | 3785 | 4784) if settings.has(flags::BFD) => Some(Reason::Bfd),
             _ => None,
         },
         _ => None,

@@ -11,11 +11,11 @@ const MAX_EXTENSIONS: usize = 6;
 #[inline(always)]
 pub(super) fn parse<F: Frame + ?Sized>(frame: &F, start: usize) -> Result<Network, Reason> {
     let [version, _, _, _, l0, l1, next_header, hop_limit] = frame.read(start).ok_or(Reason::Ipv6Truncated)?;
+    let source = frame.read(start + 8).ok_or(Reason::Ipv6Truncated)?;
+    let destination = frame.read(start + 24).ok_or(Reason::Ipv6Truncated)?;
     if version >> 4 != 6 {
         return Err(Reason::Ipv6Version);
     }
-    let source = frame.read(start + 8).ok_or(Reason::Ipv6Truncated)?;
-    let destination = frame.read(start + 24).ok_or(Reason::Ipv6Truncated)?;
     let payload_length = usize::from(u16::from_be_bytes([l0, l1]));
     // RFC 2675, section 2: the length of a jumbogram is zero, and a hop-by-hop option has the true one.
     if payload_length == 0 && next_header == ip::HOP_BY_HOP {
@@ -67,8 +67,8 @@ impl Chain {
     #[inline(always)]
     fn step<F: Frame + ?Sized>(&mut self, frame: &F, end: usize, index: usize) -> Result<(), Reason> {
         let truncated = match self.fragment {
-            Some(_) => Reason::FragmentTruncated,
-            None => Reason::Ipv6ExtensionTruncated,
+            Some(Fragment::First) => Reason::FragmentTruncated,
+            _ => Reason::Ipv6ExtensionTruncated,
         };
         if self.offset + UNIT > end {
             return Err(truncated);
@@ -84,6 +84,8 @@ impl Chain {
                 self.fragment = Some(Fragment::new(field >> 3, field & 1 != 0));
                 UNIT
             }
+            // RFC 4302, section 2: 12 octets at least.
+            ip::AUTHENTICATION if length == 0 => return Err(truncated),
             // RFC 4302, section 2.2: in units of 4 octets, less 2.
             ip::AUTHENTICATION => (usize::from(length) + 2) * 4,
             // RFC 8200, section 4.1: immediately after the IPv6 header only.

@@ -22,8 +22,12 @@ use filter_common::Reason;
 use filter_user::policy::{Policy, file::CLASSES};
 use ipnet::IpNet;
 
-pub use self::ports::Ports;
-use self::{link::Seen, network::Datagram, rules::Rules, transport::Transport};
+use self::{link::Seen, network::Datagram, transport::Transport};
+pub use self::{
+    ports::Ports,
+    rules::Rules,
+    terms::{Term, Traffic},
+};
 
 /// A reason, and the name of the rule that the packet owes it to.
 pub type Fate<'p> = (Reason, Option<&'p str>);
@@ -50,7 +54,15 @@ impl Oracle {
             rules: Rules::new(policy),
             own: file.sbc.addresses.clone(),
             denied: file.denies.iter().flat_map(|deny| &deny.from).map(|(prefix, _)| *prefix).collect(),
-            martian: prefixes(&["0.0.0.0/8", "127.0.0.0/8", "224.0.0.0/4", "240.0.0.0/4", "::/128", "::1/128", "ff00::/8"]),
+            martian: prefixes(&[
+                "0.0.0.0/8",
+                "127.0.0.0/8",
+                "224.0.0.0/4",
+                "240.0.0.0/4",
+                "::/128",
+                "::1/128",
+                "ff00::/8",
+            ]),
             multicast: prefixes(&["224.0.0.0/4", "255.255.255.255/32", "ff00::/8"]),
             scope_ports: file.sbc.scope_ports,
             fragments_drop: file.sbc.fragments_drop,
@@ -115,7 +127,9 @@ impl Oracle {
         let unicast = !covers(&self.multicast, datagram.destination);
         let refused = match datagram.transport {
             Transport::Icmpv4(3 | 11 | 12) | Transport::Icmpv6(1..=4) => return Some(Reason::IcmpError),
-            Transport::Icmpv4(8) | Transport::Icmpv6(128) if self.passes("ping") && unicast => return Some(Reason::Ping),
+            Transport::Icmpv4(8) | Transport::Icmpv6(128) if self.passes("ping") && unicast => {
+                return Some(Reason::Ping);
+            }
             Transport::Icmpv4(4) => Reason::SourceQuench,
             Transport::Icmpv4(5) | Transport::Icmpv6(137) => Reason::Redirect,
             Transport::Icmpv6(133..=136) => Reason::NeighborDiscoveryHopLimit,

@@ -35,7 +35,10 @@ impl Ports {
     pub(super) fn without(&self, other: &Self) -> Self {
         let mut left = self.0.clone();
         for (first, last) in &other.0 {
-            left = left.into_iter().flat_map(|(low, high)| [(low, high.min(first - 1)), (low.max(last + 1), high)]).collect();
+            left = left
+                .into_iter()
+                .flat_map(|(low, high)| [(low, high.min(first - 1)), (low.max(last + 1), high)])
+                .collect();
             left.retain(|(low, high)| low <= high);
         }
         Self::new(left)

@@ -61,7 +61,8 @@ impl Rules {
     pub(super) fn judge(&self, packet: &Datagram) -> Fate<'_> {
         let naming = self.terms.iter().filter(|term| term.sources.iter().any(|prefix| prefix.contains(&packet.source)));
         let (denied, left): (Vec<&Term>, Vec<&Term>) = naming.partition(|term| self.denies(term, packet));
-        let of_protocol = left.iter().copied().filter(|term| term.traffic.protocol == packet.protocol).collect::<Vec<_>>();
+        let of_protocol =
+            left.iter().copied().filter(|term| term.traffic.protocol == packet.protocol).collect::<Vec<_>>();
         let outcome = match packet.transport {
             Transport::Absent => return later_fragment(packet, &left, &of_protocol),
             Transport::Tcp(ports, opening) => by_ports(&of_protocol, ports, opening),

@@ -1,0 +1,96 @@
+//! Three judges of one frame: the oracle, `decide` on the host, and the program in the kernel.
+
+use std::fmt;
+
+use filter_common::{Action, Verdict, decide};
+use filter_user::{
+    kernel::Sandbox,
+    policy::{CompiledPolicy, HostPolicy, Policy},
+};
+
+use crate::oracle::{Fate, Oracle};
+
+/// A policy, as the oracle and the host judge by it.
+pub struct Contest {
+    oracle: Oracle,
+    host: HostPolicy,
+    rules: Vec<String>,
+    monitor: bool,
+}
+
+impl Contest {
+    /// Judges by this policy, compiled and as it was written.
+    pub fn new(policy: &Policy, compiled: &CompiledPolicy) -> Self {
+        Self {
+            oracle: Oracle::new(policy),
+            host: HostPolicy::new(compiled),
+            rules: compiled.rules.iter().map(|rule| rule.name.clone()).collect(),
+            monitor: policy.file().sbc.monitor,
+        }
+    }
+
+    /// The oracle.
+    pub const fn oracle(&self) -> &Oracle {
+        &self.oracle
+    }
+
+    /// Whether the kernel takes the frame in a test run: an Ethernet header is the least.
+    pub const fn reaches_the_kernel(frame: &[u8]) -> bool {
+        frame.len() >= 14
+    }
+
+    /// The host's verdict.
+    pub fn host(&self, frame: &[u8]) -> Fate<'_> {
+        self.named(decide(frame, &self.host))
+    }
+
+    /// What all judges say of the frame; the kernel, where it is given, has the same policy in force.
+    ///
+    /// # Errors
+    /// What each of them says, where they do not agree.
+    ///
+    /// # Panics
+    /// If the kernel does not judge.
+    pub fn agreed(&self, frame: &[u8], kernel: Option<&mut Sandbox>) -> Result<Fate<'_>, Dissent> {
+        let (oracle, host) = (self.oracle.judge(frame), self.host(frame));
+        let mut dissent = Dissent { oracle: text(oracle), host: text(host), kernel: None };
+        let agreed = match kernel.filter(|_| Self::reaches_the_kernel(frame)) {
+            None => oracle == host,
+            Some(kernel) => {
+                let verdict = self.named(kernel.judge(frame).expect("the program judges"));
+                let action = kernel.run(frame).expect("the program runs");
+                let passes = oracle.0.action() == Action::Pass || self.monitor;
+                dissent.kernel = Some(format!("{} and {action:?}", text(verdict)));
+                oracle == host && oracle == verdict && (action == Action::Pass) == passes
+            }
+        };
+        if agreed { Ok(oracle) } else { Err(dissent) }
+    }
+
+    fn named(&self, verdict: Verdict) -> Fate<'_> {
+        (verdict.reason, verdict.rule.map(|rule| self.rules[usize::from(rule)].as_str()))
+    }
+}
+
+/// What each judge says where they do not agree.
+#[derive(Clone, Debug)]
+pub struct Dissent {
+    oracle: String,
+    host: String,
+    kernel: Option<String>,
+}
+
+impl fmt::Display for Dissent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { oracle, host, kernel } = self;
+        write!(f, "the oracle says {oracle}, the host {host}")?;
+        kernel.iter().try_for_each(|kernel| write!(f, ", the kernel {kernel}"))
+    }
+}
+
+fn text((reason, rule): Fate<'_>) -> String {
+    match rule {
+        Some(rule) => format!("{} by {rule}", reason.name()),
+        None => reason.name().to_owned(),
+    }
+}

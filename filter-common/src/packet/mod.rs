@@ -83,11 +83,15 @@ impl Fragment {
 }
 
 /// An IP packet up to its transport header, as either family's parser leaves it.
+///
+/// The order is fixed, with an octet first: in a `Result` the reason shares the first octet's place. Were that of
+/// `offset`, LLVM would put it together from two parts by OR, after which the verifier of Linux 6.1 knows nothing of it.
+#[repr(C)]
 struct Network {
+    protocol: u8,
+    hop_limit: u8,
     source: Address,
     destination: Address,
-    hop_limit: u8,
-    protocol: u8,
     fragment: Fragment,
     /// Where the transport header begins.
     offset: usize,

@@ -1,6 +1,10 @@
 //! Judging a frame in both worlds at once: `decide` on the host, and the program in the kernel.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::Path,
+    sync::{Mutex, MutexGuard, OnceLock, PoisonError},
+};
 
 use anyhow::{Result, ensure};
 use filter_common::{Action, Reason, Verdict, decide};
@@ -13,7 +17,7 @@ use filter_user::{
 pub struct Judges {
     host: HostPolicy,
     rules: Vec<String>,
-    kernel: Sandbox,
+    kernel: MutexGuard<'static, Sandbox>,
 }
 
 /// What the kernel's counters say of one frame: reason, action as counted, and rule.
@@ -28,12 +32,12 @@ impl Judges {
         Self::with_policy(&fixture_policy(changes)?)
     }
 
-    /// Puts a compiled policy in force.
+    /// Puts a compiled policy in force, until this is dropped: only then can another one be.
     ///
     /// # Errors
     /// If the kernel refuses the program.
     pub fn with_policy(policy: &CompiledPolicy) -> Result<Self> {
-        let mut kernel = Sandbox::new()?;
+        let mut kernel = kernel()?;
         kernel.publish(policy)?;
         let rules = policy.rules.iter().map(|rule| rule.name.clone()).collect();
         Ok(Self { host: HostPolicy::new(policy), rules, kernel })
@@ -77,6 +81,20 @@ impl Judges {
     fn named(&self, verdict: Verdict) -> (Reason, Option<&str>) {
         (verdict.reason, verdict.rule.map(|rule| self.rules[usize::from(rule)].as_str()))
     }
+}
+
+/// One program for all policies: the kernel takes a second to verify it, and many where it is emulated.
+fn kernel() -> Result<MutexGuard<'static, Sandbox>> {
+    static KERNEL: OnceLock<Mutex<Sandbox>> = OnceLock::new();
+    let kernel = match KERNEL.get() {
+        Some(kernel) => kernel,
+        None => {
+            let kernel = Mutex::new(Sandbox::new()?);
+            KERNEL.get_or_init(|| kernel)
+        }
+    };
+    // A test that failed leaves nothing half done: the next one puts its own policy in force.
+    Ok(kernel.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
 /// The program with no policy in force.

@@ -1,12 +1,13 @@
-//! What the tests share: frames, captures, judges, and the binary.
+//! What the tests share: frames, captures, judges, guests with another kernel, and the binary.
 
 #![expect(clippy::expect_used, clippy::missing_panics_doc, clippy::panic, reason = "a test that cannot go on panics")]
 
-pub mod captures;
 pub mod campaign;
+pub mod captures;
 pub mod contest;
 pub mod finding;
 pub mod generate;
+pub mod guest;
 pub mod judge;
 pub mod oracle;
 pub mod packets;

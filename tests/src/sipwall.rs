@@ -6,6 +6,7 @@ use std::{
     sync::OnceLock,
 };
 
+use escargot::{Message, format};
 use lab::Host;
 use serde_json::Value;
 
@@ -20,6 +21,28 @@ pub fn binary() -> &'static PathBuf {
         let built = build.package("filter-user").bin("sipwall").current_target().run();
         built.expect("`cargo build -p filter-user` makes the binary").path().to_owned()
     })
+}
+
+/// The program of a test target of this workspace, built if its sources are newer.
+///
+/// # Panics
+/// If it cannot be built.
+pub fn test_program(name: &str) -> PathBuf {
+    let build = escargot::CargoBuild::new().manifest_path(concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml"));
+    // As the tests themselves are built, so that nothing is built twice. `filter-ebpf` builds for the BPF target only.
+    let built = build.args(["--workspace", "--exclude", "filter-ebpf"]).test(name).exec();
+    let program = built.expect("`cargo build` makes the test").find_map(|message| program_in(&message.ok()?, name));
+    program.unwrap_or_else(|| panic!("there is no test `{name}`"))
+}
+
+/// The program that a message of cargo says it has built, where it is the one of that name.
+fn program_in(message: &Message, name: &str) -> Option<PathBuf> {
+    match message.decode().ok()? {
+        format::Message::CompilerArtifact(artifact) if artifact.target.name == name => {
+            Some(artifact.executable?.into())
+        }
+        _ => None,
+    }
 }
 
 /// What a command ended with.

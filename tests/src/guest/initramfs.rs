@@ -43,7 +43,9 @@ impl Initramfs {
     pub fn new(script: &str) -> Result<Self> {
         let disk = Self { root: tempfile::tempdir()? };
         let busybox = ["/bin/busybox", "/usr/bin/busybox"].map(Path::new).into_iter().find(|path| path.exists());
-        disk.copy(busybox.context("there is no `busybox`\nhint: `cargo xtask setup`")?, Path::new("/bin/busybox"))?;
+        let busybox = busybox.context("there is no `busybox`\nhint: `cargo xtask setup`")?;
+        disk.copy(busybox, Path::new("/bin/busybox"))?;
+        disk.copy_libraries(busybox)?;
         disk.write("/init", INIT)?;
         disk.write("/script", script)?;
         Ok(disk)
@@ -69,9 +71,7 @@ impl Initramfs {
         let inside = self.copy(program, &Path::new("/usr/bin").join(name))?;
         // Emulated memory is slow to fill, and the symbols are most of a debug build.
         run(Command::new("strip").arg(&inside), "")?;
-        for library in libraries(&run(Command::new("ldd").arg(program), "")?) {
-            self.copy(&library, &library)?;
-        }
+        self.copy_libraries(program)?;
         Ok(self)
     }
 
@@ -99,6 +99,15 @@ impl Initramfs {
         child.stdin.take().context("it was piped")?.write_all(names.as_bytes())?;
         let status = child.wait()?;
         ensure!(status.success(), "`cpio` failed ({status})");
+        Ok(())
+    }
+
+    /// Copies the libraries of a program; one that is linked statically has none.
+    fn copy_libraries(&self, program: &Path) -> Result<()> {
+        let ldd = Command::new("ldd").arg(program).output().context("`ldd` does not start")?;
+        for library in libraries(&String::from_utf8_lossy(&ldd.stdout)) {
+            self.copy(&library, &library)?;
+        }
         Ok(())
     }
 

@@ -2,6 +2,7 @@
 
 mod install;
 mod requirement;
+mod unpack;
 
 use anyhow::{Result, bail};
 use filter_ebpf_build::Places;

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use filter_ebpf_build::{Compiler, Places};
 
+use super::unpack;
+
 /// The LLVM of the Debian compiler named below.
 const DEBIAN_LLVM: u32 = 22;
 
@@ -26,6 +28,7 @@ pub(crate) enum Purpose {
 const BUILDING: &[Purpose] = &[Purpose::Build, Purpose::Lint, Purpose::Demo, Purpose::Test];
 const LINTING: &[Purpose] = &[Purpose::Lint, Purpose::Test];
 const RUNNING: &[Purpose] = &[Purpose::Demo, Purpose::Test];
+const TESTING: &[Purpose] = &[Purpose::Test];
 
 /// Something that must be installed.
 #[derive(Debug)]
@@ -51,6 +54,8 @@ pub(super) enum Source {
     Rustup(Vec<&'static str>),
     /// A program from the crate registry.
     Cargo { arguments: Vec<String>, llvm: PathBuf },
+    /// The kernel that a package of Debian stands for, unpacked into a directory.
+    Unpacked { package: &'static str, directory: PathBuf },
 }
 
 /// All that is needed, in the order in which it can be installed.
@@ -88,6 +93,10 @@ pub(super) fn requirements(places: &Places) -> Vec<Requirement> {
         tool(places, "ip", "iproute2", "makes network namespaces"),
         tool(places, "nsenter", "util-linux", "enters network namespaces"),
         tool(places, "sipp", "sip-tester", "makes calls"),
+        for_tests(tool(places, "qemu-system-x86_64", "qemu-system-x86", "runs an older kernel")),
+        for_tests(tool(places, "busybox", "busybox-static", "is what the older kernel starts")),
+        for_tests(tool(places, "cpio", "cpio", "packs what the older kernel finds")),
+        older_kernel(),
     ]
 }
 
@@ -126,6 +135,22 @@ fn tool(places: &Places, program: &str, package: &str, why: &'static str) -> Req
         present: places.program(program).is_some(),
         source: debian(&[package]),
         by_hand: format!("install the package that has `{program}` (`{package}` in Debian)"),
+    }
+}
+
+fn for_tests(requirement: Requirement) -> Requirement {
+    Requirement { purposes: TESTING, ..requirement }
+}
+
+fn older_kernel() -> Requirement {
+    let (package, directory) = ("linux-image-cloud-amd64", unpack::directory());
+    Requirement {
+        name: "the kernel of Debian 12".into(),
+        why: "shows that the program loads on it too",
+        purposes: TESTING,
+        present: unpack::is_present(&directory),
+        by_hand: format!("unpack the kernel that Debian 12's `{package}` stands for into `{}`", directory.display()),
+        source: Source::Unpacked { package, directory },
     }
 }
 

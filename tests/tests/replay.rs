@@ -303,6 +303,19 @@ fn what_comes_before_a_capture_s_broken_end_is_judged_and_the_break_is_said() {
 }
 
 #[test]
+fn who_may_not_load_the_program_is_told_how_to_replay_without() {
+    let files = Files::new(&pcap(&few()));
+    let mut unprivileged = Command::new("setpriv");
+    unprivileged.args(["--inh-caps=-all", "--bounding-set=-all"]).arg(tests::sipwall::binary()).arg("replay");
+    unprivileged.arg(&files.capture).arg("--policy").arg(&files.policy);
+    let ended: Ended = unprivileged.output().expect("setpriv runs").into();
+    ended.assert_failed(1, "error: cannot judge in the kernel: ");
+    ended.assert_failed(1, "\nhint: `--engine host` needs no root\n");
+    let ended: Ended = unprivileged.args(["--engine", "host"]).output().expect("setpriv runs").into();
+    ended.assert_done();
+}
+
+#[test]
 fn a_million_packets_take_seconds() {
     const PACKETS: usize = 1_000_000;
     let mut capture = Pcap::new().octets();

@@ -10,9 +10,9 @@ use std::{
     process::ExitCode,
 };
 
-use anyhow::{Context as _, Result};
+use anyhow::{Result, bail};
 use filter_user::{
-    policy::CompiledPolicy,
+    policy::{CompiledPolicy, Policy, file::Sbc},
     replay::{Capture, CaptureError, CapturedFrame, Engine, Flow, HostEngine, KernelEngine, Outcome, Sender, Tally},
 };
 use serde::Serialize;
@@ -65,27 +65,29 @@ impl Replay {
             Ok(loaded) => loaded,
             Err(refusals) => return Ok(check::refuse(&refusals)),
         };
-        let own = &policy.file().sbc.addresses;
-        if self.skip_egress && own.is_empty() {
+        if self.skip_egress && policy.file().sbc.addresses.is_empty() {
             eprintln!(
                 "error: `--skip-egress` needs the host's own addresses\nhint: set `addresses` in the policy's `[sbc]`"
             );
             return Ok(ExitCode::from(WRONG_INPUT));
         }
-        let capture = match Capture::open(&self.capture) {
-            Ok(capture) => capture,
-            Err(error) => return Ok(self.refuse(&error)),
-        };
-        let engine = self.engine(&compiled)?;
+        match Capture::open(&self.capture) {
+            Ok(capture) => self.replay(capture, &policy, &compiled),
+            Err(error) => Ok(self.refuse(&error)),
+        }
+    }
+
+    fn replay(&self, capture: Capture, policy: &Policy, compiled: &CompiledPolicy) -> Result<ExitCode> {
+        let Sbc { addresses, monitor, .. } = &policy.file().sbc;
         let mut run = Run {
-            command: &self,
-            policy: &compiled,
-            own: if self.skip_egress { own } else { &[] },
-            tally: Tally::new(&compiled),
+            command: self,
+            policy: compiled,
+            own: if self.skip_egress { addresses } else { &[] },
+            tally: Tally::new(compiled),
             output: BufWriter::new(io::stdout().lock()),
         };
-        let ended = run.judge_all(capture, engine).and_then(|broken| run.finish(policy.file().sbc.monitor, broken));
-        match ended {
+        let broken = run.judge_all(capture, self.engine(compiled)?);
+        match broken.and_then(|broken| run.finish(*monitor, broken)) {
             // A reader that went away ends the command in peace.
             Err(error) if is_broken_pipe(&error) => Ok(ExitCode::SUCCESS),
             ended => ended,
@@ -93,12 +95,13 @@ impl Replay {
     }
 
     fn engine(&self, policy: &CompiledPolicy) -> Result<Box<dyn Engine>> {
-        Ok(match self.engine {
-            Judge::Host => Box::new(HostEngine::new(policy)),
-            Judge::Kernel => Box::new(
-                KernelEngine::new(policy).context("cannot judge in the kernel; `--engine host` needs no root")?,
-            ),
-        })
+        if self.engine == Judge::Host {
+            return Ok(Box::new(HostEngine::new(policy)));
+        }
+        match KernelEngine::new(policy) {
+            Ok(engine) => Ok(Box::new(engine)),
+            Err(error) => bail!("cannot judge in the kernel: {error:#}\nhint: `--engine host` needs no root"),
+        }
     }
 
     fn refuse(&self, error: &CaptureError) -> ExitCode {

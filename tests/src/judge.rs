@@ -140,6 +140,14 @@ fn counted(name: &str, frame: &[u8], before: &Stats, after: &Stats) -> Counted {
 /// # Errors
 /// If a replacement matches nothing or the policy does not compile.
 pub fn fixture_policy(changes: &[(&str, &str)]) -> Result<CompiledPolicy> {
+    Ok(fixture(changes)?.compile()?)
+}
+
+/// `tests/fixtures/policy.toml` with these replacements made in its text.
+///
+/// # Errors
+/// If a replacement matches nothing or the policy must be refused.
+pub fn fixture(changes: &[(&str, &str)]) -> Result<Policy> {
     let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures");
     let mut text = fs::read_to_string(fixtures.join("policy.toml"))?;
     for (old, new) in changes {
@@ -150,5 +158,5 @@ pub fn fixture_policy(changes: &[(&str, &str)]) -> Result<CompiledPolicy> {
     let path = directory.path().join("policy.toml");
     fs::write(&path, text)?;
     fs::copy(fixtures.join("carrier.toml"), directory.path().join("carrier.toml"))?;
-    Ok(Policy::load(&path)?.compile()?)
+    Ok(Policy::load(&path)?)
 }

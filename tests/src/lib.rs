@@ -5,6 +5,7 @@
 pub mod campaign;
 pub mod captures;
 pub mod contest;
+pub mod corpus;
 pub mod finding;
 pub mod generate;
 pub mod guest;

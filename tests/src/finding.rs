@@ -1,6 +1,9 @@
 //! A packet on which the judges do not agree, made as small as it goes, and kept as a file.
 
-use std::{fmt, path::Path};
+use std::{
+    fmt::{self, Write as _},
+    path::Path,
+};
 
 use filter_common::Reason;
 use filter_user::{allowlist::Allowlist, kernel::Sandbox, policy::Policy};
@@ -128,8 +131,15 @@ fn finding(written: &WrittenPolicy, octets: &[u8]) -> Finding {
         what: "say here what went wrong".to_owned(),
         reason: fate.map_or("", |(reason, _)| reason.name()).to_owned(),
         rule: fate.and_then(|(_, rule)| rule).map(str::to_owned),
-        frame: octets.iter().map(|octet| format!("{octet:02x}")).collect(),
+        frame: hexadecimal(octets),
         policy: written.text.clone(),
         allowlists: written.allowlists.clone(),
     }
+}
+
+fn hexadecimal(octets: &[u8]) -> String {
+    octets.iter().fold(String::new(), |mut digits, octet| {
+        write!(digits, "{octet:02x}").expect("a string takes every write");
+        digits
+    })
 }

@@ -2,7 +2,9 @@
 
 mod build;
 mod demo;
+mod fuzz;
 mod lint;
+mod mutants;
 mod privilege;
 mod setup;
 mod test;
@@ -30,6 +32,10 @@ enum Task {
     Demo(demo::Options),
     /// Lint, then run every test.
     Test(test::Options),
+    /// Fuzz the decision with raw octets.
+    Fuzz(fuzz::Options),
+    /// Show that the tests notice when the decision is broken: a table of mutants and what killed them.
+    Mutants(mutants::Options),
     /// Check formatting, lints and documentation.
     Lint,
 }
@@ -40,6 +46,8 @@ fn main() -> ExitCode {
         Task::Build(options) => build::run(&options),
         Task::Demo(options) => demo::run(&options),
         Task::Test(options) => test::run(&options),
+        Task::Fuzz(options) => fuzz::run(&options),
+        Task::Mutants(options) => mutants::run(&options),
         Task::Lint => lint::run(),
     };
     match outcome {

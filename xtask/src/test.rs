@@ -5,12 +5,13 @@ use std::{collections::BTreeSet, str::FromStr};
 use anyhow::{Context as _, Result, bail};
 use serde::Deserialize;
 
-use crate::{lint, privilege, setup, workspace};
+use crate::{fuzz, lint, privilege, setup, workspace};
 
 /// Which tests to run.
 #[derive(clap::Args)]
 pub(crate) struct Options {
     /// Only these: `lint`, `unit`, `doc`, or the name of an integration test.
+    /// Only these: `lint`, `unit`, `doc`, `fuzz`, or the name of an integration test, a file in some crate's `tests`.
     #[arg(long, value_name = "NAME")]
     suite: Option<Suite>,
 }
@@ -34,7 +35,8 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         None => {
             privilege::check()?;
             lint::run()?;
-            run_tests(&[])
+            run_tests(&[])?;
+            fuzz::briefly()
         }
         Some(Suite::Lint) => lint::run(),
         Some(Suite::Unit) => run_tests(&["--lib", "--bins"]),
@@ -62,6 +64,18 @@ impl FromStr for Suite {
             bail!("there are `lint`, `unit`, `doc`, {}", known.join(", "));
         }
         Ok(Self::Integration(name.to_owned()))
+        Some("lint") => lint::run(),
+        Some("unit") => run_tests(&["--lib", "--bins"]),
+        Some("doc") => run_tests(&["--doc"]),
+        Some("fuzz") => fuzz::briefly(),
+        Some(name) => integration(name),
+    }
+}
+
+fn integration(name: &str) -> Result<()> {
+    let suites = integration_suites()?;
+    if !suites.iter().any(|suite| suite == name) {
+        bail!("there is no suite `{name}`; there are `lint`, `unit`, `doc`, `fuzz`, `{}`", suites.join("`, `"));
     }
 }
 
@@ -94,8 +108,8 @@ fn integration_tests() -> Result<BTreeSet<String>> {
 
 fn run_tests(selection: &[&str]) -> Result<()> {
     let mut cargo = workspace::cargo();
-    // `filter-ebpf` builds for the BPF target only.
-    cargo.args(["test", "--workspace", "--exclude", "filter-ebpf"]).args(selection);
+    // `filter-ebpf` builds for the BPF target only, and `fuzz` links where it is instrumented only.
+    cargo.args(["test", "--workspace", "--exclude", "filter-ebpf", "--exclude", "fuzz"]).args(selection);
     workspace::run(&mut cargo)
 }
 
@@ -115,5 +129,10 @@ mod tests {
         let error = "no-such-suite".parse::<Suite>().unwrap_err().to_string();
         assert!(error.starts_with("there are `lint`, `unit`, `doc`, "), "{error}");
         assert!(error.contains("`rules`"), "{error}");
+        let error = integration("no-such-suite").unwrap_err().to_string();
+        assert!(
+            error.starts_with("there is no suite `no-such-suite`; there are `lint`, `unit`, `doc`, `fuzz`, "),
+            "{error}"
+        );
     }
 }

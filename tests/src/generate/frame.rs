@@ -25,7 +25,7 @@ fn packet(choices: &mut Choices, aim: &Aim<'_>) -> (u16, Vec<u8>) {
     let segment = transport::segment(choices, &shot);
     let (ethertype, other, packet) = match (shot.source, shot.destination) {
         (IpAddr::V4(source), IpAddr::V4(destination)) => {
-            (0x0800, 0x86dd, ipv4(choices, &shot, &[source.octets(), destination.octets()].concat(), segment))
+            (0x0800, 0x86dd, ipv4(choices, &shot, &[source.octets(), destination.octets()].concat(), &segment))
         }
         (IpAddr::V6(source), IpAddr::V6(destination)) => {
             (0x86dd, 0x0800, ipv6(choices, &shot, &[source.octets(), destination.octets()].concat(), &segment))
@@ -39,7 +39,7 @@ fn hop_limit(choices: &mut Choices) -> u8 {
     choices.one_of(&[255, 64, 1, 254, 0])
 }
 
-fn ipv4(choices: &mut Choices, shot: &Shot, addresses: &[u8], segment: Vec<u8>) -> Vec<u8> {
+fn ipv4(choices: &mut Choices, shot: &Shot, addresses: &[u8], segment: &[u8]) -> Vec<u8> {
     let options = if choices.chance(15) { vec![1; choices.between(1, 10) as usize * 4] } else { Vec::new() };
     let words = 5 + options.len() / 4;
     let words = if choices.chance(2) { choices.below(16) } else { u32::try_from(words).unwrap_or_default() };
@@ -49,7 +49,7 @@ fn ipv4(choices: &mut Choices, shot: &Shot, addresses: &[u8], segment: Vec<u8>) 
     let first = u8::try_from(version << 4 | words).unwrap_or_default();
     let header =
         [first, 0, total_high, total_low, 0, 1, field_high, field_low, hop_limit(choices), shot.protocol, 0, 0];
-    [header.as_slice(), addresses, &options, &segment].concat()
+    [header.as_slice(), addresses, &options, segment].concat()
 }
 
 /// Flags and offset: mostly no fragment.

@@ -29,7 +29,9 @@ impl WrittenPolicy {
         for place in 0..choices.between(0, 3) {
             policy.provider(choices, place);
         }
-        for place in 0..choices.between(0, 3) {
+        // A set of terms has four words: now and then a policy fills them.
+        let allows = if choices.chance(5) { choices.between(50, 100) } else { choices.between(0, 3) };
+        for place in 0..allows {
             policy.own_allow(choices, place);
         }
         for place in 0..choices.below(2) {

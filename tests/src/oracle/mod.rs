@@ -142,7 +142,7 @@ impl Oracle {
         let multicast = covers(&self.multicast, datagram.destination);
         let foreign = !self.own.is_empty() && !self.own.contains(&datagram.destination);
         if self.scope_ports {
-            let judged = !multicast && !foreign && self.rules.is_own_port(&datagram.transport);
+            let judged = !multicast && !foreign && self.rules.is_own_port(datagram.transport);
             return (!judged).then_some(Reason::OutOfScope);
         }
         match (multicast, foreign) {

@@ -49,10 +49,10 @@ impl Rules {
     }
 
     /// Whether the packet goes to one of the SBC's own SIP or media ports, each of its own protocol.
-    pub(super) fn is_own_port(&self, transport: &Transport) -> bool {
+    pub(super) fn is_own_port(&self, transport: Transport) -> bool {
         match transport {
-            Transport::Udp((_, destination)) => self.own_udp.contains(*destination),
-            Transport::Tcp((_, destination), _) => self.own_tcp.contains(*destination),
+            Transport::Udp((_, destination)) => self.own_udp.contains(destination),
+            Transport::Tcp((_, destination), _) => self.own_tcp.contains(destination),
             _ => false,
         }
     }
@@ -67,7 +67,7 @@ impl Rules {
             Transport::Absent => return later_fragment(packet, &left, &of_protocol),
             Transport::Tcp(ports, opening) => by_ports(&of_protocol, ports, opening),
             Transport::Udp(ports) => by_ports(&of_protocol, ports, false),
-            _ => of_protocol.first().copied().ok_or_else(|| without_ports(&packet.transport)),
+            _ => of_protocol.first().copied().ok_or_else(|| without_ports(packet.transport)),
         };
         let reason = match outcome {
             Ok(term) => return (Reason::Listed, Some(&term.rule)),
@@ -110,7 +110,7 @@ fn lets_in(traffic: &Traffic, source: Option<u16>, destination: u16, opening: bo
 }
 
 /// Why a packet of a protocol without ports is dropped.
-const fn without_ports(transport: &Transport) -> Reason {
+const fn without_ports(transport: Transport) -> Reason {
     match transport {
         Transport::Icmpv4(8) | Transport::Icmpv6(128) => Reason::EchoRequest,
         Transport::Icmpv4(0) | Transport::Icmpv6(129) => Reason::EchoReply,

@@ -1,0 +1,109 @@
+//! The mutants: one wrong comparison, constant or operand each, as a reviewer might overlook it.
+
+/// A change that breaks the decision or its tables.
+pub(super) struct Mutant {
+    /// What is wrong with it.
+    pub(super) what: &'static str,
+    /// The file, from the workspace's root.
+    pub(super) file: &'static str,
+    /// What stands there once.
+    pub(super) old: &'static str,
+    /// What the mutant has there.
+    pub(super) new: &'static str,
+}
+
+const fn mutant(what: &'static str, file: &'static str, old: &'static str, new: &'static str) -> Mutant {
+    Mutant { what, file, old, new }
+}
+
+const ETHERNET: &str = "filter-common/src/packet/ethernet.rs";
+const IPV4: &str = "filter-common/src/packet/ipv4.rs";
+const IPV6: &str = "filter-common/src/packet/ipv6.rs";
+const TRANSPORT: &str = "filter-common/src/packet/transport.rs";
+const DECIDE: &str = "filter-common/src/decide/mod.rs";
+const CLASSIFY: &str = "filter-common/src/decide/classify.rs";
+const ICMP: &str = "filter-common/src/decide/icmp.rs";
+const ADDRESS: &str = "filter-common/src/address.rs";
+const TABLES: &str = "filter-common/src/tables.rs";
+const PORT_TABLES: &str = "filter-user/src/policy/compile/port_tables.rs";
+const SOURCES: &str = "filter-user/src/policy/compile/sources.rs";
+const OWN_PORTS: &str = "filter-user/src/policy/compile/own_ports.rs";
+const MATCHING: &str = "filter-user/src/policy/compile/matching.rs";
+const FRAME: &str = "filter-ebpf/src/frame.rs";
+
+pub(super) const MUTANTS: [Mutant; 24] = [
+    mutant("0x9100 is no VLAN tag", ETHERNET, " | ethertype::QINQ)", ")"),
+    mutant(
+        "a second VLAN tag is not skipped",
+        ETHERNET,
+        "kind = tagged(frame, offset)?;\n            offset += VLAN_TAG;",
+        "kind = tagged(frame, offset)?;",
+    ),
+    mutant("IPv4 options are not skipped", IPV4, "offset: start + header_length,", "offset: start + HEADER,"),
+    mutant(
+        "IPv4 total length one beyond the frame",
+        IPV4,
+        "start + total_length > frame.length()",
+        "start + total_length > frame.length() + 1",
+    ),
+    mutant("seven extension headers", IPV6, "MAX_EXTENSIONS: usize = 6", "MAX_EXTENSIONS: usize = 7"),
+    mutant("routing type 0 never refused", IPV6, "if f0 == 0 && f1 != 0", "if f0 == 0 && f1 == 255"),
+    mutant(
+        "TCP fragment at offset 8 passes",
+        TRANSPORT,
+        "network.protocol == ip::TCP && offset == 1",
+        "network.protocol == ip::TCP && offset == 0",
+    ),
+    mutant("UDP length 7", TRANSPORT, "length < UDP_HEADER || beyond", "length + 1 < UDP_HEADER || beyond"),
+    mutant("SYN with RST", TRANSPORT, "flags & (FIN | RST) != 0", "flags & FIN != 0"),
+    mutant("port 0 as destination", TRANSPORT, "source == 0 || destination == 0", "source == 0"),
+    mutant("neighbour discovery from one router away", DECIDE, "packet.hop_limit == 255", "packet.hop_limit >= 254"),
+    mutant(
+        "the deny list looks at the destination",
+        DECIDE,
+        "policy.is_denied(packet.source)",
+        "policy.is_denied(packet.destination)",
+    ),
+    mutant(
+        "ping to multicast",
+        DECIDE,
+        "settings.has(flags::PING) && !packet.destination.is_multicast_or_broadcast()",
+        "settings.has(flags::PING)",
+    ),
+    mutant(
+        "unsolicited advertisements from `::`",
+        ICMP,
+        "                | icmpv6_type::NEIGHBOR_SOLICITATION\n",
+        "                | icmpv6_type::NEIGHBOR_ADVERTISEMENT\n",
+    ),
+    mutant("opening segments wherever answers come in", CLASSIFY, "{ to & from & tables.opening }", "{ to & from }"),
+    mutant("source ports do not matter", CLASSIFY, "} else { to & from };", "} else { to };"),
+    mutant(
+        "later UDP fragments in IPv6 by any rule",
+        CLASSIFY,
+        "!matches!(packet.protocol, ip::TCP | ip::UDP)",
+        "!matches!(packet.protocol, ip::TCP)",
+    ),
+    mutant("broadcast as source", ADDRESS, "0 | 127 | 224..=255)", "0 | 127 | 224..=254)"),
+    mutant("the fourth word of a set of terms", TABLES, "(d, 192)", "(d, 128)"),
+    mutant("a range of ports ends one port late", PORT_TABLES, "last.checked_add(1)", "last.checked_add(2)"),
+    mutant(
+        "the longest prefix hides the wider one's rules",
+        SOURCES,
+        "let claim = inherited.and(own);",
+        "let claim = own;",
+    ),
+    mutant(
+        "replies to listening ports",
+        OWN_PORTS,
+        "tcp: reply_ports.without(&listening.tcp)",
+        "tcp: reply_ports.clone()",
+    ),
+    mutant(
+        "relayed media from port 1023",
+        MATCHING,
+        "PortSet::between(1024..=65535), media",
+        "PortSet::between(1023..=65535), media",
+    ),
+    mutant("the kernel alone misses the last octet", FRAME, "address + N > self.end", "address + N >= self.end"),
+];

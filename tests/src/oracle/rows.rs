@@ -106,7 +106,7 @@ impl View<'_> {
             Service::SipUdp => vec![Traffic::udp(Ports::all(), self.listening(service))],
             Service::SipTcp | Service::SipTls | Service::SipWss => vec![
                 Traffic::tcp_opened(self.listening(service)),
-                Traffic::tcp_answers(published, self.replies.tcp.clone()),
+                Traffic::answers(6, published, self.replies.tcp.clone()),
             ],
             Service::Media if udp => {
                 let lifted = self.provider.media_from_any_port;
@@ -125,8 +125,8 @@ impl View<'_> {
 
     /// Answers from these ports to the reply ports, of UDP also to `more`; never an opening segment.
     fn answers(&self, from: &Ports, udp: bool, tcp: bool, more: &Ports) -> Vec<Traffic> {
-        let udp = udp.then(|| Traffic::udp(from.clone(), self.replies.udp.and(more)));
-        let tcp = tcp.then(|| Traffic::tcp_answers(from.clone(), self.replies.tcp.clone()));
+        let udp = udp.then(|| Traffic::answers(17, from.clone(), self.replies.udp.and(more)));
+        let tcp = tcp.then(|| Traffic::answers(6, from.clone(), self.replies.tcp.clone()));
         udp.into_iter().chain(tcp).collect()
     }
 
@@ -141,7 +141,7 @@ impl View<'_> {
             self.add(terms, service.name(), traffic, &callers);
         }
         let mut replies = |from: Ports, sources: &[IpNet]| {
-            self.add(terms, "sip-reply", Traffic::tcp_answers(from, self.replies.tcp.clone()), sources);
+            self.add(terms, "sip-reply", Traffic::answers(6, from, self.replies.tcp.clone()), sources);
         };
         replies(Ports::of(5060..=5061), &allowed);
         for proxy in &trunk.outbound_proxies {

@@ -24,17 +24,18 @@ pub struct Traffic {
     pub protocol: u8,
     /// The source's and the SBC's ports; nothing where a protocol has none.
     pub ports: Option<(Ports, Ports)>,
-    /// Whether TCP connections may be opened.
+    /// Whether the source may send first: in TCP, whether it may open connections.
     pub opening: bool,
 }
 
 impl Traffic {
     pub(super) const fn udp(source: Ports, destination: Ports) -> Self {
-        Self { protocol: 17, ports: Some((source, destination)), opening: false }
+        Self { protocol: 17, ports: Some((source, destination)), opening: true }
     }
 
-    pub(super) const fn tcp_answers(source: Ports, destination: Ports) -> Self {
-        Self { protocol: 6, ports: Some((source, destination)), opening: false }
+    /// What comes back to the SBC, which sent first.
+    pub(super) const fn answers(protocol: u8, source: Ports, destination: Ports) -> Self {
+        Self { protocol, ports: Some((source, destination)), opening: false }
     }
 
     pub(super) fn tcp_opened(destination: Ports) -> Self {

@@ -98,14 +98,11 @@ fn add(outcome: &mut Result<Tally, Failure>, round: Result<Tally, Failure>) {
 /// One policy and its packets; nothing, if the policy must be refused.
 fn round(seed: u64, kernel: &mut Sandbox) -> Result<Tally, Failure> {
     let mut choices = Choices::random(seed);
-    let written = WrittenPolicy::new(&mut choices);
-    let Some((policy, compiled)) = written.load().and_then(|policy| Some((policy.clone(), policy.compile().ok()?)))
-    else {
+    let Some(contest) = WrittenPolicy::new(&mut choices).contest() else {
         return Ok(Tally::new());
     };
-    kernel.publish(&compiled).expect("the policy is in force");
-    let contest = Contest::new(&policy, &compiled);
-    let aim = Aim::new(&policy, contest.oracle());
+    contest.publish(kernel);
+    let aim = Aim::new(contest.oracle());
     let before = kernel.stats().expect("the counters can be read");
     let (mut tally, mut counts) = (Tally::new(), Counts::default());
     for packet in 0..PACKETS_OF_A_POLICY {
@@ -117,7 +114,7 @@ fn round(seed: u64, kernel: &mut Sandbox) -> Result<Tally, Failure> {
         })?;
         *tally.entry(fate.0.name()).or_default() += 1;
         if Contest::reaches_the_kernel(&frame) {
-            counts.add(fate, frame.len(), policy.file().sbc.monitor);
+            counts.add(fate, frame.len(), contest.monitors());
         }
     }
     let counted = Counts::between(&before, &kernel.stats().expect("the counters can be read"));

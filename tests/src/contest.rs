@@ -5,28 +5,45 @@ use std::fmt;
 use filter_common::{Action, Verdict, decide};
 use filter_user::{
     kernel::Sandbox,
-    policy::{CompiledPolicy, HostPolicy, Policy},
+    policy::{CompiledPolicy, HostPolicy, Policy, Refusals},
 };
 
 use crate::oracle::{Fate, Oracle};
 
 /// A policy, as the oracle and the host judge by it.
 pub struct Contest {
+    compiled: CompiledPolicy,
     oracle: Oracle,
     host: HostPolicy,
-    rules: Vec<String>,
     monitor: bool,
 }
 
 impl Contest {
     /// Judges by this policy, compiled and as it was written.
-    pub fn new(policy: &Policy, compiled: &CompiledPolicy) -> Self {
-        Self {
+    ///
+    /// # Errors
+    /// If the policy must be refused.
+    pub fn new(policy: &Policy) -> Result<Self, Refusals> {
+        let compiled = policy.compile()?;
+        Ok(Self {
             oracle: Oracle::new(policy),
-            host: HostPolicy::new(compiled),
-            rules: compiled.rules.iter().map(|rule| rule.name.clone()).collect(),
+            host: HostPolicy::new(&compiled),
             monitor: policy.file().sbc.monitor,
-        }
+            compiled,
+        })
+    }
+
+    /// Puts the policy in force in the kernel.
+    ///
+    /// # Panics
+    /// If the kernel refuses it.
+    pub fn publish(&self, kernel: &mut Sandbox) {
+        kernel.publish(&self.compiled).expect("the policy is in force");
+    }
+
+    /// Whether drops are counted, not carried out.
+    pub const fn monitors(&self) -> bool {
+        self.monitor
     }
 
     /// The oracle.
@@ -68,7 +85,7 @@ impl Contest {
     }
 
     fn named(&self, verdict: Verdict) -> Fate<'_> {
-        (verdict.reason, verdict.rule.map(|rule| self.rules[usize::from(rule)].as_str()))
+        (verdict.reason, verdict.rule.map(|rule| self.compiled.rules[usize::from(rule)].name.as_str()))
     }
 }
 

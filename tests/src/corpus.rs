@@ -5,7 +5,7 @@
 use std::{fs, path::Path};
 
 use anyhow::Result;
-use filter_user::{kernel::Sandbox, policy::CompiledPolicy};
+use filter_user::kernel::Sandbox;
 
 use crate::{
     contest::{Contest, Dissent},
@@ -26,12 +26,13 @@ const POLICIES: [&[(&str, &str)]; 6] = [
 ];
 
 /// The judges of every policy.
-pub struct Judges(Vec<(CompiledPolicy, Contest)>);
+pub struct Judges(Vec<Contest>);
 
 impl Judges {
     /// The judges, on the host.
     pub fn new() -> Self {
-        Self(POLICIES.iter().map(|changes| judges(changes).expect("the fixture compiles")).collect())
+        let contest = |changes: &&[(&str, &str)]| Contest::new(&fixture(changes).expect("the fixture is a policy"));
+        Self(POLICIES.iter().map(|changes| contest(changes).expect("the fixture compiles")).collect())
     }
 
     /// Lets the oracle and the host judge an input.
@@ -42,8 +43,7 @@ impl Judges {
         let Some((policy, frame)) = input.split_first() else {
             return Ok(());
         };
-        let (_, contest) = &self.0[usize::from(*policy) % self.0.len()];
-        contest.agreed(frame, None).map(drop)
+        self.0[usize::from(*policy) % self.0.len()].agreed(frame, None).map(drop)
     }
 
     /// Lets all three judge every input by every policy; returns how often the kernel did.
@@ -55,8 +55,8 @@ impl Judges {
     /// If a policy cannot be put in force.
     pub fn in_the_kernel(&self, inputs: &[Vec<u8>], kernel: &mut Sandbox) -> Result<usize, Dissent> {
         let mut judged = 0;
-        for (compiled, contest) in &self.0 {
-            kernel.publish(compiled).expect("the policy is in force");
+        for contest in &self.0 {
+            contest.publish(kernel);
             for (_, frame) in inputs.iter().filter_map(|input| input.split_first()) {
                 contest.agreed(frame, Some(kernel))?;
                 judged += usize::from(Contest::reaches_the_kernel(frame));
@@ -70,13 +70,6 @@ impl Default for Judges {
     fn default() -> Self {
         Self::new()
     }
-}
-
-fn judges(changes: &[(&str, &str)]) -> Result<(CompiledPolicy, Contest)> {
-    let policy = fixture(changes)?;
-    let compiled = policy.compile()?;
-    let contest = Contest::new(&policy, &compiled);
-    Ok((compiled, contest))
 }
 
 /// The inputs that are checked in.

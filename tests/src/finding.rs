@@ -6,7 +6,7 @@ use std::{
 };
 
 use filter_common::Reason;
-use filter_user::{allowlist::Allowlist, kernel::Sandbox, policy::Policy};
+use filter_user::{allowlist::Allowlist, kernel::Sandbox};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -34,6 +34,20 @@ pub struct Finding {
 }
 
 impl Finding {
+    /// What the oracle says of the frame, to be kept.
+    fn new(written: &WrittenPolicy, octets: &[u8]) -> Option<Self> {
+        let contest = written.contest()?;
+        let (reason, rule) = contest.oracle().judge(octets);
+        Some(Self {
+            what: "say here what went wrong".to_owned(),
+            reason: reason.name().to_owned(),
+            rule: rule.map(str::to_owned),
+            frame: hexadecimal(octets),
+            policy: written.text.clone(),
+            allowlists: written.allowlists.clone(),
+        })
+    }
+
     /// Reads a finding from its file.
     ///
     /// # Errors
@@ -54,8 +68,8 @@ impl Finding {
     /// If one does not.
     pub fn check(&self, name: &str, kernel: &mut Sandbox) {
         let written = WrittenPolicy { text: self.policy.clone(), allowlists: self.allowlists.clone() };
-        let (policy, contest) = judges(&written).expect("the policy compiles");
-        kernel.publish(&policy.compile().expect("the policy compiles")).expect("the policy is in force");
+        let contest = written.contest().expect("the policy compiles");
+        contest.publish(kernel);
         let fate = contest.agreed(&self.octets(), Some(kernel)).unwrap_or_else(|dissent| panic!("{name}: {dissent}"));
         let stated = Reason::from_name(&self.reason).expect("the finding names a reason");
         assert_eq!(fate, (stated, self.rule.as_deref()), "{name}: {}", self.what);
@@ -66,14 +80,6 @@ impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&toml::to_string_pretty(self).map_err(|_| fmt::Error)?)
     }
-}
-
-/// The judges of a policy, unless it must be refused.
-pub fn judges(written: &WrittenPolicy) -> Option<(Policy, Contest)> {
-    let policy = written.load()?;
-    let compiled = policy.compile().ok()?;
-    let contest = Contest::new(&policy, &compiled);
-    Some((policy, contest))
 }
 
 /// The choices behind a policy and a frame on which the judges do not agree.
@@ -90,51 +96,28 @@ impl Disagreement {
     /// The kernel is asked too, which takes a policy to be put in force for every attempt.
     pub fn shrunk(self, kernel: &mut Sandbox) -> Option<(Finding, Dissent)> {
         let Self { policy, frame } = self;
-        let written = WrittenPolicy::new(&mut Choices::replay(policy.clone()));
-        publish(&written, kernel);
-        let frame = shrink(frame, |frame| {
-            let octets = aimed(&written, frame);
-            octets.is_some_and(|octets| dissent(&written, &octets, kernel).is_some())
-        });
-        let octets = aimed(&written, &frame)?;
-        let policy = shrink(policy, |policy| {
-            let written = WrittenPolicy::new(&mut Choices::replay(policy.to_vec()));
-            publish(&written, kernel) && dissent(&written, &octets, kernel).is_some()
-        });
-        let written = WrittenPolicy::new(&mut Choices::replay(policy));
-        publish(&written, kernel);
-        let dissent = dissent(&written, &octets, kernel)?;
-        Some((finding(&written, &octets), dissent))
+        let octets = with_policy(&policy, kernel, |contest, kernel| smallest_frame(contest, frame, kernel))?;
+        let shows = |policy: &[u32], kernel: &mut Sandbox| {
+            with_policy(policy, kernel, |contest, kernel| contest.agreed(&octets, Some(kernel)).err()).flatten()
+        };
+        let policy = shrink(policy, |policy| shows(policy, kernel).is_some());
+        let dissent = shows(&policy, kernel)?;
+        Some((Finding::new(&WrittenPolicy::new(&mut Choices::replay(policy)), &octets)?, dissent))
     }
 }
 
-fn publish(written: &WrittenPolicy, kernel: &mut Sandbox) -> bool {
-    let compiled = written.load().and_then(|policy| policy.compile().ok());
-    compiled.is_some_and(|compiled| kernel.publish(&compiled).is_ok())
+/// Does something with the policy of these choices in force, unless it must be refused.
+fn with_policy<T>(choices: &[u32], kernel: &mut Sandbox, run: impl FnOnce(&Contest, &mut Sandbox) -> T) -> Option<T> {
+    let contest = WrittenPolicy::new(&mut Choices::replay(choices.to_vec())).contest()?;
+    contest.publish(kernel);
+    Some(run(&contest, kernel))
 }
 
-fn aimed(written: &WrittenPolicy, choices: &[u32]) -> Option<Vec<u8>> {
-    let (policy, contest) = judges(written)?;
-    Some(frame(&mut Choices::replay(choices.to_vec()), &Aim::new(&policy, contest.oracle())))
-}
-
-fn dissent(written: &WrittenPolicy, octets: &[u8], kernel: &mut Sandbox) -> Option<Dissent> {
-    let (_, contest) = judges(written)?;
-    contest.agreed(octets, Some(kernel)).err()
-}
-
-/// What the oracle says of the frame, as a finding to be kept.
-fn finding(written: &WrittenPolicy, octets: &[u8]) -> Finding {
-    let judges = judges(written);
-    let fate = judges.as_ref().map(|(_, contest)| contest.oracle().judge(octets));
-    Finding {
-        what: "say here what went wrong".to_owned(),
-        reason: fate.map_or("", |(reason, _)| reason.name()).to_owned(),
-        rule: fate.and_then(|(_, rule)| rule).map(str::to_owned),
-        frame: hexadecimal(octets),
-        policy: written.text.clone(),
-        allowlists: written.allowlists.clone(),
-    }
+/// The smallest frame found on which the judges still do not agree.
+fn smallest_frame(contest: &Contest, choices: Vec<u32>, kernel: &mut Sandbox) -> Vec<u8> {
+    let aim = Aim::new(contest.oracle());
+    let octets = |choices: &[u32]| frame(&mut Choices::replay(choices.to_vec()), &aim);
+    octets(&shrink(choices, |choices| contest.agreed(&octets(choices), Some(kernel)).is_err()))
 }
 
 fn hexadecimal(octets: &[u8]) -> String {

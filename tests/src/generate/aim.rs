@@ -2,7 +2,6 @@
 
 use std::net::IpAddr;
 
-use filter_user::policy::Policy;
 use ipnet::IpNet;
 
 use super::{Choices, address};
@@ -13,7 +12,7 @@ pub struct Aim<'o> {
     terms: &'o [Term],
     /// Deny lists, always-deny lists.
     denied: Vec<IpNet>,
-    own: Vec<IpAddr>,
+    own: &'o [IpAddr],
     /// The ends of every range of ports, and the ports beside them.
     ports: Vec<u16>,
 }
@@ -34,15 +33,13 @@ const PORTS: [u16; 16] = [5060, 5061, 67, 68, 546, 547, 3784, 3785, 4784, 3783, 
 
 impl<'o> Aim<'o> {
     /// Aims at what a policy says, as the oracle has understood it.
-    pub fn new(policy: &Policy, oracle: &'o Oracle) -> Self {
-        let file = policy.file();
-        let denied = file.denies.iter().flat_map(|deny| &deny.from).map(|(prefix, _)| *prefix);
-        let terms = oracle.rules().terms();
+    pub fn new(oracle: &'o Oracle) -> Self {
+        let terms = oracle.terms();
         let mut ports = PORTS.to_vec();
         for set in terms.iter().filter_map(|term| term.traffic.ports.as_ref()).flat_map(|(from, to)| [from, to]) {
             ports.extend(set.ranges().flat_map(|(first, last)| [first - 1, first, last, last.wrapping_add(1)]));
         }
-        Self { terms, denied: denied.chain(oracle.rules().denied()).collect(), own: file.sbc.addresses.clone(), ports }
+        Self { terms, denied: oracle.denied().collect(), own: oracle.own(), ports }
     }
 
     pub(super) fn shot(&self, choices: &mut Choices) -> Shot {

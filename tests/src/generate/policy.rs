@@ -11,6 +11,7 @@ use super::{
     Choices, address,
     allowlist::{self, REGIONS},
 };
+use crate::contest::Contest;
 
 /// A policy file and the allowlists that it names.
 pub struct WrittenPolicy {
@@ -41,11 +42,12 @@ impl WrittenPolicy {
         policy
     }
 
-    /// The policy, or nothing if it must be refused: a service without a port, for one.
-    pub fn load(&self) -> Option<Policy> {
+    /// The judges of the policy, or nothing if it must be refused: a service without a port, for one.
+    pub fn contest(&self) -> Option<Contest> {
         let file = PolicyFile::parse(Path::new("policy.toml"), &self.text).ok()?;
         let named = |name: &str| self.allowlists.iter().find(|allowlist| allowlist.provider == name).cloned();
-        Policy::new(file, |name| named(name).ok_or("no such allowlist")).ok()
+        let policy = Policy::new(file, |name| named(name).ok_or("no such allowlist")).ok()?;
+        Contest::new(&policy).ok()
     }
 
     fn line(&mut self, line: &str) {

@@ -22,10 +22,9 @@ use filter_common::Reason;
 use filter_user::policy::{Policy, file::CLASSES};
 use ipnet::IpNet;
 
-use self::{link::Seen, network::Datagram, transport::Transport};
+use self::{link::Seen, network::Datagram, rules::Rules, transport::Transport};
 pub use self::{
     ports::Ports,
-    rules::Rules,
     terms::{Term, Traffic},
 };
 
@@ -82,9 +81,19 @@ impl Oracle {
         }
     }
 
-    /// What packets may be let in by, in the order in which it names them.
-    pub const fn rules(&self) -> &Rules {
-        &self.rules
+    /// What lets packets in, in the order in which it names them.
+    pub fn terms(&self) -> &[Term] {
+        self.rules.terms()
+    }
+
+    /// The prefixes of the deny list and of every always-deny list.
+    pub fn denied(&self) -> impl Iterator<Item = IpNet> {
+        self.denied.iter().copied().chain(self.rules.denied())
+    }
+
+    /// The SBC's own addresses.
+    pub fn own(&self) -> &[IpAddr] {
+        &self.own
     }
 
     /// The order of the verdict, stage by stage.

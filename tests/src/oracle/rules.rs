@@ -13,7 +13,7 @@ use super::{
 };
 
 /// The rules of a policy.
-pub struct Rules {
+pub(super) struct Rules {
     terms: Vec<Term>,
     /// The always-deny lists: the provider's place in the policy, and a prefix.
     denied: Vec<(usize, IpNet)>,
@@ -38,13 +38,12 @@ impl Rules {
         }
     }
 
-    /// The terms, for aiming at.
-    pub fn terms(&self) -> &[Term] {
+    pub(super) fn terms(&self) -> &[Term] {
         &self.terms
     }
 
-    /// The always-deny lists' prefixes, for aiming at.
-    pub fn denied(&self) -> impl Iterator<Item = IpNet> {
+    /// The always-deny lists' prefixes.
+    pub(super) fn denied(&self) -> impl Iterator<Item = IpNet> {
         self.denied.iter().map(|(_, prefix)| *prefix)
     }
 

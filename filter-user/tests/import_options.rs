@@ -92,6 +92,13 @@ fn large_files_give_voice_unless_another_service_is_selected() {
 }
 
 #[test]
+fn a_selection_that_no_row_meets_says_so() {
+    let run = sipwall(&["import", "--select", "service=S3", &page("aws.json")]);
+    assert_eq!(run.code, 2);
+    assert!(run.stderr.contains("none of the 3 rows is selected"), "{}", run.stderr);
+}
+
+#[test]
 fn a_key_that_no_table_has_cannot_select() {
     let run = sipwall(&["import", "--select", "colour=red", &page("aws.json")]);
     assert_eq!(run.code, 2);

@@ -5,13 +5,11 @@ use std::{fs, io, path::Path};
 use super::{
     document::{Document, Item},
     interpret::{Reading, Selection, Wanted, interpret, provider_of},
+    limits::LARGEST_DOCUMENT,
     model::{Allowlist, Finding},
     reader::Syntax,
     trunk::Trunk,
 };
-
-/// The largest document that is read, in bytes; the largest that providers publish have a few million.
-pub const LARGEST_DOCUMENT: u64 = 32 * 1024 * 1024;
 
 /// A document as it was read from disk.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -33,7 +31,7 @@ pub enum SourceError {
         /// What the system said.
         error: io::Error,
     },
-    /// The file is larger than [`LARGEST_DOCUMENT`].
+    /// The file is larger than any document that a provider publishes.
     #[error("`{name}` has {bytes} bytes, more than the {LARGEST_DOCUMENT} that a document may have")]
     TooLarge {
         /// The file.
@@ -112,7 +110,7 @@ pub fn import(source: &Source, options: &Options) -> Imported {
     let text = source.text.trim_start_matches('\u{feff}');
     let document = Syntax::detect(&source.name, text).read(text);
     let wanted = Wanted { include_clients: options.include_clients, selection: selection(options, &document) };
-    let Reading { mut allowlist, fates } = interpret(&document, &wanted);
+    let Reading { mut allowlist, fates, passed, .. } = interpret(&document, &wanted);
     allowlist.provider = provider(&document, source.stem(), text);
     allowlist.title = document.title.clone().unwrap_or_else(|| source.stem().to_owned());
     allowlist.check_prefixes();
@@ -121,7 +119,7 @@ pub fn import(source: &Source, options: &Options) -> Imported {
         allowlist.errors.push(Finding { line: 0, message });
     }
     if allowlist.entries.is_empty() && allowlist.errors.is_empty() {
-        allowlist.errors.push(Finding { line: 0, message: why_empty(&allowlist, text) });
+        allowlist.errors.push(Finding { line: 0, message: why_empty(&allowlist, passed, text) });
     }
     Imported { allowlist, fates, trunks: document.trunks }
 }
@@ -150,13 +148,16 @@ fn provider(document: &Document, stem: &str, text: &str) -> String {
 }
 
 /// Says why a document gave no entry.
-fn why_empty(allowlist: &Allowlist, text: &str) -> String {
+fn why_empty(allowlist: &Allowlist, passed: usize, text: &str) -> String {
     if let Some(first) = allowlist.unenforced.first() {
         let count = allowlist.unenforced.len();
         let (name, line, why) = (&first.name, first.line, &first.why);
         return format!(
             "no row can be enforced by address: {count} left out, the first is `{name}` on line {line} ({why})"
         );
+    }
+    if passed > 0 {
+        return format!("none of the {passed} rows is selected: choose others with `--select KEY=VALUE`");
     }
     if describes_a_trunk(text) {
         return "the document holds no addresses: it describes the access control of a trunk, which belongs in the \

@@ -11,6 +11,7 @@ mod document;
 pub mod file;
 pub mod import;
 mod interpret;
+mod limits;
 pub mod merge;
 mod model;
 mod reader;

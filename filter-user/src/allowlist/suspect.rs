@@ -1,5 +1,7 @@
 //! Prefixes that no provider should publish: private, reserved, for documentation, or very wide.
 
+use std::{collections::HashSet, sync::LazyLock};
+
 use ipnet::IpNet;
 
 use super::model::{Allowlist, Finding};
@@ -32,6 +34,12 @@ const SPECIAL: [(&str, &str); 24] = [
     ("ff00::/8", "reserved"),
 ];
 
+/// [`SPECIAL`], parsed once.
+static NETWORKS: LazyLock<Vec<(IpNet, &str)>> = LazyLock::new(|| {
+    let parsed = SPECIAL.iter().filter_map(|(network, kind)| Some((network.parse().ok()?, *kind)));
+    parsed.collect()
+});
+
 /// How wide a prefix may be, as lengths: below the first it is warned of, below the second refused.
 const fn width_limits(prefix: IpNet) -> (u8, u8) {
     match prefix {
@@ -42,9 +50,7 @@ const fn width_limits(prefix: IpNet) -> (u8, u8) {
 
 /// Why `prefix` is suspect, though it is used.
 fn suspicion(prefix: IpNet) -> Option<String> {
-    let special = SPECIAL.iter().find(|(network, _)| {
-        network.parse::<IpNet>().is_ok_and(|network| network.contains(&prefix) || prefix.contains(&network))
-    });
+    let special = NETWORKS.iter().find(|(network, _)| network.contains(&prefix) || prefix.contains(network));
     if let Some((network, kind)) = special {
         return Some(format!("`{prefix}` is {kind} (`{network}`)"));
     }
@@ -54,30 +60,26 @@ fn suspicion(prefix: IpNet) -> Option<String> {
 
 impl Allowlist {
     /// Warns of suspect prefixes, and takes out those that are too wide to be meant, with an error.
+    ///
+    /// A row makes several entries, but one finding for each of its prefixes.
     pub(crate) fn check_prefixes(&mut self) {
+        let mut seen = HashSet::new();
         for entry in &mut self.entries {
             let line = entry.line;
             entry.remote.retain(|prefix| {
                 let (_, refused) = width_limits(*prefix);
                 let is_kept = prefix.prefix_len() >= refused;
-                if !is_kept {
+                let is_new = seen.insert((line, *prefix));
+                if !is_kept && is_new {
                     let message = format!("`{prefix}` is wider than /{refused}: no provider owns that much");
-                    push_once(&mut self.errors, Finding { line, message });
-                } else if let Some(message) = suspicion(*prefix) {
-                    push_once(&mut self.warnings, Finding { line, message });
+                    self.errors.push(Finding { line, message });
+                } else if is_new && let Some(message) = suspicion(*prefix) {
+                    self.warnings.push(Finding { line, message });
                 }
                 is_kept
             });
         }
         self.entries.retain(|entry| !entry.remote.is_empty());
-    }
-}
-
-/// A row makes several entries, but one finding: they come one after the other.
-fn push_once(findings: &mut Vec<Finding>, finding: Finding) {
-    let recent = findings.iter().rev().take_while(|known| known.line == finding.line);
-    if !recent.into_iter().any(|known| *known == finding) {
-        findings.push(finding);
     }
 }
 
@@ -102,6 +104,6 @@ mod tests {
 
     #[test]
     fn every_special_network_parses() {
-        assert!(SPECIAL.iter().all(|(network, _)| network.parse::<IpNet>().is_ok()));
+        assert_eq!(NETWORKS.len(), SPECIAL.len());
     }
 }

@@ -10,7 +10,7 @@ const FOOTNOTE_MARKS: [char; 9] = ['†', '‡', '§', '¹', '²', '³', '⁴', 
 /// Line breaks stay: in a cell they separate items.
 pub(crate) fn tidy(text: &str) -> String {
     let mut tidied = String::with_capacity(text.len());
-    for character in text.replace("**", "").chars() {
+    for character in without_references(&text.replace("**", "")).chars() {
         match character {
             '\u{2010}'..='\u{2015}' | '\u{2212}' | '\u{fe58}' | '\u{ff0d}' => tidied.push('-'),
             '\u{200b}'..='\u{200f}' | '\u{2060}' | '\u{feff}' | '\u{ad}' | '`' | '↳' | '└' => {}
@@ -21,6 +21,19 @@ pub(crate) fn tidy(text: &str) -> String {
         }
     }
     strip_star(tidied.trim()).replace('\\', "")
+}
+
+/// Takes out references to footnotes, `[^1]`.
+fn without_references(text: &str) -> String {
+    let mut parts = text.split("[^");
+    let mut kept = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        match part.split_once(']') {
+            Some((_, after)) => kept.push_str(after),
+            None => kept.push_str(part),
+        }
+    }
+    kept
 }
 
 fn push_space(text: &mut String) {
@@ -86,6 +99,7 @@ mod tests {
             ("10,000\u{a0}–\u{a0}60,000", "10,000 - 60,000"),
             ("a \n b", "a\nb"),
             ("192\\.0\\.2\\.1", "192.0.2.1"),
+            ("192.0.2.1[^1]", "192.0.2.1"),
             ("↳", ""),
             ("**Protocol**", "Protocol"),
         ] {

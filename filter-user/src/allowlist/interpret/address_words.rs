@@ -90,6 +90,9 @@ pub(crate) fn is_name(word: &str) -> bool {
 
 /// Whether `word` was meant as an address: dotted or coloned digits.
 pub(crate) fn looks_like_address(word: &str) -> bool {
+    if is_uri(word) {
+        return false;
+    }
     let digits = word.chars().filter(char::is_ascii_digit).count();
     let parts = word.split('.').filter(|part| {
         part.ends_with(|c: char| c.is_ascii_digit() || c == '*') || part.starts_with(|c: char| c.is_ascii_digit())
@@ -97,6 +100,14 @@ pub(crate) fn looks_like_address(word: &str) -> bool {
     let dotted = parts.count() >= 3 && digits >= 3 && !is_name(word);
     let coloned = word.matches(':').count() >= 2 && word.chars().all(|c| c.is_ascii_hexdigit() || ":/.-%".contains(c));
     dotted || coloned
+}
+
+/// Whether `word` names a user or resource at an address: `sip:192.0.2.1`, `https://192.0.2.1/`.
+fn is_uri(word: &str) -> bool {
+    let has_scheme = word
+        .split_once(':')
+        .is_some_and(|(scheme, _)| scheme.len() >= 3 && scheme.chars().all(|c| c.is_ascii_alphabetic()));
+    has_scheme && !word.contains("::") || word.contains('@')
 }
 
 /// The words of a cell.

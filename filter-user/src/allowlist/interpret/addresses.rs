@@ -1,11 +1,14 @@
 //! Reads the text of an address cell: hosts, CIDRs, ranges, wildcards and names.
 
-use std::{collections::HashSet, net::IpAddr};
+use std::{
+    collections::{BTreeSet, HashSet},
+    net::IpAddr,
+};
 
 use ipnet::{IpNet, Ipv4Subnets, Ipv6Subnets};
 
 use super::{
-    super::words::tidy,
+    super::{limits::MOST_PREFIXES_OF_A_CELL, words::tidy},
     address_words::{Token, looks_like_address, tokens, without_remarks},
 };
 
@@ -19,6 +22,8 @@ pub(crate) struct Addresses {
     /// What was read otherwise than it was written, in words.
     pub(crate) remarks: Vec<String>,
     listed: HashSet<IpNet>,
+    /// The lengths of the prefixes in `listed`.
+    lengths: BTreeSet<u8>,
 }
 
 impl Addresses {
@@ -37,7 +42,7 @@ impl Addresses {
             Some(word) if looks_like_address(&word) => Err(misread(&word)),
             Some(word) if has_address => Err(misread(&word)),
             Some(_) => Ok(Self::names_alone(tokens)),
-            None => Sequence { tokens: &tokens, read: Self::default() }.finish(),
+            None => Sequence { tokens: &tokens, read: Self::default(), stated: 0 }.finish(),
         }
     }
 
@@ -51,14 +56,22 @@ impl Addresses {
 
     fn push(&mut self, prefix: IpNet) {
         if !self.covers(prefix) {
-            self.listed.insert(prefix);
-            self.prefixes.push(prefix);
+            self.list(prefix);
         }
     }
 
-    /// Whether a prefix already read holds all of `prefix`; takes as long for many prefixes as for one.
+    fn list(&mut self, prefix: IpNet) {
+        self.listed.insert(prefix);
+        self.lengths.insert(prefix.prefix_len());
+        self.prefixes.push(prefix);
+    }
+
+    /// Whether a prefix already read holds all of `prefix`; takes hardly longer for many prefixes than for one.
     fn covers(&self, prefix: IpNet) -> bool {
-        std::iter::successors(Some(prefix), IpNet::supernet).any(|covering| self.listed.contains(&covering))
+        let lengths = self.lengths.range(..=prefix.prefix_len());
+        lengths
+            .into_iter()
+            .any(|length| IpNet::new(prefix.addr(), *length).is_ok_and(|net| self.listed.contains(&net.trunc())))
     }
 
     /// Adds what another line of the same block states; yields what of it is new.
@@ -66,8 +79,8 @@ impl Addresses {
         let mut new = Self { names: other.names, remarks: other.remarks, ..Self::default() };
         for prefix in other.prefixes {
             if !self.covers(prefix) {
-                self.push(prefix);
-                new.push(prefix);
+                self.list(prefix);
+                new.list(prefix);
             }
         }
         self.names.extend(new.names.iter().cloned());
@@ -95,6 +108,8 @@ fn misread(word: &str) -> String {
 struct Sequence<'a> {
     tokens: &'a [Token],
     read: Addresses,
+    /// How many prefixes the ranges have made, repetitions included.
+    stated: usize,
 }
 
 impl Sequence<'_> {
@@ -108,6 +123,9 @@ impl Sequence<'_> {
                 Token::Open => self.parentheses()?,
                 Token::Dash if !self.read.is_empty() => return Err(misread("-")),
                 Token::Dash | Token::To | Token::Close | Token::Filler | Token::Stray(_) => {}
+            }
+            if self.stated > MOST_PREFIXES_OF_A_CELL {
+                return Err(format!("more than {MOST_PREFIXES_OF_A_CELL} prefixes in one place"));
             }
         }
         Ok(self.read)
@@ -126,18 +144,30 @@ impl Sequence<'_> {
             return Ok(());
         };
         self.tokens = rest;
-        for net in range(first, *last)? {
-            self.read.push(net);
+        let nets = range(first, *last)?;
+        self.stated += nets.len();
+        // The prefixes of one range do not overlap each other.
+        let is_first = self.read.prefixes.is_empty();
+        for net in nets {
+            if is_first {
+                self.read.list(net);
+            } else {
+                self.read.push(net);
+            }
         }
         Ok(())
     }
 
     /// What stands in parentheses says the same again, or names the address: `192.0.2.1 (sbc.example.com)`.
+    ///
+    /// Parentheses inside parentheses part nothing, so that no depth of them costs anything.
     fn parentheses(&mut self) -> Result<(), String> {
-        let length = self.tokens.iter().position(|token| *token == Token::Close).unwrap_or(self.tokens.len());
-        let (inner, rest) = self.tokens.split_at(length);
+        let tokens = self.tokens;
+        let length = tokens.iter().position(|token| *token == Token::Close).unwrap_or(tokens.len());
+        let (inner, rest) = tokens.split_at(length);
         self.tokens = rest;
-        let inner = Sequence { tokens: inner, read: Addresses::default() }.finish()?;
+        let inner: Vec<_> = inner.iter().filter(|token| **token != Token::Open).cloned().collect();
+        let inner = Sequence { tokens: &inner, read: Addresses::default(), stated: 0 }.finish()?;
         if self.read.prefixes.is_empty() {
             self.read.extend(inner);
             return Ok(());
@@ -211,6 +241,8 @@ mod tests {
         check("13.229.255.0/27 (13.229.255.0 - 13.229.255.31)", Ok(&["13.229.255.0/27"]));
         check("54.172.60.0/30 which translates to: 54.172.60.0 54.172.60.1", Ok(&["54.172.60.0/30"]));
         check("192.0.2.0/24 (198.51.100.1)", Err("outside"));
+        check(&"(".repeat(1_000_000), Ok(&[]));
+        check(&format!("192.0.2.0/24 {} 192.0.2.7", "( ".repeat(1_000_000)), Ok(&["192.0.2.0/24"]));
     }
 
     #[test]
@@ -249,5 +281,11 @@ mod tests {
         check("Genesys Cloud, Amazon AWS", Ok(&[]));
         check("ANY", Ok(&[]));
         check("", Ok(&[]));
+    }
+
+    #[test]
+    fn more_prefixes_than_any_provider_has_are_refused() {
+        let ranges: Vec<_> = (0..1_000).map(|n| format!("{n:x}::1-{n:x}:ffff::2")).collect();
+        check(&ranges.join(" "), Err("more than 10000 prefixes in one place"));
     }
 }

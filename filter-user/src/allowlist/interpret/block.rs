@@ -3,6 +3,7 @@
 use super::{
     super::{
         document::{Block, BlockKind, Line},
+        limits::MOST_PREFIXES_OF_A_LIST,
         words::{tidy, words},
     },
     address_words::looks_like_address,
@@ -20,6 +21,8 @@ pub(crate) struct AddressGroup {
     pub(crate) ports: Ports,
     /// The addresses of each line, less those that lines above state too.
     lines: Vec<(u32, Addresses)>,
+    /// How many prefixes the lines state, repetitions included.
+    stated: usize,
 }
 
 impl AddressGroup {
@@ -107,7 +110,12 @@ pub(crate) struct BlockReading {
     /// Ports that a line states before any address: they hold for what follows.
     pub(crate) leading_ports: Option<Ports>,
     open: Option<AddressGroup>,
+    /// The lines are the items of a list.
+    is_bullets: bool,
 }
+
+/// A longer item of a list that mentions an address is running text, in bytes.
+const LONGEST_ITEM: usize = 60;
 
 /// A line of running text longer than this ends a list of addresses, in bytes.
 const LONG_LINE: usize = 40;
@@ -117,7 +125,7 @@ pub(crate) fn read_block(block: &Block) -> BlockReading {
     let kinds: Vec<_> = block.lines.iter().map(|line| (line, LineKind::of(&line.text))).collect();
     let is_list =
         kinds.iter().any(|(_, kind)| matches!(kind, LineKind::Addresses(_))) && block.kind != BlockKind::Prose;
-    let mut reading = BlockReading::default();
+    let mut reading = BlockReading { is_bullets: block.kind == BlockKind::List, ..BlockReading::default() };
     for (line, kind) in kinds {
         reading.take(line, kind, is_list);
     }
@@ -135,7 +143,7 @@ impl BlockReading {
             LineKind::BadPorts(why) if self.open.is_some() || is_list => {
                 self.unreadable.push((line.number, why));
             }
-            LineKind::Unreadable(why) if is_list || runs_together(&line.text) => {
+            LineKind::Unreadable(why) if is_list || self.is_item(line) || runs_together(&line.text) => {
                 self.unreadable.push((line.number, why));
             }
             LineKind::Unreadable(_) => self.mentions.push(line.clone()),
@@ -144,8 +152,21 @@ impl BlockReading {
         }
     }
 
+    /// Whether a line is a short item of a list: data, not running text.
+    fn is_item(&self, line: &Line) -> bool {
+        self.is_bullets && line.text.len() <= LONGEST_ITEM
+    }
+
     fn add(&mut self, line: u32, addresses: Addresses) {
         let group = self.open.get_or_insert_with(|| AddressGroup { line, ..AddressGroup::default() });
+        group.stated += addresses.prefixes.len();
+        if group.stated > MOST_PREFIXES_OF_A_LIST {
+            let message = format!("more than {MOST_PREFIXES_OF_A_LIST} prefixes in one list");
+            if self.unreadable.last().is_none_or(|(_, known)| *known != message) {
+                self.unreadable.push((line, message));
+            }
+            return;
+        }
         let new = group.addresses.extend(addresses);
         group.lines.push((line, new));
     }

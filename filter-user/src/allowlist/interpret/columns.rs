@@ -1,10 +1,10 @@
 //! Finds out what each column of a table holds, from its headers or, without headers, from its cells.
 
 use super::{
-    super::words::words,
+    super::words::{shorten, words},
     addresses::Addresses,
     ports::Ports,
-    protocols::{Protocols, is_protocol_word},
+    protocols::{Kinds, Protocols, is_protocol_word},
 };
 
 /// What a column holds.
@@ -30,6 +30,7 @@ impl Role {
     pub(crate) fn of_header(header: &str) -> Option<Self> {
         let words = words(header);
         let has = |listed: &[&str]| words.iter().any(|word| listed.contains(&word.as_str()));
+        let has_of = |listed: &str| words.iter().any(|word| listed.split(' ').any(|known| known == word));
         let ours = has(&["source", "src", "client", "local", "your", "from"]);
         let theirs = has(&["destination", "destinations", "dest", "dst", "to", "target", "targets", "remote"]);
         if words.is_empty() || words.len() > 12 {
@@ -40,15 +41,15 @@ impl Role {
             Some(Self::Protocol)
         } else if has(&["direction", "initiator", "initiated"]) {
             Some(Self::Direction)
-        } else if has(&REGION_WORDS) && !has(&["ip", "ips", "address", "addresses", "cidr"]) {
+        } else if has_of(REGION_WORDS) && !has(&["ip", "ips", "address", "addresses", "cidr"]) {
             Some(Self::Region)
-        } else if has(&ADDRESS_WORDS) || theirs || words == ["source"] || words == ["from"] {
+        } else if has_of(ADDRESS_WORDS) || theirs || words == ["source"] || words == ["from"] {
             Some(match (ours, theirs) {
                 (true, false) => Self::SourceAddress,
                 (_, true) => Self::DestinationAddress,
                 (false, false) => Self::Address,
             })
-        } else if has(&LABEL_WORDS) {
+        } else if has_of(LABEL_WORDS) {
             Some(Self::Label)
         } else {
             None
@@ -61,110 +62,61 @@ impl Role {
     }
 }
 
-const REGION_WORDS: [&str; 16] = [
-    "region",
-    "regions",
-    "location",
-    "locations",
-    "edge",
-    "edges",
-    "country",
-    "site",
-    "sites",
-    "zone",
-    "area",
-    "datacenter",
-    "datacentre",
-    "geography",
-    "exchange",
-    "pop",
-];
+const REGION_WORDS: &str = "region regions location locations edge edges country site sites zone area \
+    datacenter datacentre geography exchange pop";
 
-const ADDRESS_WORDS: [&str; 30] = [
-    "ip",
-    "ips",
-    "ipv4",
-    "ipv6",
-    "address",
-    "addresses",
-    "cidr",
-    "cidrs",
-    "subnet",
-    "subnets",
-    "network",
-    "networks",
-    "range",
-    "ranges",
-    "host",
-    "hosts",
-    "hostname",
-    "hostnames",
-    "fqdn",
-    "fqdns",
-    "domain",
-    "domains",
-    "prefix",
-    "prefixes",
-    "url",
-    "urls",
-    "endpoint",
-    "endpoints",
-    "gateway",
-    "gateways",
-];
+const ADDRESS_WORDS: &str = "ip ips ipv4 ipv6 address addresses cidr cidrs subnet subnets network networks \
+    range ranges host hosts hostname hostnames fqdn fqdns domain domains prefix \
+    prefixes url urls endpoint endpoints gateway gateways";
 
-const LABEL_WORDS: [&str; 24] = [
-    "service",
-    "services",
-    "component",
-    "components",
-    "description",
-    "purpose",
-    "usage",
-    "use",
-    "application",
-    "name",
-    "type",
-    "traffic",
-    "function",
-    "notes",
-    "note",
-    "comment",
-    "comments",
-    "feature",
-    "product",
-    "category",
-    "role",
-    "connection",
-    "system",
-    "module",
-];
+const LABEL_WORDS: &str = "service services component components description purpose usage use application \
+    name type traffic function notes note comment comments feature product category \
+    role connection system module";
 
 /// The columns of a table.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Columns {
     headers: Vec<String>,
     roles: Vec<Option<Role>>,
+    /// What the headers over the label and region columns say of the kind of traffic.
+    label_kinds: Kinds,
+    /// The protocols that each header names for the ports below it, `udp` of «UDP ports».
+    port_protocols: Vec<String>,
 }
+
+/// What counts of a header, in characters.
+const LONGEST_HEADER: usize = 200;
 
 impl Columns {
     /// Columns under the first header row.
     pub(crate) fn under(header: &[String]) -> Self {
-        let roles = header.iter().map(|cell| Role::of_header(cell)).collect();
-        Self { headers: header.to_vec(), roles }
+        let mut columns = Self::default();
+        columns.add_header(header);
+        columns
     }
 
     /// Adds a header row below: where it says what a column holds, it says so more closely than the one above.
     pub(crate) fn add_header(&mut self, header: &[String]) {
         for (column, cell) in header.iter().enumerate() {
             self.widen(column + 1);
-            if cell.is_empty() || *cell == self.headers[column] {
+            if cell.is_empty() || self.headers[column].contains(cell.as_str()) {
                 continue;
             }
             self.roles[column] = Role::of_header(cell).or(self.roles[column]);
-            let joined = format!("{} {cell}", self.headers[column]);
-            joined.trim().clone_into(&mut self.headers[column]);
+            let joined = format!("{} {}", self.headers[column], shorten(cell, LONGEST_HEADER));
+            if joined.len() <= 2 * LONGEST_HEADER {
+                joined.trim().clone_into(&mut self.headers[column]);
+            }
         }
+        self.read_headers();
+    }
+
+    /// Reads what the headers say beyond their roles, once for all rows.
+    fn read_headers(&mut self) {
+        self.port_protocols = self.headers.iter().map(|header| protocols_of_ports(header)).collect();
+        let columns = self.roles.iter().zip(&self.headers);
+        let labels = columns.filter(|(role, _)| matches!(role, Some(Role::Label | Role::Region)));
+        self.label_kinds = labels.fold(Kinds::default(), |kinds, (_, header)| kinds.or(Kinds::of_text(header)));
     }
 
     fn widen(&mut self, columns: usize) {
@@ -191,6 +143,7 @@ impl Columns {
                 _ => self.roles[column] = known.or(Some(Role::Label)),
             }
         }
+        self.read_headers();
     }
 
     /// Whether any column has the role.
@@ -211,33 +164,26 @@ impl Columns {
 
     /// The cells of the port columns, each after the protocols that its header names: `UDP ports`.
     pub(crate) fn ports(&self, row: &[String]) -> String {
-        let columns = self.roles.iter().zip(&self.headers).zip(row);
+        let columns = self.roles.iter().zip(&self.port_protocols).zip(row);
         let cells = columns.filter(|((role, _), cell)| **role == Some(Role::Port) && !cell.is_empty());
-        let cells = cells.map(|((_, header), cell)| match protocols_in(header) {
-            protocols if protocols.is_empty() || is_header_of_protocols(header) => cell.clone(),
-            protocols => format!("{protocols} {cell}"),
-        });
+        let cells = cells.map(|((_, protocols), cell)| format!("{protocols} {cell}").trim().to_owned());
         cells.collect::<Vec<_>>().join("\n")
     }
 
-    /// The headers of the columns of `role`.
-    pub(crate) fn headers(&self, role: Role) -> impl Iterator<Item = &str> {
-        let columns = self.roles.iter().zip(&self.headers);
-        columns.filter(move |(column, _)| **column == Some(role)).map(|(_, header)| header.as_str())
+    /// What the headers over the label and region columns say of the kind of traffic.
+    pub(crate) fn label_kinds(&self) -> Kinds {
+        self.label_kinds
     }
 }
 
-/// The words of a header that name protocols.
-fn protocols_in(header: &str) -> String {
-    let words = words(header);
-    words.into_iter().filter(|word| is_protocol_word(word)).collect::<Vec<_>>().join("/")
-}
-
-/// Whether a header says that the cells name protocols themselves: `Transport/Port`, `TCP/UDP port`.
-fn is_header_of_protocols(header: &str) -> bool {
+/// The protocols that a header names for the ports below it; none where the cells name their own (`Transport/Port`).
+fn protocols_of_ports(header: &str) -> String {
     let words = words(header);
     let has = |word: &str| words.iter().any(|known| known == word);
-    has("protocol") || has("transport") || has("tcp") && has("udp")
+    if has("protocol") || has("transport") || has("tcp") && has("udp") {
+        return String::new();
+    }
+    words.into_iter().filter(|word| is_protocol_word(word)).collect::<Vec<_>>().join("/")
 }
 
 /// What most of the cells hold.
@@ -263,7 +209,7 @@ fn role_of_cells<'a>(cells: impl Iterator<Item = &'a String>) -> Option<Role> {
 
 /// Whether a cell holds addresses or names and nothing else.
 pub(crate) fn is_addresses(cell: &str) -> bool {
-    Addresses::read(cell).map_or(true, |read| !read.is_empty())
+    cell.contains(['.', ':']) && Addresses::read(cell).map_or(true, |read| !read.is_empty())
 }
 
 /// Whether a cell holds ports, with digits, and nothing else.

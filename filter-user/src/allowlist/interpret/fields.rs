@@ -4,6 +4,7 @@ use super::{
     super::document::{Note, Row},
     addresses::Addresses,
     columns::{Columns, Role},
+    protocols::Kinds,
 };
 
 /// A row of a table: the text of its cells by meaning.
@@ -15,8 +16,8 @@ pub(crate) struct Fields {
     pub(crate) labels: Vec<String>,
     /// The row in the body that stands as a heading over this one.
     pub(crate) group: String,
-    /// The headers over the label and region columns.
-    pub(crate) headers: String,
+    /// What the headers over the label and region columns say of the kind of traffic.
+    pub(crate) header_kinds: Kinds,
     pub(crate) protocol: String,
     pub(crate) source_address: String,
     pub(crate) source_port: String,
@@ -42,12 +43,11 @@ impl Fields {
             texts.map(str::to_owned).collect::<Vec<_>>()
         };
         let joined = |role| texts(role).join("\n");
-        let headers = columns.headers(Role::Label).chain(columns.headers(Role::Region));
         Self {
             line: row.line,
             labels: texts(Role::Label),
             group: String::new(),
-            headers: headers.collect::<Vec<_>>().join(" "),
+            header_kinds: columns.label_kinds(),
             protocol: joined(Role::Protocol),
             source_address: joined(Role::SourceAddress),
             source_port: joined(Role::SourcePort),
@@ -67,6 +67,13 @@ impl Fields {
         let cells = [&self.destination_address, &self.address, &self.source_address];
         let texts: Vec<_> = cells.into_iter().filter(|cell| !cell.is_empty()).map(String::as_str).collect();
         texts.join(" ").replace('\n', " ")
+    }
+
+    /// The length of the texts that the next row may take over, in bytes.
+    pub(crate) fn weight(&self) -> usize {
+        let lists = self.labels.iter().chain(&self.regions);
+        let cells = [&self.protocol, &self.port, &self.destination_address, &self.address, &self.source_address];
+        lists.chain(cells).chain([&self.group]).map(String::len).sum()
     }
 
     /// Fills empty cells from the row above, within a component: a new label begins a new one.

@@ -30,6 +30,7 @@ pub(crate) use self::{provider::provider_of, select::Selection};
 use super::{
     document::{Document, Line},
     import::Fate,
+    limits::MOST_PREFIXES,
     model::{Allowlist, Finding},
     words::words,
 };
@@ -61,6 +62,10 @@ pub(crate) struct Reading {
     /// Provider and title are left to the caller.
     pub(crate) allowlist: Allowlist,
     pub(crate) fates: Vec<Fate>,
+    /// How many rows were not selected.
+    pub(crate) passed: usize,
+    /// How many prefixes the entries hold together.
+    prefixes: usize,
 }
 
 /// Interprets a document: its entries, what cannot be enforced, and what could not be read.
@@ -76,6 +81,7 @@ pub(crate) fn interpret(document: &Document, wanted: &Wanted) -> Reading {
     for line in &document.denied {
         reading.deny(line);
     }
+    reading.passed = passed;
     if passed > 0 {
         reading.tell(0, "", format!("{passed} rows passed over: not selected"));
     }
@@ -110,6 +116,7 @@ impl Reading {
                     self.take(row.line, &row.text, judged);
                 }
             }
+            Content::Refused(line, why) => self.take(*line, "", Err(why.clone())),
             Content::OtherTable(line) => self.tell(*line, "", "no table of rules: passed over"),
             Content::Block(block) => {
                 let surroundings = part.surroundings(book, &[]);
@@ -160,6 +167,12 @@ impl Reading {
         self.tell(line, text, outcome(&judged));
         match judged {
             Ok(judgement) => {
+                self.prefixes += judgement.entries.iter().map(|entry| entry.remote.len()).sum::<usize>();
+                if self.prefixes > MOST_PREFIXES {
+                    let message = format!("more than {MOST_PREFIXES} prefixes: the rest is not read");
+                    self.allowlist.errors.push(Finding { line, message });
+                    return;
+                }
                 self.allowlist.entries.extend(judgement.entries);
                 self.allowlist.unenforced.extend(judgement.unenforced);
                 let remarks = judgement.remarks.into_iter();

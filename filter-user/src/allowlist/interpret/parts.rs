@@ -25,6 +25,8 @@ pub(crate) enum Content {
     Rows(Vec<Fields>),
     /// A table that is about something else than rules, with the line of its first row.
     OtherTable(u32),
+    /// A table that is too large, with its first line and why.
+    Refused(u32, String),
     Block(Box<BlockReading>),
 }
 
@@ -71,8 +73,11 @@ impl Walk<'_> {
         let Sifted { table, passed } = self.selection.sift(table);
         self.passed += passed;
         let line = table.rows.first().map_or(0, |row| row.line);
-        let rows = rows_of(&key_value::as_rows(&table).unwrap_or(table));
-        self.push(if rows.is_empty() { Content::OtherTable(line) } else { Content::Rows(rows) });
+        self.push(match rows_of(&key_value::as_rows(&table).unwrap_or(table)) {
+            Ok(rows) if rows.is_empty() => Content::OtherTable(line),
+            Ok(rows) => Content::Rows(rows),
+            Err(why) => Content::Refused(line, why),
+        });
     }
 
     fn push(&mut self, content: Content) {
@@ -90,7 +95,7 @@ impl Part {
     pub(crate) fn holds_addresses(&self) -> bool {
         match &self.content {
             Content::Rows(rows) => !rows.is_empty(),
-            Content::OtherTable(_) => false,
+            Content::OtherTable(_) | Content::Refused(..) => false,
             Content::Block(block) => !block.groups.is_empty(),
         }
     }

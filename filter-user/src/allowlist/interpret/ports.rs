@@ -1,7 +1,7 @@
 //! Reads the text of a port cell or line: `443/5349`, `10,000 - 60,000`, `5060 (UDP/TCP), 5061 (TLS)`, `UDP/5000:65000`.
 
 use super::{
-    super::words::tidy,
+    super::{limits::MOST_PORTS_OF_A_CELL, words::tidy},
     protocols::{Protocols, is_protocol_word},
 };
 use crate::ports::PortRange;
@@ -28,8 +28,13 @@ impl Ports {
     pub(crate) fn read(text: &str) -> Result<Self, String> {
         let mut ports = Self::default();
         let mut waiting = PortGroup::default();
+        let mut stated = 0;
         for chunk in chunks(&tokens(&tidy(text))?) {
             ports.add_chunk(PortGroup::of(chunk)?, &mut waiting);
+            stated += 1;
+            if stated > MOST_PORTS_OF_A_CELL {
+                return Err(format!("more than {MOST_PORTS_OF_A_CELL} ports in one place"));
+            }
         }
         ports.finish(waiting)
     }
@@ -104,6 +109,9 @@ impl PortGroup {
         while let Some((token, after)) = rest.split_first() {
             rest = after;
             match token {
+                Token::Number(_) if group.ranges.len() > MOST_PORTS_OF_A_CELL => {
+                    return Err(format!("more than {MOST_PORTS_OF_A_CELL} ports in one place"));
+                }
                 Token::Number(first) => group.ranges.push(range(*first, &mut rest)?),
                 Token::Any => group.ranges.push(PortRange::ALL),
                 Token::Word(word) => push_word(&mut named, word),
@@ -303,6 +311,8 @@ mod tests {
     #[test]
     fn what_is_no_port_is_refused() {
         refused("70000", "outside 1-65535");
+        refused(&"1,".repeat(10_000), "more than 1000 ports");
+        refused(&"1/".repeat(10_000), "more than 1000 ports");
         refused("0", "outside 1-65535");
         refused("60000-10000", "reversed");
         refused("5060 or higher", "cannot read `higher`");

@@ -3,9 +3,12 @@
 //! A document says in several places which names belong together: cells such as `ashburn-ix (us1-ix)`, tables that set a
 //! host name beside a place, and headings over address blocks. The book joins them.
 
+use std::collections::{HashMap, HashSet};
+
 use super::{
     super::{
         document::{Document, Item},
+        limits::{MOST_REGION_HEADINGS, MOST_REGIONS},
         words::{contains_phrase, tidy, words},
     },
     protocols::Kinds,
@@ -30,41 +33,28 @@ const CONTINENTS: [&str; 10] = [
 ];
 
 /// Words of a heading that name what stands there, not where it is.
-const THINGS: [&str; 22] = [
-    "interconnect",
-    "gateway",
-    "gateways",
-    "ip",
-    "ips",
-    "address",
-    "addresses",
-    "signaling",
-    "signalling",
-    "media",
-    "range",
-    "ranges",
-    "sip",
-    "servers",
-    "server",
-    "region",
-    "edge",
-    "location",
-    "ports",
-    "and",
-    "traffic",
-    "allowlist",
-];
+const THINGS: &str = "interconnect gateway gateways ip ips address addresses signaling signalling \
+    media range ranges sip servers server region edge location ports and traffic \
+    allowlist";
 
 /// The regions of one document.
 #[derive(Debug, Default)]
-pub(crate) struct RegionBook(Vec<Region>);
+pub(crate) struct RegionBook {
+    regions: Vec<Region>,
+    /// The region that each name stands for.
+    by_name: HashMap<String, usize>,
+    headings: HashSet<String>,
+}
 
 #[derive(Debug, Default)]
 struct Region {
     names: Vec<String>,
-    /// Folded words of the places that the document sets beside a name.
-    places: Vec<Vec<String>>,
+    /// Folded words of the names, and of the places that the document sets beside a name.
+    phrases: Vec<Vec<String>>,
 }
+
+/// The most phrases by which a region is known.
+const MOST_PHRASES: usize = 32;
 
 impl RegionBook {
     /// Adds the regions that the region cells of one row name.
@@ -75,66 +65,88 @@ impl RegionBook {
     }
 
     fn add(&mut self, names: Vec<String>) {
-        let known = self.0.iter_mut().find(|region| names.iter().any(|name| region.names.contains(name)));
-        match known {
-            Some(region) => {
-                let new: Vec<_> = names.into_iter().filter(|name| !region.names.contains(name)).collect();
-                region.names.extend(new);
+        let known = names.iter().find_map(|name| self.by_name.get(name));
+        let index = known.copied().unwrap_or(self.regions.len());
+        if index == self.regions.len() {
+            if index >= MOST_REGIONS {
+                return;
             }
-            None => self.0.push(Region { names, places: Vec::new() }),
+            self.regions.push(Region::default());
+        }
+        for name in names {
+            self.add_name(index, name);
+        }
+    }
+
+    fn add_name(&mut self, index: usize, name: String) {
+        let region = &mut self.regions[index];
+        if region.phrases.len() < MOST_PHRASES && !self.by_name.contains_key(&name) {
+            region.phrases.push(words(name.trim_end_matches("-ix")));
+            region.names.push(name.clone());
+            self.by_name.insert(name, index);
         }
     }
 
     /// Adds the places that tables of host names set beside a region's name, and those known beforehand.
     pub(crate) fn add_places(&mut self, document: &Document) {
-        for region in &mut self.0 {
-            for (stem, place) in KNOWN_PLACES {
-                if region.names.iter().any(|name| name.trim_end_matches("-ix") == stem) {
-                    region.places.push(words(place));
-                }
-            }
+        let mut places = Vec::new();
+        for (stem, place) in KNOWN_PLACES {
+            let names = [stem.to_owned(), format!("{stem}-ix")];
+            let region = names.iter().find_map(|name| self.by_name.get(name));
+            places.extend(region.map(|region| (*region, words(place))));
         }
         for item in &document.items {
             if let Item::Table(table) = item {
-                for row in &table.rows {
-                    self.add_places_of_row(&row.cells);
-                }
+                places.extend(table.rows.iter().flat_map(|row| self.places_of_row(&row.cells)));
             }
         }
-        self.drop_shared_places();
+        self.add_unshared(places);
     }
 
-    fn add_places_of_row(&mut self, cells: &[String]) {
-        for region in &mut self.0 {
-            let host = cells.iter().position(|cell| is_host_of(cell, &region.names));
-            let Some(host) = host else { continue };
-            let others = cells.iter().enumerate().filter(|(column, _)| *column != host);
-            let places = others.flat_map(|(_, cell)| cell.split(',')).map(words);
-            region.places.extend(places.filter(|place| !place.is_empty()));
+    /// The region whose name a host name in the row has, with each place that stands beside it.
+    fn places_of_row(&self, cells: &[String]) -> Vec<(usize, Vec<String>)> {
+        let host = cells.iter().enumerate().find_map(|(column, cell)| Some((column, self.region_of_host(cell)?)));
+        let Some((host, region)) = host else {
+            return Vec::new();
+        };
+        let others = cells.iter().enumerate().filter(|(column, _)| *column != host);
+        let places = others.flat_map(|(_, cell)| cell.split(',')).map(words);
+        places.filter(|place| !place.is_empty()).map(|place| (region, place)).collect()
+    }
+
+    /// The region among whose names is a label of the host name `cell`.
+    fn region_of_host(&self, cell: &str) -> Option<usize> {
+        let cell = tidy(cell);
+        let is_host = cell.matches('.').count() >= 2;
+        cell.split('.').filter(|_| is_host).find_map(|label| self.by_name.get(label)).copied()
+    }
+
+    /// Adds places, but none that stands beside two regions («United States»): it tells neither.
+    fn add_unshared(&mut self, places: Vec<(usize, Vec<String>)>) {
+        let mut regions: HashMap<Vec<String>, HashSet<usize>> = HashMap::new();
+        for (region, place) in &places {
+            regions.entry(place.clone()).or_default().insert(*region);
         }
-    }
-
-    /// A place of two regions («United States») tells neither.
-    fn drop_shared_places(&mut self) {
-        let all: Vec<_> = self.0.iter().map(|region| region.places.clone()).collect();
-        for (index, region) in self.0.iter_mut().enumerate() {
-            let elsewhere = |place: &Vec<String>| {
-                all.iter().enumerate().any(|(other, places)| other != index && places.contains(place))
-            };
-            region.places.retain(|place| !elsewhere(place));
+        for (region, place) in places {
+            let phrases = &mut self.regions[region].phrases;
+            let is_shared = regions.get(&place).is_some_and(|regions| regions.len() > 1);
+            if !is_shared && phrases.len() < MOST_PHRASES && !phrases.contains(&place) {
+                phrases.push(place);
+            }
         }
     }
 
     /// Adds the place that a heading over addresses names, to the region that it is or as a region of its own.
     pub(crate) fn add_heading(&mut self, heading: &str) {
-        let Some(place) = place_of_heading(heading) else {
+        let place = place_of_heading(heading).filter(|_| self.headings.len() < MOST_REGION_HEADINGS);
+        let Some(place) = place.filter(|place| self.headings.insert(place.clone())) else {
             return;
         };
         let text = words(&place);
-        let mut matching = self.0.iter_mut().filter(|region| region.is_named_in(&text));
+        let regions = self.regions.iter().enumerate();
+        let mut matching = regions.filter(|(_, region)| region.is_named_in(&text)).map(|(index, _)| index);
         match (matching.next(), matching.next()) {
-            (Some(region), None) if region.names.contains(&place) => {}
-            (Some(region), None) => region.names.push(place),
+            (Some(region), None) => self.add_name(region, place),
             (None, _) if begins_with_continent(&text) => self.add(vec![place]),
             _ => {}
         }
@@ -142,27 +154,26 @@ impl RegionBook {
 
     /// Every name of the regions that a row's cells or, where they name none, its heading stand for.
     pub(crate) fn names(&self, cells: &[String], heading: &str) -> Vec<String> {
-        let mut stated: Vec<String> = regions_of_row(cells).into_iter().flatten().collect();
+        let stated: Vec<String> = regions_of_row(cells).into_iter().flatten().collect();
         if stated.is_empty() {
-            stated.extend(place_of_heading(heading));
+            let place = place_of_heading(heading);
+            let region = place.and_then(|place| self.by_name.get(&place));
+            return region.map(|region| self.regions[*region].names.clone()).unwrap_or_default();
         }
-        let regions = self.0.iter().filter(|region| region.names.iter().any(|name| stated.contains(name)));
-        regions.flat_map(|region| region.names.clone()).collect()
+        let mut seen = HashSet::new();
+        let names = stated.into_iter().flat_map(|name| match self.by_name.get(&name) {
+            Some(region) => self.regions[*region].names.clone(),
+            None => vec![name],
+        });
+        names.filter(|name| seen.insert(name.clone())).collect()
     }
 }
 
 impl Region {
     /// Whether a heading's words hold a name or place of this region.
     fn is_named_in(&self, text: &[String]) -> bool {
-        let names = self.names.iter().map(|name| words(name.trim_end_matches("-ix")));
-        names.chain(self.places.iter().cloned()).any(|phrase| contains_phrase(text, &phrase))
+        self.phrases.iter().any(|phrase| contains_phrase(text, phrase))
     }
-}
-
-/// Whether `cell` is a host name with one of `names` among its labels.
-fn is_host_of(cell: &str, names: &[String]) -> bool {
-    let cell = tidy(cell);
-    cell.matches('.').count() >= 2 && cell.split('.').any(|label| names.iter().any(|name| name == label))
 }
 
 /// The place in a heading over addresses: «North America Virginia» of «North America Virginia Interconnect Gateways».
@@ -176,7 +187,7 @@ fn place_of_heading(heading: &str) -> Option<String> {
 }
 
 fn is_thing(word: &str) -> bool {
-    words(word).iter().all(|word| THINGS.contains(&word.as_str()))
+    words(word).iter().all(|word| THINGS.split(' ').any(|thing| thing == word))
 }
 
 fn begins_with_continent(text: &[String]) -> bool {

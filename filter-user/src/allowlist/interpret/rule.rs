@@ -185,8 +185,9 @@ fn protocols_and_ports(fields: &Fields) -> Result<(Protocols, Ports), String> {
 
 /// What the row's own words say, and where they say nothing, its headers' and headings'.
 fn kinds_of_row(fields: &Fields, surroundings: &Surroundings) -> Kinds {
-    let texts = fields.labels.iter().chain(&fields.regions).chain([&fields.group, &fields.headers]);
-    let own = texts.map(|text| Kinds::of_text(text)).find(|kinds| !kinds.is_empty());
+    let texts = fields.labels.iter().chain(&fields.regions).chain([&fields.group]);
+    let own = texts.map(|text| Kinds::of_text(text)).chain([fields.header_kinds]);
+    let own = own.into_iter().find(|kinds| !kinds.is_empty());
     own.unwrap_or_else(|| kinds_of_headings(surroundings))
 }
 
@@ -258,8 +259,8 @@ impl Rule<'_> {
     /// A row that states ports or protocols but no address.
     fn without_address(&self, text: &str, fields: &Fields) -> Judgement {
         let states_rule = !self.ports.is_empty() || !self.protocols.is_empty() || !text.is_empty();
-        let label = || fields.labels.first().unwrap_or(&fields.group).as_str();
-        let name = if text.is_empty() { label() } else { text };
+        let names = [text, fields.labels.first().map_or("", String::as_str), &fields.group, &fields.text];
+        let name = names.into_iter().find(|name| !name.is_empty()).unwrap_or_default();
         let unenforced = states_rule.then(|| self.unenforced(name, why_text(text)));
         Judgement { unenforced: unenforced.into_iter().collect(), ..Judgement::default() }
     }

@@ -3,6 +3,7 @@
 use super::{
     super::{
         document::{Row, Table},
+        limits::{MOST_COLUMNS, MOST_REPEATED_TEXT},
         words::tidy,
     },
     columns::{Columns, Role, is_addresses, is_header, is_ports},
@@ -10,23 +11,39 @@ use super::{
     protocols::Kinds,
 };
 
-/// A text alone in a row with more words than this is a remark, not a heading.
-const LONGEST_TITLE: usize = 8;
+/// A longer text alone in a row is a remark, not a heading, in bytes.
+const LONGEST_TITLE: usize = 60;
 
 /// The rows of a table that hold rules; none where the table is about something else.
-pub(crate) fn rows_of(table: &Table) -> Vec<Fields> {
+///
+/// # Errors
+/// If the table is larger than any that a provider publishes.
+pub(crate) fn rows_of(table: &Table) -> Result<Vec<Fields>, String> {
+    if table.rows.iter().any(|row| row.cells.len() > MOST_COLUMNS) {
+        return Err(format!("a table with more than {MOST_COLUMNS} columns is not read"));
+    }
     let cells: Vec<_> = table.rows.iter().map(tidied).collect();
     let columns = columns_of(table, &cells);
     let is_about_rules = columns.has_addresses() || columns.has(Role::Port) && columns.has(Role::Protocol);
     if !is_about_rules {
-        return Vec::new();
+        return Ok(Vec::new());
     }
-    let mut walk =
-        Walk { table, columns, above: Above::Header, group: String::new(), waiting_regions: None, rows: Vec::new() };
+    let mut walk = Walk {
+        table,
+        columns,
+        above: Above::Header,
+        group: String::new(),
+        waiting_regions: None,
+        rows: Vec::new(),
+        budget: MOST_REPEATED_TEXT,
+    };
     for (index, (row, cells)) in table.rows.iter().zip(&cells).enumerate() {
         walk.take(index, row, cells);
     }
-    walk.rows
+    if walk.budget == 0 {
+        return Err("too much of a table stands for the cells above".to_owned());
+    }
+    Ok(walk.rows)
 }
 
 fn tidied(row: &Row) -> Vec<String> {
@@ -65,6 +82,8 @@ struct Walk<'a> {
     /// Region cells of rows that hold nothing else, with the line of the first: the row below continues them.
     waiting_regions: Option<(u32, Vec<String>)>,
     rows: Vec<Fields>,
+    /// How much text rows may still take over from those above, in bytes.
+    budget: usize,
 }
 
 impl Walk<'_> {
@@ -102,7 +121,7 @@ impl Walk<'_> {
         if is_region && Kinds::of_text(title).is_empty() {
             let (_, regions) = self.waiting_regions.get_or_insert((line, Vec::new()));
             regions.push(title.to_owned());
-        } else if title.split_whitespace().count() <= LONGEST_TITLE {
+        } else if title.len() <= LONGEST_TITLE {
             title.clone_into(&mut self.group);
             self.above = Above::Title;
         }
@@ -116,7 +135,10 @@ impl Walk<'_> {
         self.continue_regions(&mut fields);
         let above = self.rows.last().filter(|above| above.group == fields.group);
         if let Some(above) = above.filter(|_| !self.table.is_data) {
-            fields.inherit(above);
+            self.budget = self.budget.saturating_sub(above.weight());
+            if self.budget > 0 {
+                fields.inherit(above);
+            }
         }
         self.rows.push(fields);
     }

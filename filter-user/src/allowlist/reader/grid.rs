@@ -1,9 +1,9 @@
 //! Lays the cells of an HTML table out on a grid, with `rowspan` and `colspan` filled in.
 
-use super::super::document::{Row, Table};
-
-/// More columns than any table of rules has: wider spans are cut.
-const MOST_COLUMNS: usize = 64;
+use super::super::{
+    document::{Row, Table},
+    limits::{MOST_COLUMNS, MOST_REPEATED_TEXT},
+};
 
 /// A table as its cells come.
 #[derive(Debug, Default)]
@@ -44,54 +44,83 @@ impl Grid {
     }
 
     /// The table, its leading rows of headers counted.
-    pub(super) fn into_table(self) -> Table {
-        let mut rows = Vec::with_capacity(self.rows.len());
-        let mut header_rows = 0;
-        // For each column, the text that reaches down from above and for how many more rows.
-        let mut hanging: Vec<(String, usize)> = Vec::new();
+    ///
+    /// # Errors
+    /// If its spans repeat more text than any provider's table holds.
+    pub(super) fn into_table(self) -> Result<Table, String> {
+        let mut table = Table::default();
+        let mut layout = Layout { hanging: Vec::new(), budget: MOST_REPEATED_TEXT };
         for row in self.rows {
             let is_header = row.is_header || row.cells.iter().all(|cell| cell.is_header);
-            let cells = lay_out(row.cells, &mut hanging);
+            let cells = layout.lay_out(row.cells);
             if cells.is_empty() {
                 continue;
             }
-            if is_header && header_rows == rows.len() {
-                header_rows += 1;
+            if is_header && table.header_rows == table.rows.len() {
+                table.header_rows += 1;
             }
-            rows.push(Row { line: row.line, cells, note: None });
+            table.rows.push(Row { line: row.line, cells, note: None });
         }
-        Table { header_rows, rows, is_data: false, is_bare: false }
+        if layout.budget == 0 {
+            return Err("the cells of a table span too much of it".to_owned());
+        }
+        Ok(table)
     }
 }
 
-/// The texts of a row, column by column: those that hang down from above keep their places.
-fn lay_out(cells: Vec<GridCell>, hanging: &mut Vec<(String, usize)>) -> Vec<String> {
-    let mut texts = Vec::new();
-    let mut cells = cells.into_iter();
-    while texts.len() < MOST_COLUMNS {
-        let column = texts.len();
-        if let Some((text, left)) = hanging.get_mut(column).filter(|(_, left)| *left > 0) {
-            *left -= 1;
-            texts.push(text.clone());
-        } else if let Some(cell) = cells.next() {
-            for _ in 0..cell.columns.min(MOST_COLUMNS - column) {
-                hang(hanging, texts.len(), &cell);
-                texts.push(cell.text.clone());
-            }
-        } else if hanging.iter().skip(column).any(|(_, left)| *left > 0) {
-            texts.push(String::new());
-        } else {
-            break;
-        }
-    }
-    texts
+/// Lays rows out one under the other.
+struct Layout {
+    /// For each column, the text that reaches down from above and for how many more rows.
+    hanging: Vec<(String, usize)>,
+    /// How much text spans may still repeat, in bytes.
+    budget: usize,
 }
 
-fn hang(hanging: &mut Vec<(String, usize)>, column: usize, cell: &GridCell) {
-    if hanging.len() <= column {
-        hanging.resize(column + 1, (String::new(), 0));
+impl Layout {
+    /// The texts of a row, column by column: those that hang down from above keep their places.
+    fn lay_out(&mut self, cells: Vec<GridCell>) -> Vec<String> {
+        let mut texts = Vec::new();
+        let mut cells = cells.into_iter();
+        // One column more than a table may have, so that too wide a table shows.
+        while texts.len() <= MOST_COLUMNS {
+            let column = texts.len();
+            if let Some(text) = self.hanging_at(column) {
+                texts.push(text);
+            } else if let Some(cell) = cells.next() {
+                for _ in 0..cell.columns.min(MOST_COLUMNS + 1 - column) {
+                    self.hang(texts.len(), &cell);
+                    texts.push(self.repeated(&cell.text));
+                }
+            } else if self.hanging.iter().skip(column).any(|(_, left)| *left > 0) {
+                texts.push(String::new());
+            } else {
+                break;
+            }
+        }
+        texts
     }
-    hanging[column] = (cell.text.clone(), cell.rows.saturating_sub(1));
+
+    fn hanging_at(&mut self, column: usize) -> Option<String> {
+        let (text, left) = self.hanging.get_mut(column).filter(|(_, left)| *left > 0)?;
+        *left -= 1;
+        let text = text.clone();
+        Some(self.repeated(&text))
+    }
+
+    /// A copy of `text`, or nothing once the copies are too many.
+    fn repeated(&mut self, text: &str) -> String {
+        self.budget = self.budget.saturating_sub(text.len());
+        if self.budget == 0 { String::new() } else { text.to_owned() }
+    }
+
+    fn hang(&mut self, column: usize, cell: &GridCell) {
+        if self.hanging.len() <= column {
+            self.hanging.resize(column + 1, (String::new(), 0));
+        }
+        let rows = cell.rows.saturating_sub(1);
+        let text = if rows > 0 { self.repeated(&cell.text) } else { String::new() };
+        self.hanging[column] = (text, rows);
+    }
 }
 
 #[cfg(test)]
@@ -115,17 +144,17 @@ mod tests {
         grid.start_row(3, false);
         grid.push(cell("192.0.2.2", 1, 1), 3);
         grid.push(cell("5061", 1, 1), 3);
-        let table = grid.into_table();
+        let table = grid.into_table().unwrap();
         let cells: Vec<_> = table.rows.iter().map(|row| row.cells.join(" ")).collect();
         assert_eq!(cells, ["service remote remote", "sip 192.0.2.1 5060", "sip 192.0.2.2 5061"]);
         assert_eq!(table.header_rows, 1);
     }
 
     #[test]
-    fn an_enormous_span_is_cut() {
+    fn an_enormous_span_ends_beyond_the_widest_table() {
         let mut grid = Grid::default();
         grid.start_row(1, false);
         grid.push(cell("x", usize::MAX, usize::MAX), 1);
-        assert_eq!(grid.into_table().rows[0].cells.len(), MOST_COLUMNS);
+        assert_eq!(grid.into_table().unwrap().rows[0].cells.len(), MOST_COLUMNS + 1);
     }
 }

@@ -13,7 +13,10 @@ use html5ever::{
 };
 
 use super::{
-    super::document::{Block, BlockKind, Document, Heading, Item, Line},
+    super::{
+        document::{Block, BlockKind, Document, Heading, Item, Line},
+        model::Finding,
+    },
     grid::{Grid, GridCell},
     pipes,
 };
@@ -103,19 +106,29 @@ impl Page {
             if let Some(cell) = &mut table.cell {
                 cell.text.push_str(&text.replace('\n', " "));
             }
-        } else if self.in_pre && text == "\n" {
-            self.break_line();
+        } else if self.in_pre {
+            self.preformatted(text, line);
         } else {
-            self.outside_tables(text, line);
+            self.outside_tables(&text.replace('\n', " "), line);
+        }
+    }
+
+    /// Text in which line breaks part lines; `line` is that of its end.
+    fn preformatted(&mut self, text: &str, line: u32) {
+        let breaks = u32::try_from(text.matches('\n').count()).unwrap_or(u32::MAX);
+        for (number, part) in (line.saturating_sub(breaks)..).zip(text.split('\n')) {
+            if number > line.saturating_sub(breaks) {
+                self.break_line();
+            }
+            self.outside_tables(part, number);
         }
     }
 
     fn outside_tables(&mut self, text: &str, number: u32) {
-        let text = if self.in_pre { text.to_owned() } else { text.replace('\n', " ") };
         match self.lines.last_mut().filter(|last| !last.text.ends_with('\n')) {
-            Some(last) => last.text.push_str(&text),
+            Some(last) => last.text.push_str(text),
             None if text.trim().is_empty() => {}
-            None => self.lines.push(Line { number, text }),
+            None => self.lines.push(Line { number, text: text.to_owned() }),
         }
     }
 
@@ -181,9 +194,10 @@ impl Page {
     fn close_table(&mut self) {
         if let Some(mut table) = self.tables.pop() {
             table.close_cell();
-            let table = table.grid.into_table();
-            if !table.rows.is_empty() {
-                self.document.items.push(Item::Table(table));
+            match table.grid.into_table() {
+                Ok(grid) if grid.rows.is_empty() => {}
+                Ok(grid) => self.document.items.push(Item::Table(grid)),
+                Err(message) => self.document.errors.push(Finding { line: table.line, message }),
             }
         }
     }
@@ -294,6 +308,16 @@ mod tests {
     fn footnote_marks_and_scripts_are_no_text() {
         let html = "<table><tr><td>192.0.2.1<sup>1</sup></td></tr></table><script>'<table><tr><td>x'</script>";
         assert_eq!(tables(html), [["1: 192.0.2.1"]]);
+    }
+
+    #[test]
+    fn preformatted_lines_stay_apart_with_their_numbers() {
+        let items = read("<p>x</p>\n<pre><code>192.0.2.1\n192.0.2.2\n\nPorts: 5060\n</code></pre>", 1).items;
+        let Some(Item::Block(block)) = items.last() else {
+            panic!("{items:?}");
+        };
+        let lines: Vec<_> = block.lines.iter().map(|line| (line.number, line.text.as_str())).collect();
+        assert_eq!(lines, [(2, "192.0.2.1"), (3, "192.0.2.2"), (5, "Ports: 5060")]);
     }
 
     #[test]

@@ -15,7 +15,7 @@ const BOLD_HEADING_LEVEL: u8 = 7;
 
 /// Reads a Markdown page.
 pub(super) fn read(text: &str) -> Document {
-    let Prepared { markdown, mut items, warnings } = prepare(text);
+    let Prepared { markdown, mut items, warnings, errors } = prepare(text);
     let mut reader = Reader::new(&markdown);
     for (event, range) in Parser::new_ext(&markdown, Options::ENABLE_TABLES).into_offset_iter() {
         reader.take(event, range);
@@ -23,7 +23,7 @@ pub(super) fn read(text: &str) -> Document {
     let mut document = reader.document;
     items.append(&mut document.items);
     items.sort_by_key(Item::line);
-    Document { items, warnings, ..document }
+    Document { items, errors, warnings, ..document }
 }
 
 struct Reader {

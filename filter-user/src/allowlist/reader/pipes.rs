@@ -1,6 +1,9 @@
 //! Tables set with `|` or tabs in lines of plain text, and the lines around them.
 
-use super::super::document::{Block, BlockKind, Item, Line, Row, Table};
+use super::super::{
+    document::{Block, BlockKind, Item, Line, Row, Table},
+    limits::MOST_COLUMNS,
+};
 
 /// The tables and blocks in the lines of a block.
 pub(super) fn items(block: Block) -> Vec<Item> {
@@ -109,7 +112,7 @@ pub(super) fn table(lines: &[Line], separator: Separator) -> Table {
         }
         table.rows.push(Row { line: line.number, cells: separator.cells(&line.text), note: None });
     }
-    let columns = table.rows.first().map_or(0, |row| row.cells.len());
+    let columns = table.rows.first().map_or(0, |row| row.cells.len().min(MOST_COLUMNS));
     for row in table.rows.iter_mut().filter(|row| row.cells.len() < columns) {
         row.cells.resize(columns, String::new());
     }

@@ -24,6 +24,7 @@ pub(super) struct Prepared {
     /// What was taken out of it.
     pub(super) items: Vec<Item>,
     pub(super) warnings: Vec<Finding>,
+    pub(super) errors: Vec<Finding>,
 }
 
 /// Takes out of a page what is not Markdown.
@@ -172,7 +173,9 @@ impl Preparation {
 
     fn close_island(&mut self) {
         if let Some(island) = self.island.take() {
-            self.prepared.items.extend(html::read(&island.text, island.first_line).items);
+            let page = html::read(&island.text, island.first_line);
+            self.prepared.items.extend(page.items);
+            self.prepared.errors.extend(page.errors);
         }
     }
 }

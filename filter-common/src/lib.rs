@@ -1,7 +1,7 @@
 //! What the kernel and the host share: the packet parser, the decision, its reasons and the table layout.
 //!
 //! Nothing here allocates, does I/O, or can fail: every packet ends in a [`Verdict`] with a [`Reason`].
-//! The XDP program instantiates [`decide`] with the packet's memory and BPF maps, the host with slices
+//! The XDP program instantiates [`decide()`] with the packet's memory and BPF maps, the host with slices
 //! and tables in memory, so that both give the same answer for the same packet.
 
 #![no_std]

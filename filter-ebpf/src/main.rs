@@ -4,6 +4,16 @@
 
 #![no_std]
 #![no_main]
+#![expect(
+    clippy::inline_always,
+    reason = "a call costs more than most of these functions, and BPF has few registers to pass"
+)]
+#![expect(
+    clippy::needless_pass_by_value,
+    missing_docs,
+    unreachable_pub,
+    reason = "what `#[xdp]` makes of an entry takes the context by value and is public"
+)]
 
 mod frame;
 mod maps;

@@ -67,6 +67,7 @@ fn is_denied<const N: usize>(denied: &'static Denied<N>, octets: [u8; N]) -> boo
 
 /// The key of a single address.
 #[inline(always)]
+#[expect(clippy::cast_possible_truncation, reason = "an address has 4 or 16 octets")]
 fn host_key<const N: usize>(octets: [u8; N]) -> Key<[u8; N]> {
     Key::new(N as u32 * 8, octets)
 }

@@ -25,7 +25,7 @@ pub use command::{Process, run};
 pub use host::Host;
 pub use identity::Identity;
 use ipnet::IpNet;
-pub use removal::{remove, remove_kept};
+pub use removal::{remove, remove_leftovers};
 pub use tap::{Frame, Tap};
 
 /// A host that a lab is to have.
@@ -96,7 +96,7 @@ impl Lab {
         self.host(CORE)
     }
 
-    /// Leaves the lab standing after this process ends, until [`remove`] or [`remove_kept`].
+    /// Leaves the lab standing after this process ends, until [`remove`] or [`remove_leftovers`].
     ///
     /// # Errors
     /// If that cannot be noted.

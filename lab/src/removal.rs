@@ -14,12 +14,12 @@ use crate::{
     identity::{Identity, LABS, NAMESPACES},
 };
 
-/// Removes the labs that were kept, and returns which.
+/// Removes the labs that were kept and what killed runs left behind, and returns which.
 ///
 /// # Errors
 /// If one cannot be removed.
-pub fn remove_kept() -> Result<Vec<Identity>> {
-    remove_where(Identity::is_kept)
+pub fn remove_leftovers() -> Result<Vec<Identity>> {
+    remove_where(|lab| lab.is_kept() || lab.is_stale())
 }
 
 /// Removes what killed runs left behind.

@@ -3,6 +3,7 @@
 use std::{
     env, fs,
     net::{SocketAddr, UdpSocket},
+    process::Command,
     time::Duration,
 };
 
@@ -103,5 +104,15 @@ fn a_kept_lab_stands_until_it_is_removed() -> Result<()> {
     assert_ne!(traces(identity)?, 0);
     remove(identity)?;
     assert_eq!(traces(identity)?, 0);
+    Ok(())
+}
+
+#[test]
+fn what_a_killed_run_left_is_removed_before_the_next_lab() -> Result<()> {
+    // No process has this number.
+    let namespace = "sipwall-4294967295-0-sbc";
+    run(Command::new("ip").args(["netns", "add", namespace]), "")?;
+    drop(two_hosts()?);
+    assert!(!run(Command::new("ip").args(["netns", "list"]), "")?.contains(namespace));
     Ok(())
 }

@@ -27,7 +27,7 @@ pub(crate) struct Options {
     /// Leave the lab up, and say how to look round in it.
     #[arg(long)]
     keep: bool,
-    /// Only remove the labs that were kept.
+    /// Only remove the labs that were kept, and those of runs that were killed.
     #[arg(long, conflicts_with = "keep")]
     down: bool,
 }
@@ -39,7 +39,7 @@ const SETTLING: Duration = Duration::from_secs(1);
 pub(crate) fn run(options: &Options) -> Result<()> {
     privilege::check()?;
     if options.down {
-        return remove_kept();
+        return remove_leftovers();
     }
     setup::ensure(setup::Purpose::Demo)?;
     let sipwall = build::sipwall(true)?;
@@ -116,8 +116,8 @@ fn explain(lab: &Lab, sipwall: &Path) -> Result<()> {
     Ok(())
 }
 
-fn remove_kept() -> Result<()> {
-    for lab in lab::remove_kept()? {
+fn remove_leftovers() -> Result<()> {
+    for lab in lab::remove_leftovers()? {
         println!("removed the lab {lab}");
     }
     Ok(())

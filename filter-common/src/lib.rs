@@ -19,14 +19,19 @@ mod decide;
 mod generation;
 pub mod packet;
 mod reason;
+mod state;
 pub mod tables;
 mod verdict;
 
 pub use address::Address;
 pub use counter::{Counter, REASON_COUNTERS, RULE_COUNTERS, reason_counter};
-pub use decide::{Policy, decide};
+pub use decide::{Outgoing, Policy, decide, outgoing};
 pub use generation::{GenerationInfo, Name};
 pub use reason::{Action, Reason};
+pub use state::{
+    BUCKETS, Bucket, Datagram, FLOWS, FRAGMENT_LIFETIME, FRAGMENTS, FirstFragment, Flow, Limit, NEW_ENTRIES, State,
+    Stateless,
+};
 pub use verdict::Verdict;
 
 /// The version of everything that outlives a process: map shapes, table layout, reason indices.

@@ -75,6 +75,8 @@ reasons! {
         Ping = 11, "ping", "An echo request, let in by `ping`.";
         OutOfScope = 12, "out_of_scope", "Not to the SBC's own SIP or media ports, which is all that `scope = \"ports\"` judges.";
         NoPolicy = 13, "no_policy", "No policy is in force.";
+        FragmentTracked = 14, "fragment_tracked", "A later fragment whose first one passed.";
+        ReturnTraffic = 15, "return_traffic", "The answer to what this host sent.";
     }
     Drop {
         SourceUnlisted = 32, "source_unlisted", "No rule names its source.";
@@ -98,7 +100,13 @@ reasons! {
         FragmentUnlisted = 50, "fragment_unlisted", "A later fragment from a source that has no rule for its protocol.";
         FragmentRefused = 51, "fragment_refused", "A later fragment, and `fragments = \"drop\"`.";
         FragmentTruncated = 52, "fragment_truncated", "A first fragment without its whole transport header.";
-        FragmentOverlap = 53, "fragment_overlap", "A TCP fragment at offset 8, which rewrites the flags (RFC 1858).";
+        FragmentOverlap = 53, "fragment_overlap", "A fragment that rewrites part of its first one (RFC 1858).";
+        FragmentEarly = 54, "fragment_early", "A later fragment whose first one has not passed.";
+        RateLimitSip = 55, "rate_limit_sip", "More SIP over UDP than `[limits] sip` allows its source.";
+        RateLimitTcp = 56, "rate_limit_tcp", "More new TCP connections than `[limits] tcp` allows its source.";
+        RateLimitIcmp = 57, "rate_limit_icmp", "More ICMP errors and echo requests than `[limits] icmp` allows its source.";
+        InspectSip = 58, "inspect_sip", "Neither SIP nor what else is sent on SIP's ports, by its first octet.";
+        InspectMedia = 59, "inspect_media", "Neither RTP nor what else is sent on media ports, by its first octet (RFC 7983).";
         EthernetTruncated = 64, "ethernet_truncated", "Shorter than an Ethernet header and its VLAN tags.";
         Ipv4Truncated = 65, "ipv4_truncated", "Shorter than an IPv4 header.";
         Ipv4Version = 66, "ipv4_version", "The IP version is not the one that the ethertype says.";

@@ -4,6 +4,8 @@
 
 use core::ops::{BitAnd, BitOr};
 
+use crate::Address;
+
 /// How many terms a policy can have.
 pub const TERMS: usize = 256;
 /// How many distinct sets of terms the prefixes of a policy can have.
@@ -40,8 +42,9 @@ impl TermSet {
     }
 
     /// Whether the term is in the set.
-    pub const fn contains(&self, term: u8) -> bool {
-        self.words[(term / 64) as usize] >> (term % 64) & 1 == 1
+    #[inline(always)]
+    pub const fn contains(&self, term: u32) -> bool {
+        self.words[term as usize / 64 % (TERMS / 64)] >> (term % 64) & 1 == 1
     }
 
     /// The terms of this set that `other` does not have.
@@ -134,11 +137,22 @@ pub struct Tables {
     pub protocols: [TermSet; 256],
     /// The terms that allow an opening TCP segment.
     pub opening: TermSet,
+    /// The terms of SIP over UDP, which can be inspected and limited.
+    pub sip: TermSet,
+    /// The terms of media, which can be inspected.
+    pub media: TermSet,
     /// The rule that a term belongs to; what lies beyond [`TERMS`] is never read.
     ///
     /// LLVM counts trailing zeros by a table of octets, of which the verifier knows no more than that they are below 256:
     /// the array is as long as that makes it look.
     pub term_rules: [u16; 2 * TERMS],
+}
+
+impl Tables {
+    /// The place of UDP in [`Tables::ports`].
+    pub const UDP: usize = 0;
+    /// The place of TCP in [`Tables::ports`].
+    pub const TCP: usize = 1;
 }
 
 /// The port tables of one protocol.
@@ -154,8 +168,16 @@ pub struct PortTables {
     pub own: [u64; 1024],
 }
 
+impl PortTables {
+    /// Whether this is one of the SBC's own SIP and media ports.
+    #[inline(always)]
+    pub const fn owns(&self, port: u16) -> bool {
+        self.own[port as usize / 64] >> (port % 64) & 1 == 1
+    }
+}
+
 /// Modes and knobs of a policy.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[cfg_attr(feature = "host", derive(bytemuck::Pod, bytemuck::Zeroable))]
 #[repr(C)]
 pub struct Settings {
@@ -163,21 +185,88 @@ pub struct Settings {
     pub generation: u64,
     /// A set of [`flags`].
     pub flags: u32,
-    /// How many of `addresses` are set; 0: any destination.
+    /// How many addresses the SBC has; 0: any destination.
     pub address_count: u32,
-    /// The SBC's own addresses, as [`Address::words`](crate::Address::words) gives them.
-    pub addresses: AddressList,
+    /// The SBC's own addresses.
+    pub addresses: AddressTable,
+    /// How much of what each source may send.
+    pub limits: Limits,
 }
 
-/// The SBC's own addresses.
+/// How much of what each source may send.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[cfg_attr(feature = "host", derive(bytemuck::Pod, bytemuck::Zeroable))]
+#[repr(C)]
+pub struct Limits {
+    /// Datagrams of SIP over UDP.
+    pub sip: Rate,
+    /// New TCP connections.
+    pub tcp: Rate,
+    /// ICMP errors and, where they are let in, echo requests.
+    pub icmp: Rate,
+}
+
+/// A rate, as the generic cell rate algorithm (ITU-T I.371, annex A) takes it. All zero: no limit.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[cfg_attr(feature = "host", derive(bytemuck::Pod, bytemuck::Zeroable))]
+#[repr(C)]
+pub struct Rate {
+    /// The time that one packet takes up, in nanoseconds.
+    pub interval: u64,
+    /// How far ahead of its time a packet may come, in nanoseconds.
+    pub tolerance: u64,
+}
+
+/// The SBC's own addresses, in a hash table without collisions: the verifier follows no search.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[cfg_attr(feature = "host", derive(bytemuck::Pod, bytemuck::Zeroable))]
-#[repr(transparent)]
-pub struct AddressList(pub [[u64; 2]; ADDRESSES]);
+#[repr(C)]
+pub struct AddressTable {
+    /// The odd number that no two of the addresses collide by.
+    multiplier: u64,
+    /// As [`Address::words`] gives them; a multicast address where there is none.
+    slots: [[u64; 2]; ADDRESS_SLOTS],
+}
 
-impl Default for AddressList {
-    fn default() -> Self {
-        Self([[0; 2]; ADDRESSES])
+/// Enough for [`ADDRESSES`] addresses to find a multiplier soon.
+const ADDRESS_SLOTS: usize = 512;
+
+impl AddressTable {
+    const FREE: [u64; 2] = [u64::MAX; 2];
+
+    /// A table of these addresses; nothing if there are too many.
+    pub fn new(addresses: &[Address]) -> Option<Self> {
+        if addresses.len() > ADDRESSES {
+            return None;
+        }
+        (0..1 << 20)
+            .find_map(|index| Self::with_multiplier(addresses, 0x9e37_79b9_7f4a_7c15_u64.wrapping_mul(2 * index + 1)))
+    }
+
+    fn with_multiplier(addresses: &[Address], multiplier: u64) -> Option<Self> {
+        let mut table = Self { multiplier, slots: [Self::FREE; ADDRESS_SLOTS] };
+        for address in addresses {
+            let slot = &mut table.slots[table.slot(address.words())];
+            if *slot != Self::FREE && *slot != address.words() {
+                return None;
+            }
+            *slot = address.words();
+        }
+        Some(table)
+    }
+
+    /// Whether the address is one of them.
+    #[inline(always)]
+    pub const fn contains(&self, address: Address) -> bool {
+        let [high, low] = address.words();
+        let [known_high, known_low] = self.slots[self.slot([high, low])];
+        known_high == high && known_low == low
+    }
+
+    #[inline(always)]
+    const fn slot(&self, [high, low]: [u64; 2]) -> usize {
+        let mixed = (high.rotate_left(32) ^ low).wrapping_mul(self.multiplier);
+        (mixed >> 40) as usize % ADDRESS_SLOTS
     }
 }
 
@@ -201,6 +290,18 @@ pub mod flags {
     pub const OSPF: u32 = 1 << 7;
     /// `bfd = "pass"`.
     pub const BFD: u32 = 1 << 8;
+    /// `fragments = "tracked"`.
+    pub const FRAGMENTS_TRACKED: u32 = 1 << 9;
+    /// `return_traffic = "tracked"`.
+    pub const RETURN_TRAFFIC: u32 = 1 << 10;
+    /// `[inspect] sip = "count"`.
+    pub const INSPECT_SIP_COUNT: u32 = 1 << 11;
+    /// `[inspect] sip = "enforce"`.
+    pub const INSPECT_SIP_ENFORCE: u32 = 1 << 12;
+    /// `[inspect] media = "count"`.
+    pub const INSPECT_MEDIA_COUNT: u32 = 1 << 13;
+    /// `[inspect] media = "enforce"`.
+    pub const INSPECT_MEDIA_ENFORCE: u32 = 1 << 14;
 }
 
 impl Settings {
@@ -210,6 +311,36 @@ impl Settings {
         self.flags & flag != 0
     }
 }
+
+/// The value of a denied prefix.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[cfg_attr(feature = "host", derive(bytemuck::Pod, bytemuck::Zeroable))]
+#[repr(C)]
+pub struct DenyEntry {
+    /// The time from which on it does not hold, by the monotonic clock in nanoseconds, lower half first; 0: for ever.
+    /// In halves, for the kernel aligns the values of an IPv4 trie to 4 octets only.
+    expires_at: [u32; 2],
+    /// The length of its prefix, by which the next shorter one is found when it has expired.
+    pub prefix_length: u32,
+}
+
+impl DenyEntry {
+    /// The entry of a prefix of this length, which holds until the monotonic clock says `expires_at`; 0: for ever.
+    pub const fn new(prefix_length: u32, expires_at: u64) -> Self {
+        let [a, b, c, d, high @ ..] = expires_at.to_le_bytes();
+        Self { expires_at: [u32::from_le_bytes([a, b, c, d]), u32::from_le_bytes(high)], prefix_length }
+    }
+
+    /// When it expires, by the monotonic clock in nanoseconds; nothing if it never does.
+    #[inline(always)]
+    pub const fn expires_at(&self) -> Option<u64> {
+        let at = (self.expires_at[1] as u64) << 32 | self.expires_at[0] as u64;
+        if at == 0 { None } else { Some(at) }
+    }
+}
+
+/// How many expired entries inside each other are looked through to find one that holds.
+pub const NESTED_DENIES: u32 = 8;
 
 /// Which generation is in force.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -225,8 +356,51 @@ pub struct Switch {
 const _: () = {
     assert!(size_of::<TermSet>() == 32);
     assert!(size_of::<SourceSet>() == 40);
-    assert!(size_of::<Settings>() == 16 + 16 * ADDRESSES);
+    assert!(size_of::<Settings>() == 16 + 8 + 16 * ADDRESS_SLOTS + 48);
     assert!(size_of::<Switch>() == 8);
     assert!(size_of::<Tables>().is_multiple_of(8));
     assert!(SOURCE_SETS.is_power_of_two() && PORT_SETS.is_power_of_two());
 };
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `198.51.X.Y` for every `X.Y` up to `count`.
+    fn addresses(count: u16) -> std::vec::Vec<Address> {
+        let address = |[x, y]: [u8; 2]| Address::V4([198, 51, x, y]);
+        (0..count).map(|index| address(index.to_be_bytes())).collect()
+    }
+
+    #[test]
+    fn a_table_contains_its_addresses_and_no_others() {
+        for count in [0, 1, 2, 63, 64] {
+            let table = AddressTable::new(&addresses(count)).expect("there is room");
+            for (index, address) in addresses(2000).into_iter().enumerate() {
+                assert_eq!(table.contains(address), index < count.into(), "{address:?} of {count}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_table_takes_an_address_twice_but_not_too_many() {
+        let twice = [addresses(1), addresses(1)].concat();
+        assert!(AddressTable::new(&twice).is_some());
+        assert!(AddressTable::new(&addresses(65)).is_none());
+    }
+
+    #[test]
+    fn the_single_term_of_a_set_is_found_and_several_are_none() {
+        let set = |terms: &[u8]| {
+            let mut set = TermSet::EMPTY;
+            terms.iter().for_each(|term| set.insert(*term));
+            set
+        };
+        for term in [0, 1, 63, 64, 127, 128, 255] {
+            assert_eq!((set(&[term]).single(), set(&[term]).lowest()), (Some(term.into()), Some(term.into())));
+        }
+        assert_eq!((set(&[]).single(), set(&[]).lowest()), (None, None));
+        assert_eq!((set(&[3, 4]).single(), set(&[4, 3]).lowest()), (None, Some(3)));
+        assert_eq!((set(&[3, 200]).single(), set(&[200, 64]).lowest()), (None, Some(64)));
+    }
+}

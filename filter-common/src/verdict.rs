@@ -7,6 +7,8 @@ use crate::{Action, Reason};
 pub struct Verdict {
     /// Why it passes or is dropped.
     pub reason: Reason,
+    /// What inspection would have dropped it for, where it only counts.
+    pub noted: Option<Reason>,
     /// The rule that lets it in, as numbered by [`Tables::term_rules`](crate::tables::Tables::term_rules).
     pub rule: Option<u16>,
 }
@@ -15,7 +17,7 @@ impl Verdict {
     /// A verdict that no rule gave.
     #[inline(always)]
     pub const fn of(reason: Reason) -> Self {
-        Self { reason, rule: None }
+        Self { reason, noted: None, rule: None }
     }
 
     /// What becomes of the packet.
@@ -24,26 +26,38 @@ impl Verdict {
         self.reason.action()
     }
 
-    /// The verdict as one number, for a program that can return no more.
+    /// The verdict as one number, for a program that can return no more: from the lowest octet on the reason,
+    /// the noted reason, and two octets for the rule; all ones where there is none.
     #[inline(always)]
     pub const fn encode(self) -> u32 {
-        let rule = match self.rule {
-            Some(rule) => rule as u32 + 1,
-            None => 0,
+        let noted = match self.noted {
+            Some(noted) => noted.index(),
+            None => NO_REASON,
         };
-        rule << 8 | self.reason.index()
+        let rule = match self.rule {
+            Some(rule) => rule as u32,
+            None => NO_RULE,
+        };
+        rule << 16 | noted << 8 | self.reason.index()
     }
 
     /// The verdict that [`Verdict::encode`] made this number of, if it did.
     pub fn decode(code: u32) -> Option<Self> {
-        let reason = Reason::ALL.iter().copied().find(|reason| reason.index() == code & 0xff)?;
-        let rule = match code >> 8 {
-            0 => None,
-            rule => Some(u16::try_from(rule - 1).ok()?),
+        let reason = |index| Reason::ALL.iter().copied().find(|reason| reason.index() == index);
+        let noted = match code >> 8 & NO_REASON {
+            NO_REASON => None,
+            index => Some(reason(index)?),
         };
-        Some(Self { reason, rule })
+        let rule = match code >> 16 {
+            NO_RULE => None,
+            rule => u16::try_from(rule).ok(),
+        };
+        Some(Self { reason: reason(code & NO_REASON)?, noted, rule })
     }
 }
+
+const NO_REASON: u32 = 0xff;
+const NO_RULE: u32 = 0xffff;
 
 #[cfg(test)]
 mod tests {
@@ -52,8 +66,8 @@ mod tests {
     #[test]
     fn a_verdict_comes_back_from_its_code() {
         for reason in Reason::ALL.iter().copied() {
-            for rule in [None, Some(0), Some(1), Some(u16::MAX)] {
-                let verdict = Verdict { reason, rule };
+            for (noted, rule) in [(None, None), (Some(Reason::InspectSip), Some(0)), (None, Some(1023))] {
+                let verdict = Verdict { reason, noted, rule };
                 assert_eq!(Verdict::decode(verdict.encode()), Some(verdict));
             }
         }
@@ -61,7 +75,7 @@ mod tests {
 
     #[test]
     fn what_is_no_code_is_no_verdict() {
-        assert_eq!(Verdict::decode(0xff), None);
-        assert_eq!(Verdict::decode(!0xff), None);
+        assert_eq!(Verdict::decode(u32::MAX), None);
+        assert_eq!(Verdict::decode(0xffff_fe00), None);
     }
 }

@@ -18,16 +18,25 @@
 mod frame;
 mod maps;
 mod policy;
+mod state;
 
-use aya_ebpf::{bindings::xdp_action, macros::xdp, programs::XdpContext};
+use aya_ebpf::{
+    bindings::{TC_ACT_UNSPEC, xdp_action},
+    macros::{classifier, xdp},
+    programs::{TcContext, XdpContext},
+};
 use filter_common::{
-    Action, Reason, Verdict, decide,
+    Action, Reason, Verdict, decide, outgoing,
     packet::Frame,
     reason_counter,
     tables::{Tables, flags},
 };
 
-use crate::{frame::XdpFrame, policy::PolicyInForce};
+use crate::{
+    frame::{SentFrame, XdpFrame},
+    policy::PolicyInForce,
+    state::KernelState,
+};
 
 /// Judges one packet.
 #[xdp]
@@ -38,8 +47,20 @@ pub fn sipwall(context: XdpContext) -> u32 {
         maps::count_reason(reason_counter(Reason::NoPolicy, false), bytes);
         return xdp_action::XDP_PASS;
     };
-    let verdict = decide(&frame, &policy);
+    let verdict = decide(&frame, &policy, &KernelState);
     carry_out(verdict, policy.tables, bytes)
+}
+
+/// Remembers what this host sends, so that its answers are let in.
+#[classifier]
+pub fn egress(context: TcContext) -> i32 {
+    if let Some(policy) = PolicyInForce::read()
+        && let Some(outgoing) = outgoing(&SentFrame::new(&context), &policy)
+    {
+        state::note(&outgoing);
+    }
+    // What other programs and the stack do with it is theirs.
+    TC_ACT_UNSPEC
 }
 
 /// Judges one packet and returns the verdict itself, for test runs: nothing is counted, and nothing can be attached by it,
@@ -47,7 +68,7 @@ pub fn sipwall(context: XdpContext) -> u32 {
 #[xdp]
 pub fn verdict(context: XdpContext) -> u32 {
     let verdict = match PolicyInForce::read() {
-        Some(policy) => decide(&XdpFrame::new(&context), &policy),
+        Some(policy) => decide(&XdpFrame::new(&context), &policy, &KernelState),
         None => Verdict::of(Reason::NoPolicy),
     };
     verdict.encode()
@@ -61,6 +82,9 @@ fn carry_out(verdict: Verdict, tables: &Tables, bytes: u64) -> u32 {
     let dropped = verdict.action() == Action::Drop;
     let would_drop = dropped && tables.settings.has(flags::MONITOR);
     maps::count_reason(reason_counter(verdict.reason, would_drop), bytes);
+    if let Some(noted) = verdict.noted {
+        maps::count_reason(reason_counter(noted, true), bytes);
+    }
     if let Some(rule) = verdict.rule {
         maps::count_rule(rule.into(), bytes);
     }

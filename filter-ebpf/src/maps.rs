@@ -6,13 +6,13 @@ use aya_ebpf::{
 };
 use filter_common::{
     Counter, GenerationInfo, Name, REASON_COUNTERS, RULE_COUNTERS,
-    tables::{DENY_PREFIXES, GENERATIONS, PREFIXES, Switch, Tables},
+    tables::{DENY_PREFIXES, DenyEntry, GENERATIONS, PREFIXES, Switch, Tables},
 };
 
 /// A trie from a source prefix to the index of its source set.
 pub(crate) type Sources<const N: usize> = LpmTrie<[u8; N], u32, { PREFIXES as usize }>;
-/// A trie of denied prefixes; the value is 1.
-pub(crate) type Denied<const N: usize> = LpmTrie<[u8; N], u32, { DENY_PREFIXES as usize }>;
+/// A trie of denied prefixes.
+pub(crate) type Denied<const N: usize> = LpmTrie<[u8; N], DenyEntry, { DENY_PREFIXES as usize }>;
 
 /// Which generation is in force. One element.
 #[btf_map]

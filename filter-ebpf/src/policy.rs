@@ -3,10 +3,13 @@
 use aya_ebpf::btf_maps::{ArrayOfMaps, lpm_trie::Key};
 use filter_common::{
     Address, Policy,
-    tables::{GENERATIONS, Switch, Tables},
+    tables::{GENERATIONS, NESTED_DENIES, Switch, Tables},
 };
 
-use crate::maps::{DENY_V4, DENY_V6, Denied, SOURCES_V4, SOURCES_V6, SWITCH, Sources, TABLES};
+use crate::{
+    maps::{DENY_V4, DENY_V6, Denied, SOURCES_V4, SOURCES_V6, SWITCH, Sources, TABLES},
+    state,
+};
 
 /// One generation, chosen once for each packet, so that all that is looked up for it belongs together.
 pub(crate) struct PolicyInForce {
@@ -62,7 +65,20 @@ fn source_set<const N: usize>(
 
 #[inline(always)]
 fn is_denied<const N: usize>(denied: &'static Denied<N>, octets: [u8; N]) -> bool {
-    denied.get(&host_key(octets)).is_some()
+    let mut length = N as u32 * 8;
+    for _ in 0..NESTED_DENIES {
+        let Some(entry) = denied.get(&Key::new(length, octets)) else { return false };
+        let expired = entry.expires_at().is_some_and(|at| at <= state::now());
+        if !expired {
+            return true;
+        }
+        // The expired entry hides the shorter prefixes that cover it.
+        if entry.prefix_length == 0 || entry.prefix_length > length {
+            return false;
+        }
+        length = entry.prefix_length - 1;
+    }
+    false
 }
 
 /// The key of a single address.

@@ -161,19 +161,19 @@ fn a_refused_policy_is_wrong_input() {
         "[sbc]\nmode = 'enforced'\ncolour = 1\n",
         2,
         &expect![[r#"
-        --
-        error: the policy is refused
-        policy.toml:2: `mode` does not take `"enforced"`
-        hint: it takes `"enforce"` or `"monitor"`
-        policy.toml:3: [sbc] has no key `colour`
-        hint: it has `listen`, `interfaces`, `mode`, `scope`, `addresses`, `fragments`, `reply_ports`, `return_traffic`
-    "#]],
+            --
+            error: the policy is refused
+            policy.toml:2: `mode` does not take `"enforced"`
+            hint: it takes `"enforce"` or `"monitor"`
+            policy.toml:3: [sbc] has no key `colour`
+            hint: it has `listen`, `interfaces`, `mode`, `scope`, `fragments`, `addresses`, `reply_ports`, `return_traffic`
+        "#]],
     );
     json(
         "[sbc]\nmode = 'enforced'\ncolour = 1\n",
         2,
         &expect![[
-            r#"errors: [{"code":"unknown-value","file":"policy.toml","line":2,"message":"`mode` does not take `\"enforced\"`","hint":"it takes `\"enforce\"` or `\"monitor\"`"},{"code":"unknown-key","file":"policy.toml","line":3,"message":"[sbc] has no key `colour`","hint":"it has `listen`, `interfaces`, `mode`, `scope`, `addresses`, `fragments`, `reply_ports`, `return_traffic`"}]"#
+            r#"errors: [{"code":"unknown-value","file":"policy.toml","line":2,"message":"`mode` does not take `\"enforced\"`","hint":"it takes `\"enforce\"` or `\"monitor\"`"},{"code":"unknown-key","file":"policy.toml","line":3,"message":"[sbc] has no key `colour`","hint":"it has `listen`, `interfaces`, `mode`, `scope`, `fragments`, `addresses`, `reply_ports`, `return_traffic`"}]"#
         ]],
     );
 }

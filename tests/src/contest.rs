@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use filter_common::{Action, Verdict, decide};
+use filter_common::{Action, Stateless, Verdict, decide};
 use filter_user::{
     kernel::Sandbox,
     policy::{CompiledPolicy, HostPolicy, Policy, Refusals},
@@ -38,7 +38,7 @@ impl Contest {
     /// # Panics
     /// If the kernel refuses it.
     pub fn publish(&self, kernel: &mut Sandbox) {
-        kernel.publish(&self.compiled).expect("the policy is in force");
+        kernel.publish(&self.compiled.without_limits()).expect("the policy is in force");
     }
 
     /// Whether drops are counted, not carried out.
@@ -58,7 +58,7 @@ impl Contest {
 
     /// The host's verdict.
     pub fn host(&self, frame: &[u8]) -> Fate<'_> {
-        self.named(decide(frame, &self.host))
+        self.named(decide(frame, &self.host, &Stateless))
     }
 
     /// What all judges say of the frame; the kernel, where it is given, has the same policy in force.

@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::{Result, ensure};
-use filter_common::{Action, Reason, Verdict, decide};
+use filter_common::{Action, Reason, Stateless, Verdict, decide};
 use filter_user::{
     kernel::{Sandbox, Stats},
     policy::{CompiledPolicy, HostPolicy, Policy},
@@ -74,7 +74,7 @@ impl Judges {
     }
 
     fn check_host(&self, name: &str, frame: &[u8], reason: Reason, rule: Option<&str>) {
-        assert_eq!(self.named(decide(frame, &self.host)), (reason, rule), "the host on {name}");
+        assert_eq!(self.named(decide(frame, &self.host, &Stateless)), (reason, rule), "the host on {name}");
     }
 
     /// A verdict with its rule's name.

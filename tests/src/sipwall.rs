@@ -18,7 +18,7 @@ pub fn binary() -> &'static PathBuf {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
     BINARY.get_or_init(|| {
         let build = escargot::CargoBuild::new().manifest_path(concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml"));
-        let built = build.package("filter-user").bin("sipwall").current_target().run();
+        let built = build.package("filter-user").bin("sipwall").run();
         built.expect("`cargo build -p filter-user` makes the binary").path().to_owned()
     })
 }

@@ -13,6 +13,7 @@ use std::{
 use ipnet::IpNet;
 use lab::{Host, Lab, Plan};
 use serde_json::Value;
+use tempfile::TempDir;
 use tests::sipwall::{Ended, sipwall_on};
 
 const SBC: &str = "198.51.100.10";
@@ -32,7 +33,21 @@ fn fixture(name: &str) -> PathBuf {
 }
 
 fn attach(sbc: &Host) -> Ended {
-    sipwall_on(sbc, &["attach", "eth0", "--policy", fixture("policy.toml").to_str().expect("a plain path")])
+    attach_policy(sbc, &fixture("policy.toml"))
+}
+
+fn attach_policy(sbc: &Host, policy: &Path) -> Ended {
+    sipwall_on(sbc, &["attach", "eth0", "--policy", policy.to_str().expect("a plain path")])
+}
+
+/// The fixture's policy with another beginning of its `[sbc]`, in a directory that goes with the first of the pair.
+fn policy_with(sbc: &str) -> (TempDir, PathBuf) {
+    let directory = tempfile::tempdir().expect("a directory");
+    let text = fs::read_to_string(fixture("policy.toml")).expect("the fixture");
+    let path = directory.path().join("policy.toml");
+    fs::write(&path, text.replacen("[sbc]\n", sbc, 1)).expect("a file");
+    fs::copy(fixture("carrier.toml"), directory.path().join("carrier.toml")).expect("a file");
+    (directory, path)
 }
 
 /// How many of three datagrams from `sender`'s port 5060 arrive at a port of the SBC.
@@ -130,6 +145,34 @@ fn attaching_again_replaces_the_policy_and_keeps_the_counters() {
 }
 
 #[test]
+fn answers_come_in_where_return_traffic_is_tracked() {
+    let lab = lab();
+    let [sbc, server] = ["sbc", "scanner"].map(|name| lab.host(name).expect("it was planned"));
+    let tracked = |setting| policy_with(&format!("[sbc]\nreturn_traffic = \"{setting}\"\n"));
+    let answered = || {
+        let socket = sbc.enter(|| UdpSocket::bind((SBC, 40000))).expect("a host").expect("a free port");
+        let resolver = server.enter(|| UdpSocket::bind((SCANNER, 53))).expect("a host").expect("a free port");
+        for socket in [&socket, &resolver] {
+            socket.set_read_timeout(Some(SILENCE)).expect("a timeout");
+        }
+        socket.send_to(b"query", (SCANNER, 53)).expect("a query leaves");
+        let mut buffer = [0; 64];
+        let (_, from) = resolver.recv_from(&mut buffer).expect("the query arrives");
+        resolver.send_to(b"answer", from).expect("an answer leaves");
+        socket.recv(&mut buffer).is_ok()
+    };
+    let (off, on) = (tracked("off"), tracked("tracked"));
+    attach_policy(sbc, &off.1).assert_done();
+    assert!(!answered(), "off");
+    attach_policy(sbc, &on.1).assert_done();
+    assert!(answered(), "tracked");
+    assert_eq!(packets(&stats(sbc), "reason", "return_traffic", Some("pass")), 1);
+    assert_eq!(datagrams_arriving(&lab, ("scanner", SCANNER), 5060), 0);
+    attach_policy(sbc, &off.1).assert_done();
+    assert!(!answered(), "off again");
+}
+
+#[test]
 fn a_policy_that_is_refused_leaves_the_old_one_in_force() {
     let lab = lab();
     let sbc = lab.host("sbc").expect("it was planned");
@@ -169,10 +212,11 @@ fn an_interface_that_is_not_there_or_is_taken_is_said() {
     sipwall_on(sbc, &["attach", "eth9", "--policy", policy]).assert_failed(1, "cannot find the interface `eth9`");
     attach(sbc).assert_done();
     // With another bpffs on top the pins are out of sight, and the program on the NIC is somebody else's.
-    let mount = "mount -t bpf bpf /sys/fs/bpf && exec \"$@\"";
+    let mount = "mount -t bpf bpf /sys/fs/bpf && \"$@\"; code=$?; ls /sys/fs/bpf/sipwall/v1; exit $code";
     let mut elsewhere = sbc.command("unshare");
     elsewhere.args(["-m", "sh", "-c", mount, "sh"]).arg(tests::sipwall::binary());
     let ended: Ended = elsewhere.args(["attach", "eth0", "--policy", policy]).output().expect("sh runs").into();
     ended.assert_failed(1, "`eth0` already runs an XDP program, `sipwall` with the id");
+    assert_eq!(ended.stdout, "", "a refused attachment leaves no pins");
     assert_eq!(datagrams_arriving(&lab, ("carrier", CARRIER), 5060), 3);
 }

@@ -15,8 +15,18 @@ use tests::{
 const PACKETS: u64 = 1_000_000;
 /// Fewer of one reason than one in so many would prove nothing of it.
 const RAREST: u64 = 10_000;
-/// Made-up policies are all in force.
-const NEVER: [Reason; 1] = [Reason::NoPolicy];
+/// Made-up policies are all in force, and the oracle remembers nothing between packets: `memory` tests what does.
+const NEVER: [Reason; 9] = [
+    Reason::NoPolicy,
+    Reason::FragmentTracked,
+    Reason::FragmentEarly,
+    Reason::ReturnTraffic,
+    Reason::RateLimitSip,
+    Reason::RateLimitTcp,
+    Reason::RateLimitIcmp,
+    Reason::InspectSip,
+    Reason::InspectMedia,
+];
 
 #[test]
 fn made_up_packets_have_the_same_verdict_from_oracle_host_and_kernel() {

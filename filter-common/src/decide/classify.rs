@@ -3,14 +3,23 @@
 use super::icmp::{self, Message};
 use crate::{
     Address, Reason, Verdict,
-    packet::{Packet, ip},
+    packet::{Packet, Transport, ip},
     tables::{SourceSet, Tables, TermSet, flags},
 };
 
-/// Index of UDP in [`Tables::ports`].
-pub(super) const UDP: usize = 0;
-/// Index of TCP in [`Tables::ports`].
-pub(super) const TCP: usize = 1;
+/// Which term allows the packet, by the intersection of what each field allows; or why none does.
+#[inline(always)]
+pub(super) fn term(packet: &Packet, tables: &Tables, source: &SourceSet) -> Result<u32, Reason> {
+    match packet.transport {
+        Transport::Tcp { source: from, destination: to, opening } => {
+            ports(&Ports { protocol: Tables::TCP, source: from, destination: to, opening }, tables, source)
+        }
+        Transport::Udp { source: from, destination: to } => {
+            ports(&Ports { protocol: Tables::UDP, source: from, destination: to, opening: false }, tables, source)
+        }
+        _ => other_protocol(packet, tables, source),
+    }
+}
 
 /// The fields of a TCP or UDP header that rules look at.
 pub(super) struct Ports {
@@ -21,20 +30,20 @@ pub(super) struct Ports {
     pub(super) opening: bool,
 }
 
-/// Which term allows the packet, by the intersection of what each field allows.
+/// Which term allows a TCP segment or UDP datagram.
 #[inline(always)]
-pub(super) fn ports(packet: &Ports, tables: &Tables, source: &SourceSet) -> Verdict {
+pub(super) fn ports(packet: &Ports, tables: &Tables, source: &SourceSet) -> Result<u32, Reason> {
     if source.terms.is_empty() {
-        return Verdict::of(without_terms(source));
+        return Err(without_terms(source));
     }
     let ports = &tables.ports[packet.protocol];
     let to = source.terms & port_set(tables, ports.destination[packet.destination as usize]);
     let from = port_set(tables, ports.source[packet.source as usize]);
     let allowed = if packet.opening { to & from & tables.opening } else { to & from };
     if let Some(term) = allowed.lowest() {
-        return listed(tables, term);
+        return Ok(term);
     }
-    Verdict::of(if packet.opening && !(to & from).is_empty() {
+    Err(if packet.opening && !(to & from).is_empty() {
         Reason::OpeningSegment
     } else if packet.opening && (to & tables.opening).is_empty() || to.is_empty() {
         Reason::PortClosed
@@ -55,12 +64,6 @@ const fn without_terms(source: &SourceSet) -> Reason {
     if source.provider_denied == 0 { Reason::SourceUnlisted } else { Reason::ProviderDenied }
 }
 
-/// The verdict of a packet that `term` allows.
-#[inline(always)]
-const fn listed(tables: &Tables, term: u32) -> Verdict {
-    Verdict { reason: Reason::Listed, rule: Some(tables.term_rules[term as usize]) }
-}
-
 /// A later fragment has no ports: the source and the protocol alone judge it.
 ///
 /// Alone it completes nothing, for its first fragment was judged in full.
@@ -76,17 +79,17 @@ pub(super) fn later_fragment(packet: &Packet, tables: &Tables, source: &SourceSe
         return Verdict::of(Reason::FragmentUnlisted);
     }
     let rule = terms.single().map(|term| tables.term_rules[term as usize]);
-    Verdict { reason: Reason::FragmentListed, rule }
+    Verdict { reason: Reason::FragmentListed, noted: None, rule }
 }
 
-/// ICMP and protocols without ports: the source and the protocol judge.
+/// Which term allows ICMP or another protocol without ports.
 #[inline(always)]
-pub(super) fn other_protocol(packet: &Packet, tables: &Tables, source: &SourceSet) -> Verdict {
+fn other_protocol(packet: &Packet, tables: &Tables, source: &SourceSet) -> Result<u32, Reason> {
     let allowed = source.terms & tables.protocols[packet.protocol as usize];
     if let Some(term) = allowed.lowest() {
-        return listed(tables, term);
+        return Ok(term);
     }
-    Verdict::of(match icmp::message(packet) {
+    Err(match icmp::message(packet) {
         Some(Message::EchoRequest) => Reason::EchoRequest,
         Some(Message::EchoReply) => Reason::EchoReply,
         _ if source.terms.is_empty() => without_terms(source),

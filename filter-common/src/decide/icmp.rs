@@ -46,7 +46,7 @@ pub(super) enum Message {
 /// Which ICMP message the packet is, if any.
 #[inline(always)]
 pub(super) const fn message(packet: &Packet) -> Option<Message> {
-    let Transport::Icmp { kind } = packet.transport else {
+    let Transport::Icmp { kind, .. } = packet.transport else {
         return None;
     };
     Some(match packet.source {
@@ -76,7 +76,7 @@ pub(super) const fn message(packet: &Packet) -> Option<Message> {
 /// (RFC 4861, sections 4.1 and 4.3), multicast listener report and done (RFC 3590, section 4).
 #[inline(always)]
 pub(super) const fn may_be_unspecified(packet: &Packet) -> bool {
-    let Transport::Icmp { kind } = packet.transport else {
+    let Transport::Icmp { kind, .. } = packet.transport else {
         return false;
     };
     packet.source.is_unspecified_v6()

@@ -2,17 +2,18 @@
 //!
 //! The order is that of the stages below, each a function. The first that settles the packet ends it.
 
+mod answer;
 mod classify;
 mod icmp;
+mod inspect;
+mod limit;
 
-use self::{
-    classify::{Ports, TCP, UDP},
-    icmp::Message,
-};
+pub use self::answer::{Outgoing, outgoing};
+use self::icmp::Message;
 use crate::{
-    Address, Reason, Verdict,
-    packet::{self, Content, Frame, Packet, Transport, ip},
-    tables::{Settings, Tables, flags},
+    Address, Datagram, FirstFragment, Reason, State, Verdict,
+    packet::{self, Content, Fragment, Frame, Packet, Transport, ip},
+    tables::{Settings, SourceSet, Tables, flags},
 };
 
 /// A policy that packets can be judged by, wherever its tables are.
@@ -30,38 +31,39 @@ pub trait Policy {
 
 /// Judges a frame as it arrived on the wire.
 #[inline(always)]
-pub fn decide<F: Frame + ?Sized, P: Policy>(frame: &F, policy: &P) -> Verdict {
-    let tables = policy.tables();
-    let settings = &tables.settings;
-    let packet = match packet::parse(frame) {
-        Ok(Content::Ip(packet)) => packet,
-        Ok(Content::Arp) => return Verdict::of(Reason::Arp),
-        Ok(Content::LinkControl) if settings.has(flags::LINK_CONTROL) => return Verdict::of(Reason::LinkControl),
+pub fn decide<F: Frame + ?Sized, P: Policy, S: State>(frame: &F, policy: &P, state: &S) -> Verdict {
+    let settings = &policy.tables().settings;
+    match packet::parse(frame) {
+        Ok(Content::Ip(packet)) => ip_packet(frame, &packet, policy, state),
+        Ok(Content::Arp) => Verdict::of(Reason::Arp),
+        Ok(Content::LinkControl) if settings.has(flags::LINK_CONTROL) => Verdict::of(Reason::LinkControl),
         Ok(Content::LinkControl | Content::OtherEthertype) => {
-            return Verdict::of(unless_out_of_scope(settings, Reason::Ethertype));
+            Verdict::of(unless_out_of_scope(settings, Reason::Ethertype))
         }
-        Err(reason) => return Verdict::of(reason),
-    };
-    if let Some(reason) = before_rules(&packet, policy, settings) {
+        Err(reason) => Verdict::of(reason),
+    }
+}
+
+#[inline(always)]
+fn ip_packet<F: Frame + ?Sized, P: Policy, S: State>(frame: &F, packet: &Packet, policy: &P, state: &S) -> Verdict {
+    let tables = policy.tables();
+    if let Some(reason) = before_rules(packet, policy, state) {
         return Verdict::of(reason);
     }
-    let source_set = policy.source_set(packet.source) as usize % tables.source_sets.len();
-    let source = &tables.source_sets[source_set];
-    match packet.transport {
-        Transport::Absent => classify::later_fragment(&packet, tables, source),
-        Transport::Tcp { source: from, destination: to, opening } => {
-            classify::ports(&Ports { protocol: TCP, source: from, destination: to, opening }, tables, source)
-        }
-        Transport::Udp { source: from, destination: to } => {
-            classify::ports(&Ports { protocol: UDP, source: from, destination: to, opening: false }, tables, source)
-        }
-        Transport::Icmp { .. } | Transport::Other => classify::other_protocol(&packet, tables, source),
+    if matches!(packet.transport, Transport::Absent) && tables.settings.has(flags::FRAGMENTS_TRACKED) {
+        return tracked_fragment(packet, state);
     }
+    let verdict = by_rules(frame, packet, tables, source_set(policy, packet.source), state);
+    if matches!(packet.fragment, Fragment::First) && tables.settings.has(flags::FRAGMENTS_TRACKED) {
+        return first_fragment(packet, verdict, state);
+    }
+    verdict
 }
 
 /// The stages that need no rule, in their order.
 #[inline(always)]
-fn before_rules<P: Policy>(packet: &Packet, policy: &P, settings: &Settings) -> Option<Reason> {
+fn before_rules<P: Policy, S: State>(packet: &Packet, policy: &P, state: &S) -> Option<Reason> {
+    let settings = &policy.tables().settings;
     if let Some(reason) = martian(packet, settings) {
         return Some(reason);
     }
@@ -72,9 +74,84 @@ fn before_rules<P: Policy>(packet: &Packet, policy: &P, settings: &Settings) -> 
         return Some(Reason::Denied);
     }
     if let Some(reason) = fixed_icmp(packet, settings) {
-        return Some(reason);
+        return Some(limit::icmp(packet, settings, state, reason));
     }
     destination(packet, policy.tables())
+}
+
+/// Classification, then what holds for what is allowed, then return traffic.
+#[inline(always)]
+fn by_rules<F: Frame + ?Sized, S: State>(
+    frame: &F,
+    packet: &Packet,
+    tables: &Tables,
+    source: &SourceSet,
+    state: &S,
+) -> Verdict {
+    if matches!(packet.transport, Transport::Absent) {
+        return classify::later_fragment(packet, tables, source);
+    }
+    match classify::term(packet, tables, source) {
+        Ok(term) => {
+            if let Some(reason) = limit::listed(packet, tables, state, term) {
+                return Verdict::of(reason);
+            }
+            inspect::listed(frame, packet, tables, term)
+        }
+        Err(_) if answer::is_answer(packet, tables, state) => Verdict::of(Reason::ReturnTraffic),
+        Err(reason) => Verdict::of(reason),
+    }
+}
+
+/// What the trie has for `address`.
+#[inline(always)]
+fn source_set<P: Policy>(policy: &P, address: Address) -> &SourceSet {
+    let sets = &policy.tables().source_sets;
+    &sets[policy.source_set(address) as usize % sets.len()]
+}
+
+/// A later fragment passes if its first one did, and does not rewrite it.
+#[inline(always)]
+fn tracked_fragment<S: State>(packet: &Packet, state: &S) -> Verdict {
+    let Some(first) = state.first_fragment(&datagram(packet)) else {
+        return Verdict::of(Reason::FragmentEarly);
+    };
+    let Fragment::Later(offset) = packet.fragment else {
+        return Verdict::of(Reason::FragmentEarly);
+    };
+    if u32::from(offset) * 8 < u32::from(first.length) {
+        return Verdict::of(Reason::FragmentOverlap);
+    }
+    Verdict { reason: Reason::FragmentTracked, noted: None, rule: first.rule() }
+}
+
+/// A first fragment that passes is remembered; a second one would rewrite it.
+#[inline(always)]
+fn first_fragment<S: State>(packet: &Packet, verdict: Verdict, state: &S) -> Verdict {
+    if !matches!(verdict.reason, Reason::Listed | Reason::ReturnTraffic) {
+        return verdict;
+    }
+    let datagram = datagram(packet);
+    if state.first_fragment(&datagram).is_some() {
+        return Verdict::of(Reason::FragmentOverlap);
+    }
+    state.remember_fragment(&datagram, FirstFragment::new(packet.fragment_length, verdict.rule));
+    verdict
+}
+
+#[inline(always)]
+const fn datagram(packet: &Packet) -> Datagram {
+    // RFC 8200, section 4.5: fragments of one IPv6 packet need not agree in their next header.
+    let protocol = match packet.source {
+        Address::V4(_) => packet.protocol as u32,
+        Address::V6(_) => 0,
+    };
+    Datagram {
+        source: packet.source.words(),
+        destination: packet.destination.words(),
+        identification: packet.identification,
+        protocol,
+    }
 }
 
 /// What a packet that is not judged under `scope = "ports"` passes with, else `reason`.
@@ -94,17 +171,8 @@ fn martian(packet: &Packet, settings: &Settings) -> Option<Reason> {
 
 /// Whether `address` is one of the SBC's own; never, where none are set.
 #[inline(always)]
-fn is_own(address: Address, settings: &Settings) -> bool {
-    let words = address.words();
-    let mut index = 0;
-    while index < settings.addresses.0.len() && index < settings.address_count as usize {
-        let [high, low] = settings.addresses.0[index];
-        if high == words[0] && low == words[1] {
-            return true;
-        }
-        index += 1;
-    }
-    false
+const fn is_own(address: Address, settings: &Settings) -> bool {
+    settings.address_count > 0 && settings.addresses.contains(address)
 }
 
 /// What the link itself needs, which not even the deny list cuts off.
@@ -167,10 +235,9 @@ fn destination(packet: &Packet, tables: &Tables) -> Option<Reason> {
 /// Whether the packet goes to one of the SBC's own SIP or media ports.
 #[inline(always)]
 const fn is_own_port(packet: &Packet, tables: &Tables) -> bool {
-    let (protocol, port) = match packet.transport {
-        Transport::Udp { destination, .. } => (UDP, destination),
-        Transport::Tcp { destination, .. } => (TCP, destination),
-        _ => return false,
-    };
-    tables.ports[protocol].own[port as usize / 64] >> (port % 64) & 1 == 1
+    match packet.transport {
+        Transport::Udp { destination, .. } => tables.ports[Tables::UDP].owns(destination),
+        Transport::Tcp { destination, .. } => tables.ports[Tables::TCP].owns(destination),
+        _ => false,
+    }
 }

@@ -8,7 +8,7 @@ const HEADER: usize = 20;
 #[inline(always)]
 pub(super) fn parse<F: Frame + ?Sized>(frame: &F, start: usize) -> Result<Network, Reason> {
     let header = frame.read::<HEADER>(start).ok_or(Reason::Ipv4Truncated)?;
-    let [version_ihl, _, l0, l1, _, _, f0, f1, hop_limit, protocol, _, _, addresses @ ..] = header;
+    let [version_ihl, _, l0, l1, i0, i1, f0, f1, hop_limit, protocol, _, _, addresses @ ..] = header;
     let [s0, s1, s2, s3, d0, d1, d2, d3] = addresses;
     if version_ihl >> 4 != 4 {
         return Err(Reason::Ipv4Version);
@@ -28,6 +28,8 @@ pub(super) fn parse<F: Frame + ?Sized>(frame: &F, start: usize) -> Result<Networ
         hop_limit,
         protocol,
         fragment: Fragment::new(fragment & 0x1fff, fragment & 0x2000 != 0),
+        identification: u16::from_be_bytes([i0, i1]).into(),
+        fragment_start: start + header_length,
         offset: start + header_length,
         end: start + total_length,
     })

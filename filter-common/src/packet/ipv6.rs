@@ -25,67 +25,166 @@ pub(super) fn parse<F: Frame + ?Sized>(frame: &F, start: usize) -> Result<Networ
     if end > frame.length() {
         return Err(Reason::Ipv6PayloadLength);
     }
-    let mut chain = Chain { next_header, offset: start + HEADER, fragment: None };
-    chain.walk(frame, end)?;
+    let offset = start + HEADER;
+    let extensions = if is_extension(next_header) {
+        frame.walk_extensions(offset, end, next_header).outcome()?
+    } else {
+        Extensions { next_header, offset, fragment: None, fragment_header: 0 }
+    };
+    let Extensions { next_header, offset, fragment, fragment_header } = extensions;
     Ok(Network {
         source: Address::V6(source),
         destination: Address::V6(destination),
         hop_limit,
-        protocol: chain.next_header,
-        fragment: chain.fragment.unwrap_or(Fragment::Whole),
-        offset: chain.offset,
+        protocol: next_header,
+        fragment: fragment.unwrap_or(Fragment::Whole),
+        identification: identification(frame, fragment, fragment_header),
+        fragment_start: fragment_header + UNIT,
+        offset,
         end,
     })
 }
 
-/// How far the walk over the extension headers has come.
-struct Chain {
+/// The identification, which ends the fragment header.
+#[inline(always)]
+fn identification<F: Frame + ?Sized>(frame: &F, fragment: Option<Fragment>, fragment_header: usize) -> u32 {
+    match (fragment, frame.read::<UNIT>(fragment_header)) {
+        (Some(_), Some([.., a, b, c, d])) => u32::from_be_bytes([a, b, c, d]),
+        _ => 0,
+    }
+}
+
+/// How far the walk over the extension headers came, or the reason why it ended, as one number:
+/// the kernel walks in a function of its own, which can return no more.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct ExtensionWalk(pub u64);
+
+/// What the extension headers say.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+struct Extensions {
     next_header: u8,
+    /// Where the walk ended.
     offset: usize,
     /// Set once a fragment header was met.
     fragment: Option<Fragment>,
+    /// Where that begins.
+    fragment_header: usize,
 }
 
+impl ExtensionWalk {
+    const FAILED: u64 = 1 << 63;
+    /// A walk that was not begun.
+    pub const REFUSED: Self = Self(Self::FAILED | Reason::Ipv6ExtensionChain as u64);
+    const FRAGMENTED: u64 = 1 << 62;
+    /// No walk gets further than six headers of 2,048 octets behind the IPv6 header; the verifier must see that too.
+    const PLACE: usize = 0x3fff;
+
+    /// Walks from the header at `offset`, which is an extension of this kind, to the first one that is none,
+    /// or to what follows a later fragment's header.
+    #[inline(always)]
+    pub fn new<F: Frame + ?Sized>(frame: &F, offset: usize, end: usize, next_header: u8) -> Self {
+        let mut chain = Chain { next_header, offset, fragment: Chain::UNFRAGMENTED, fragment_header: 0 };
+        match chain.walk(frame, end) {
+            Ok(()) => chain.encode(),
+            Err(reason) => Self(Self::FAILED | reason.index() as u64),
+        }
+    }
+
+    #[inline(always)]
+    fn outcome(self) -> Result<Extensions, Reason> {
+        if self.0 & Self::FAILED != 0 {
+            return Err(reason(self.0 as u8));
+        }
+        let field = (self.0 >> 40) as u16;
+        let fragmented = self.0 & Self::FRAGMENTED != 0;
+        Ok(Extensions {
+            next_header: self.0 as u8,
+            offset: (self.0 >> 8) as usize & Self::PLACE,
+            fragment: if fragmented { Some(Fragment::new(field >> 3, field & 1 != 0)) } else { None },
+            fragment_header: (self.0 >> 24) as usize & Self::PLACE,
+        })
+    }
+}
+
+/// The reasons that end a walk, from their numbers.
+#[inline(always)]
+const fn reason(index: u8) -> Reason {
+    const TRUNCATED: u8 = Reason::Ipv6ExtensionTruncated as u8;
+    const ROUTING: u8 = Reason::Ipv6RoutingType0 as u8;
+    const FRAGMENT: u8 = Reason::FragmentTruncated as u8;
+    match index {
+        TRUNCATED => Reason::Ipv6ExtensionTruncated,
+        ROUTING => Reason::Ipv6RoutingType0,
+        FRAGMENT => Reason::FragmentTruncated,
+        _ => Reason::Ipv6ExtensionChain,
+    }
+}
+
+/// How far the walk has come.
+struct Chain {
+    next_header: u8,
+    offset: usize,
+    /// The field of the fragment header that has the offset and the more-fragments flag, once it was met.
+    ///
+    /// No `Option`: LLVM would look at what is in it before it knows that something is, which the verifier refuses.
+    fragment: u32,
+    /// Where that begins.
+    fragment_header: usize,
+}
+
+/// The bits of that field that mean nothing (RFC 8200, section 4.5).
+const RESERVED: u32 = 0b110;
+
 impl Chain {
-    /// Walks to the first header that is no extension, or to what follows a later fragment's header.
+    const UNFRAGMENTED: u32 = 1 << 16;
+
+    #[inline(always)]
+    const fn encode(&self) -> ExtensionWalk {
+        let fragmented = if self.fragment == Self::UNFRAGMENTED { 0 } else { ExtensionWalk::FRAGMENTED };
+        let field = self.fragment & 0xffff;
+        let places = (self.offset as u64) << 8 | (self.fragment_header as u64) << 24;
+        ExtensionWalk(fragmented | (field as u64) << 40 | places | self.next_header as u64)
+    }
+
     #[inline(always)]
     fn walk<F: Frame + ?Sized>(&mut self, frame: &F, end: usize) -> Result<(), Reason> {
         let mut index = 0;
         while index < MAX_EXTENSIONS {
-            // What follows the header of a later fragment is payload, whatever its next header says.
-            if matches!(self.fragment, Some(Fragment::Later(_))) || !is_extension(self.next_header) {
+            if self.is_at_rest() {
                 return Ok(());
             }
             self.step(frame, end, index)?;
             index += 1;
         }
-        let at_rest = matches!(self.fragment, Some(Fragment::Later(_))) || !is_extension(self.next_header);
-        if at_rest { Ok(()) } else { Err(Reason::Ipv6ExtensionChain) }
+        if self.is_at_rest() { Ok(()) } else { Err(Reason::Ipv6ExtensionChain) }
+    }
+
+    /// What follows the header of a later fragment is payload, whatever its next header says.
+    #[inline(always)]
+    const fn is_at_rest(&self) -> bool {
+        let is_later = self.fragment & 0xfff8 != 0;
+        !is_extension(self.next_header) || is_later
     }
 
     /// Walks over the extension header with this index in the chain.
     #[inline(always)]
     fn step<F: Frame + ?Sized>(&mut self, frame: &F, end: usize, index: usize) -> Result<(), Reason> {
-        let truncated = match self.fragment {
-            Some(Fragment::First) => Reason::FragmentTruncated,
-            _ => Reason::Ipv6ExtensionTruncated,
-        };
+        // Offset 0 and more to come: a first fragment.
+        let truncated =
+            if self.fragment & !RESERVED == 1 { Reason::FragmentTruncated } else { Reason::Ipv6ExtensionTruncated };
         if self.offset + UNIT > end {
             return Err(truncated);
         }
-        let header = frame.read::<UNIT>(self.offset).ok_or(truncated)?;
-        let [next_header, length, f0, f1, ..] = header;
+        let [next_header, length, f0, f1, ..] = frame.read::<UNIT>(self.offset).ok_or(truncated)?;
         let size = match self.next_header {
             ip::FRAGMENT => {
-                if self.fragment.is_some() {
+                if self.fragment != Self::UNFRAGMENTED {
                     return Err(Reason::Ipv6ExtensionChain);
                 }
-                let field = u16::from_be_bytes([f0, f1]);
-                self.fragment = Some(Fragment::new(field >> 3, field & 1 != 0));
+                self.fragment = u16::from_be_bytes([f0, f1]).into();
+                self.fragment_header = self.offset;
                 UNIT
             }
-            // RFC 4302, section 2: 12 octets at least.
-            ip::AUTHENTICATION if length == 0 => return Err(truncated),
             // RFC 4302, section 2.2: in units of 4 octets, less 2.
             ip::AUTHENTICATION => (usize::from(length) + 2) * 4,
             // RFC 8200, section 4.1: immediately after the IPv6 header only.
@@ -93,7 +192,9 @@ impl Chain {
             ip::ROUTING if f0 == 0 && f1 != 0 => return Err(Reason::Ipv6RoutingType0),
             _ => (usize::from(length) + 1) * UNIT,
         };
-        if self.offset + size > end {
+        // RFC 4302, section 2: an authentication header has 12 octets at least.
+        let least = if self.next_header == ip::AUTHENTICATION { 12 } else { UNIT };
+        if size < least || self.offset + size > end {
             return Err(truncated);
         }
         self.offset += size;

@@ -6,6 +6,7 @@ mod ipv4;
 mod ipv6;
 mod transport;
 
+pub use ipv6::ExtensionWalk;
 pub use transport::{Transport, tcp_flags};
 
 use crate::{Address, Reason};
@@ -17,6 +18,15 @@ pub trait Frame {
 
     /// The `N` octets from `offset`, or nothing if the frame ends before them.
     fn read<const N: usize>(&self, offset: usize) -> Option<[u8; N]>;
+
+    /// Walks over IPv6 extension headers, as [`ExtensionWalk::new`] does.
+    ///
+    /// The kernel calls a function for it: in line, the ways through six headers multiply with all that follows them,
+    /// and the verifier gives up.
+    #[inline(always)]
+    fn walk_extensions(&self, offset: usize, end: usize, next_header: u8) -> ExtensionWalk {
+        ExtensionWalk::new(self, offset, end, next_header)
+    }
 }
 
 impl Frame for [u8] {
@@ -55,8 +65,16 @@ pub struct Packet {
     pub protocol: u8,
     /// Whether it is a fragment.
     pub fragment: Fragment,
+    /// What the fragments of one datagram share; 0 where it is no fragment.
+    pub identification: u32,
+    /// How many octets of the fragmented datagram it carries, where it is a fragment.
+    pub fragment_length: u16,
     /// Its transport header.
     pub transport: Transport,
+    /// Where the transport header begins.
+    pub offset: usize,
+    /// Where the IP packet ends.
+    pub end: usize,
 }
 
 /// A packet's place in a fragmented datagram.
@@ -93,6 +111,9 @@ struct Network {
     source: Address,
     destination: Address,
     fragment: Fragment,
+    identification: u32,
+    /// Where what is fragmented begins, behind the header that says so; means nothing where that is none.
+    fragment_start: usize,
     /// Where the transport header begins.
     offset: usize,
     /// Where the IP packet ends; Ethernet padding may follow.
@@ -113,6 +134,25 @@ pub fn parse<F: Frame + ?Sized>(frame: &F) -> Result<Content, Reason> {
         ethernet::Payload::Ipv6(offset) => ipv6::parse(frame, offset)?,
     };
     let transport = transport::parse(frame, &network)?;
-    let Network { source, destination, hop_limit, protocol, fragment, offset: _, end: _ } = network;
-    Ok(Content::Ip(Packet { source, destination, hop_limit, protocol, fragment, transport }))
+    let Network { source, destination, hop_limit, protocol, fragment, identification, fragment_start, offset, end } =
+        network;
+    Ok(Content::Ip(Packet {
+        source,
+        destination,
+        hop_limit,
+        protocol,
+        fragment,
+        identification,
+        fragment_length: octets(end.wrapping_sub(fragment_start)),
+        transport,
+        offset,
+        end,
+    }))
+}
+
+/// A length within an IP packet.
+#[inline(always)]
+#[expect(clippy::cast_possible_truncation, reason = "the length fields of IP have 16 bits")]
+const fn octets(length: usize) -> u16 {
+    length as u16
 }

@@ -26,6 +26,8 @@ pub enum Transport {
     Icmp {
         /// The message type; ICMP and ICMPv6 number them each in its own way.
         kind: u8,
+        /// The identifier, where the message is an echo request or reply.
+        identifier: u16,
     },
     /// Another protocol.
     Other,
@@ -103,8 +105,8 @@ fn udp<F: Frame + ?Sized>(frame: &F, network: &Network) -> Result<Transport, Rea
 
 #[inline(always)]
 fn icmp<F: Frame + ?Sized>(frame: &F, network: &Network) -> Result<Transport, Reason> {
-    let [kind, ..] = fixed_header::<ICMP_HEADER, F>(frame, network, Reason::IcmpTruncated)?;
-    Ok(Transport::Icmp { kind })
+    let [kind, _, _, _, i0, i1, _, _] = fixed_header::<ICMP_HEADER, F>(frame, network, Reason::IcmpTruncated)?;
+    Ok(Transport::Icmp { kind, identifier: u16::from_be_bytes([i0, i1]) })
 }
 
 /// The fixed part of the transport header, which must lie within the IP packet.

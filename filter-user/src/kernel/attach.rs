@@ -14,6 +14,7 @@ use rustix::io::Errno;
 use serde::Serialize;
 
 use super::{
+    egress,
     interface::{Interface, XdpMode, interface},
     maps::Maps,
     pins::{Pins, ensure_bpffs},
@@ -55,11 +56,14 @@ pub struct Attached {
 /// If the interface is missing, another program holds it, or the kernel refuses a step. What ran before still runs.
 pub fn attach(name: &str, mode: AttachMode, policy: &CompiledPolicy, policy_name: &str) -> Result<Attached> {
     let target = interface(name)?;
+    egress::check_kernel(policy)?;
     ensure_bpffs()?;
     let pins = Pins::of(name);
-    let replaced = pins.is_attached() && target.xdp.is_some();
+    let replaced = is_running(&pins, &target)?;
     let generation = if replaced {
-        Maps::open(pins.directory())?.publish(policy, policy_name)?.generation
+        let published = Maps::open(pins.directory())?.publish(policy, policy_name)?;
+        egress::follow(&pins, name, policy)?;
+        published.generation
     } else {
         attach_new(name, &target, mode, policy, policy_name)?
     };
@@ -67,6 +71,16 @@ pub fn attach(name: &str, mode: AttachMode, policy: &CompiledPolicy, policy_name
     Ok(Attached { interface: name.to_owned(), xdp_mode: running.mode, generation, replaced })
 }
 
+/// Whether the interface runs the pinned program; pins of an interface that was made anew are stale.
+fn is_running(pins: &Pins, target: &Interface) -> Result<bool> {
+    Ok(pins.is_attached() && target.xdp.map(|xdp| xdp.id) == Some(program_id(pins)?))
+}
+
+fn program_id(pins: &Pins) -> Result<u32> {
+    Ok(ProgramInfo::from_pin(pins.program()).context("cannot open the program's pin")?.id())
+}
+
+/// Attaches a new filter, or leaves nothing of it behind.
 fn attach_new(
     name: &str,
     target: &Interface,
@@ -74,11 +88,32 @@ fn attach_new(
     policy: &CompiledPolicy,
     policy_name: &str,
 ) -> Result<u64> {
-    let (staging, pins) = (Pins::staging(name), Pins::of(name));
+    let staging = Pins::staging(name);
     staging.create()?;
+    let attached = attach_staged(&staging, name, target, mode, policy, policy_name);
+    if attached.is_err() {
+        // What went wrong is worth more than what could not be tidied up.
+        let _ = staging.remove();
+    }
+    attached
+}
+
+fn attach_staged(
+    staging: &Pins,
+    name: &str,
+    target: &Interface,
+    mode: AttachMode,
+    policy: &CompiledPolicy,
+    policy_name: &str,
+) -> Result<u64> {
+    let pins = Pins::of(name);
     let mut ebpf = program::load(Some(staging.directory()))?;
     program::filter(&mut ebpf)?.pin(staging.program()).context("cannot pin the program")?;
+    let egress_program = program::egress(&mut ebpf)?;
+    egress_program.load().context("the kernel refuses the egress program")?;
+    egress_program.pin(staging.egress_program()).context("cannot pin the egress program")?;
     let Published { generation, counters: _ } = Maps::of(&mut ebpf)?.publish(policy, policy_name)?;
+    egress::follow(staging, name, policy)?;
     let link = link(&mut ebpf, name, target, mode)?;
     // From here the policy is in force, and ends with this process unless the link is pinned.
     link.pin(staging.link()).context("cannot pin the link")?;
@@ -152,7 +187,7 @@ pub fn detach(name: &str) -> Result<()> {
     if !pins.is_attached() {
         bail!("no filter is attached to `{name}`\nhint: `sipwall status` lists the interfaces that have one");
     }
-    let program = ProgramInfo::from_pin(pins.program()).context("cannot open the program's pin")?.id();
+    let program = program_id(&pins)?;
     pins.remove()?;
     // The kernel frees an unpinned link in its own time. An interface that is gone runs nothing.
     let runs = || interface(name).is_ok_and(|interface| interface.xdp.is_some_and(|xdp| xdp.id == program));

@@ -9,11 +9,11 @@ use aya::{
 };
 use bytemuck::TransparentWrapper;
 use filter_common::{
-    Counter, GenerationInfo, Name, REASON_COUNTERS, RULE_COUNTERS,
+    BUCKETS, Counter, FLOWS, FRAGMENTS, GenerationInfo, Name, REASON_COUNTERS, RULE_COUNTERS,
     tables::{DENY_PREFIXES, GENERATIONS, Switch, Tables},
 };
 
-use super::trie::Trie;
+use super::trie::{Denied, Sources};
 
 /// A shared type in the form in which aya takes it.
 #[derive(Clone, Copy, Debug, TransparentWrapper)]
@@ -25,22 +25,22 @@ unsafe impl<T: bytemuck::Pod> aya::Pod for Value<T> {}
 
 type Shared<T> = Array<MapData, Value<T>>;
 
-/// Every map of the program.
+/// The maps that user space writes or reads.
 pub(super) struct Maps {
     pub(super) switch: Shared<Switch>,
     pub(super) tables: Shared<Tables>,
-    pub(super) sources_v4: ArrayOfMaps<MapData, Trie<4>>,
-    pub(super) sources_v6: ArrayOfMaps<MapData, Trie<16>>,
-    pub(super) deny_v4: Trie<4>,
-    pub(super) deny_v6: Trie<16>,
+    pub(super) sources_v4: ArrayOfMaps<MapData, Sources<4>>,
+    pub(super) sources_v6: ArrayOfMaps<MapData, Sources<16>>,
+    pub(super) deny_v4: Denied<4>,
+    pub(super) deny_v6: Denied<16>,
     pub(super) reasons: PerCpuArray<MapData, Value<Counter>>,
     pub(super) rules: PerCpuArray<MapData, Value<Counter>>,
     pub(super) rule_names: Shared<Name>,
     pub(super) generation_info: Shared<GenerationInfo>,
 }
 
-/// The maps' names and how many entries each must have to be the one that this program knows.
-const SHAPES: [(&str, u32); 10] = [
+/// Every map's name and how many entries it must have to be the one that this program knows.
+const SHAPES: [(&str, u32); 14] = [
     ("SWITCH", 1),
     ("TABLES", GENERATIONS),
     ("SOURCES_V4", GENERATIONS),
@@ -51,6 +51,10 @@ const SHAPES: [(&str, u32); 10] = [
     ("RULES", RULE_COUNTERS),
     ("RULE_NAMES", RULE_COUNTERS),
     ("GENERATION_INFO", GENERATIONS),
+    ("FRAGMENTS", FRAGMENTS),
+    ("FLOWS", FLOWS),
+    ("BUCKETS", BUCKETS),
+    ("NEW_ENTRIES_DUE", 2),
 ];
 
 /// The names of the maps in the object and of their pins.

@@ -2,6 +2,7 @@
 
 mod attach;
 mod counters;
+mod egress;
 mod interface;
 mod maps;
 mod pins;

@@ -47,6 +47,15 @@ impl Pins {
         self.directory.join("program")
     }
 
+    /// The link of the program on what the host sends; not there where no policy needs it.
+    pub(super) fn egress_link(&self) -> PathBuf {
+        self.directory.join("egress_link")
+    }
+
+    pub(super) fn egress_program(&self) -> PathBuf {
+        self.directory.join("egress_program")
+    }
+
     /// Whether a filter stands under this name: one whose link was pinned.
     pub(super) fn is_attached(&self) -> bool {
         self.link().exists()
@@ -66,7 +75,9 @@ impl Pins {
 
     /// Removes the link first, which ends the filtering, then all the rest; nothing if there is nothing.
     pub(super) fn remove(&self) -> Result<()> {
-        let files = [self.link(), self.program()].into_iter().chain(maps::NAMES.map(|name| self.directory.join(name)));
+        let files = [self.link(), self.program(), self.egress_link(), self.egress_program()]
+            .into_iter()
+            .chain(maps::NAMES.map(|name| self.directory.join(name)));
         for file in files {
             unless_missing(fs::remove_file(&file)).with_context(|| format!("cannot remove `{}`", file.display()))?;
         }

@@ -5,13 +5,15 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 use aya::{
     Ebpf, EbpfLoader,
-    programs::{Program, Xdp},
+    programs::{Program, SchedClassifier, Xdp},
 };
 
 use super::maps;
 
 /// The name of the program that filters.
 const FILTER: &str = "sipwall";
+/// The name of the program that looks at what the host sends.
+const EGRESS: &str = "egress";
 /// The name of the program that says its verdict, for test runs.
 const VERDICT: &str = "verdict";
 
@@ -41,7 +43,15 @@ pub(super) fn verdict(ebpf: &mut Ebpf) -> Result<&mut Xdp> {
     xdp(ebpf, VERDICT)
 }
 
+/// The program that looks at what the host sends, which [`load`] leaves unloaded.
+pub(super) fn egress(ebpf: &mut Ebpf) -> Result<&mut SchedClassifier> {
+    Ok(program(ebpf, EGRESS)?.try_into()?)
+}
+
 fn xdp<'a>(ebpf: &'a mut Ebpf, name: &str) -> Result<&'a mut Xdp> {
-    let program: &mut Program = ebpf.program_mut(name).context("the object has no program of that name")?;
-    Ok(program.try_into()?)
+    Ok(program(ebpf, name)?.try_into()?)
+}
+
+fn program<'a>(ebpf: &'a mut Ebpf, name: &str) -> Result<&'a mut Program> {
+    ebpf.program_mut(name).context("the object has no program of that name")
 }

@@ -1,7 +1,7 @@
 //! The program in the kernel without an interface: `BPF_PROG_TEST_RUN`.
 
 use anyhow::{Context as _, Result, bail};
-use aya::{Ebpf, TestRun as _, TestRunOptions, programs::Xdp};
+use aya::{Ebpf, TestRun, TestRunOptions, TestRunResult};
 use filter_common::{Action, Verdict};
 
 use super::{counters::Stats, maps::Maps, program, publish::Published};
@@ -28,6 +28,7 @@ impl Sandbox {
     pub fn new() -> Result<Self> {
         let mut ebpf = program::load(None)?;
         program::verdict(&mut ebpf)?.load().context("the kernel refuses the BPF program")?;
+        program::egress(&mut ebpf)?.load().context("the kernel refuses the egress program")?;
         let maps = Maps::of(&mut ebpf)?;
         Ok(Self { ebpf, maps, counters: Vec::new() })
     }
@@ -61,10 +62,18 @@ impl Sandbox {
     /// If the kernel refuses the frame, or the program ends in something that is no verdict.
     pub fn judge(&mut self, frame: &[u8]) -> Result<Verdict> {
         let code = test_run(program::verdict(&mut self.ebpf)?, frame)?;
-        let Verdict { reason, rule } = Verdict::decode(code).context("the program ended in something else")?;
+        let Verdict { reason, noted, rule } = Verdict::decode(code).context("the program ended in something else")?;
         let place = |counter| self.counters.iter().position(|known| *known == counter).context("a rule of no policy");
         let rule = rule.map(place).transpose()?;
-        Ok(Verdict { reason, rule: rule.map(u16::try_from).transpose()? })
+        Ok(Verdict { reason, noted, rule: rule.map(u16::try_from).transpose()? })
+    }
+
+    /// Runs the program on what the host sends on a frame of at least 14 octets.
+    ///
+    /// # Errors
+    /// If the kernel refuses the frame.
+    pub fn send(&mut self, frame: &[u8]) -> Result<()> {
+        test_run(program::egress(&mut self.ebpf)?, frame).map(drop)
     }
 
     /// What the program has counted.
@@ -76,7 +85,10 @@ impl Sandbox {
     }
 }
 
-fn test_run(program: &Xdp, frame: &[u8]) -> Result<u32> {
+fn test_run<P>(program: &P, frame: &[u8]) -> Result<u32>
+where
+    P: for<'a> TestRun<Opts<'a> = TestRunOptions<'a>, Result = TestRunResult>,
+{
     let options = TestRunOptions { data_in: Some(frame), ..TestRunOptions::default() };
     Ok(program.test_run(options).context("the kernel refuses the test run")?.return_value)
 }

@@ -4,10 +4,17 @@ use std::collections::HashSet;
 
 use anyhow::{Context as _, Result};
 use aya::maps::{LpmTrie, MapData, lpm_trie::Key};
+use filter_common::tables::DenyEntry;
 use ipnet::IpNet;
 
+use super::maps::Value;
+
 /// A trie over addresses of `N` octets: 4 or 16.
-pub(super) type Trie<const N: usize> = LpmTrie<MapData, [u8; N], u32>;
+pub(super) type Trie<const N: usize, V> = LpmTrie<MapData, [u8; N], Value<V>>;
+/// The sources of a generation, by the index of their source set.
+pub(super) type Sources<const N: usize> = Trie<N, u32>;
+/// Denied prefixes.
+pub(super) type Denied<const N: usize> = Trie<N, DenyEntry>;
 
 /// `BPF_F_NO_PREALLOC`, which the kernel demands of a trie.
 const NO_PREALLOC: u32 = 1;
@@ -22,26 +29,29 @@ fn key<const N: usize>(prefix: IpNet) -> Option<Key<[u8; N]>> {
 }
 
 /// A new trie with those of the prefixes that are of its family.
-pub(super) fn create<const N: usize>(capacity: u32, prefixes: &[(IpNet, u32)]) -> Result<Trie<N>> {
-    let mut trie = Trie::create(capacity, NO_PREALLOC).context("cannot create a trie")?;
+pub(super) fn create<const N: usize>(capacity: u32, prefixes: &[(IpNet, u32)]) -> Result<Sources<N>> {
+    let mut trie = Sources::create(capacity, NO_PREALLOC).context("cannot create a trie")?;
     insert(&mut trie, prefixes.iter().copied())?;
     Ok(trie)
 }
 
 /// Adds those of the prefixes that are of the trie's family.
-fn insert<const N: usize>(trie: &mut Trie<N>, prefixes: impl Iterator<Item = (IpNet, u32)>) -> Result<()> {
+fn insert<const N: usize, V: bytemuck::Pod>(
+    trie: &mut Trie<N, V>,
+    prefixes: impl Iterator<Item = (IpNet, V)>,
+) -> Result<()> {
     for (prefix, value) in prefixes {
         if let Some(key) = key(prefix) {
-            trie.insert(&key, value, 0).with_context(|| format!("cannot write the prefix {prefix}"))?;
+            trie.insert(&key, Value(value), 0).with_context(|| format!("cannot write the prefix {prefix}"))?;
         }
     }
     Ok(())
 }
 
-/// Makes the trie hold those of the prefixes that are of its family, and no others, entry by entry:
+/// Makes a deny list hold those of the prefixes that are of its family, for ever, and no others, entry by entry:
 /// what stays is never missing.
-pub(super) fn replace<const N: usize>(trie: &mut Trie<N>, prefixes: &[IpNet]) -> Result<()> {
-    insert(trie, prefixes.iter().map(|prefix| (*prefix, 1)))?;
+pub(super) fn replace<const N: usize>(trie: &mut Denied<N>, prefixes: &[IpNet]) -> Result<()> {
+    insert(trie, prefixes.iter().map(|prefix| (*prefix, DenyEntry::new(prefix.prefix_len().into(), 0))))?;
     let identity = |key: Key<[u8; N]>| (key.prefix_len(), key.data());
     let wanted: HashSet<_> = prefixes.iter().filter_map(|prefix| key(*prefix).map(identity)).collect();
     let present: Vec<_> = trie.keys().collect::<Result<_, _>>().context("cannot read a trie")?;

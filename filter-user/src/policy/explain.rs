@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use filter_common::{
-    Action, Reason, decide,
+    Action, Reason, Stateless, decide,
     packet::{self, Content},
 };
 use ipnet::IpNet;
@@ -52,7 +52,7 @@ impl<'p> Explainer<'p> {
 
     /// What becomes of a frame, and why.
     pub fn explain(&self, frame: &[u8]) -> Explanation {
-        let verdict = decide(frame, &self.host);
+        let verdict = decide(frame, &self.host, &Stateless);
         let source = source(frame);
         let term = verdict.rule.and_then(|term| self.compiled.terms.get(usize::from(term)));
         let (matched_prefix, origin) = source.and_then(|source| self.cause(source, verdict.reason, term)).unzip();

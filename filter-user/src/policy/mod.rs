@@ -10,7 +10,9 @@ mod lint;
 mod origin;
 mod port_set;
 mod probe;
+mod rate;
 mod refusal;
+mod state;
 mod summary;
 
 pub use compile::{CompiledPolicy, Match, PortMatch, ProviderDeny, RuleInfo, SourcePrefix, TermInfo};
@@ -21,5 +23,7 @@ pub use lint::{Advice, Level, Lint};
 pub use origin::{Document, Origin};
 pub use port_set::PortSet;
 pub use probe::{Endpoint, Probe, ProbeError, Protocol, TcpFlags};
+pub use rate::PacketRate;
 pub use refusal::{Code, Refusal, Refusals};
+pub use state::HostState;
 pub use summary::{ProviderSummary, RuleSummary, Summary};

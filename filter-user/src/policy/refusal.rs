@@ -20,6 +20,7 @@ codes! {
         BadPrefix = "bad-prefix", "Neither an address nor a CIDR.";
         HostBits = "host-bits", "A CIDR with bits set beyond its prefix length.";
         BadPorts = "bad-ports", "Neither a port nor a range of ports from 1 to 65535, lower end first.";
+        BadRate = "bad-rate", "Neither a rate with its burst nor `\"off\"`.";
         BadProtocol = "bad-protocol", "A number that is no IP protocol.";
         BadInterface = "bad-interface", "A text that cannot name a network interface.";
         BadProxy = "bad-proxy", "Neither an address nor an address with a port.";

@@ -8,7 +8,7 @@ use filter_common::{Verdict, decide, packet::Frame as _};
 use super::CapturedFrame;
 use crate::{
     kernel::Sandbox,
-    policy::{CompiledPolicy, HostPolicy},
+    policy::{CompiledPolicy, HostPolicy, HostState},
 };
 
 /// What is known of a frame's fate.
@@ -30,16 +30,19 @@ pub trait Engine {
 }
 
 /// The decision on the host.
-pub struct HostEngine(HostPolicy);
+pub struct HostEngine {
+    policy: HostPolicy,
+    state: HostState,
+}
 
 impl HostEngine {
     /// An engine that judges by this policy.
     pub fn new(policy: &CompiledPolicy) -> Self {
-        Self(HostPolicy::new(policy))
+        Self { policy: HostPolicy::new(&policy.without_limits()), state: HostState::default() }
     }
 
     fn outcome(&self, frame: &CapturedFrame<'_>) -> Outcome {
-        let verdict = decide(frame, &self.0);
+        let verdict = decide(frame, &self.policy, &self.state);
         if frame.has_missed() { Outcome::Unknown } else { Outcome::Judged(verdict) }
     }
 }
@@ -70,7 +73,7 @@ impl KernelEngine {
     /// If the kernel refuses, which it does to all but root.
     pub fn new(policy: &CompiledPolicy) -> Result<Self> {
         let mut sandbox = Sandbox::new()?;
-        sandbox.publish(policy)?;
+        sandbox.publish(&policy.without_limits())?;
         Ok(Self { sandbox, host: HostEngine::new(policy) })
     }
 }

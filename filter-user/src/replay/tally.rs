@@ -55,7 +55,7 @@ impl Tally {
 
     /// Counts a frame and what became of it.
     pub fn count(&mut self, frame: &CapturedFrame<'_>, outcome: Outcome) {
-        let Outcome::Judged(Verdict { reason, rule }) = outcome else {
+        let Outcome::Judged(Verdict { reason, noted: _, rule }) = outcome else {
             self.unknown += 1;
             return;
         };

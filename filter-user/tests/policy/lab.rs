@@ -6,7 +6,7 @@ use std::{
 };
 
 use etherparse::PacketBuilder;
-use filter_common::{Reason, decide};
+use filter_common::{Reason, Stateless, decide};
 use filter_user::{
     allowlist::{Allowlist, Entry, Protocol, Service},
     policy::{CompiledPolicy, HostPolicy, Policy, Refusals, file::PolicyFile},
@@ -39,7 +39,7 @@ impl Lab {
     }
 
     pub(crate) fn judge(&self, frame: &[u8]) -> Outcome {
-        let verdict = decide(frame, &self.host);
+        let verdict = decide(frame, &self.host, &Stateless);
         match (verdict.reason, verdict.rule) {
             (Reason::Listed, Some(rule)) => Ok(self.compiled.rules[usize::from(rule)].name.clone()),
             (reason, _) => Err(reason.name()),

@@ -47,7 +47,7 @@ media = 'off'
             policy.toml:2: `mode` does not take `"enforced"`
             hint: it takes `"enforce"` or `"monitor"`
             policy.toml:3: [sbc] has no key `colour`
-            hint: it has `listen`, `interfaces`, `mode`, `scope`, `addresses`, `fragments`, `reply_ports`, `return_traffic`
+            hint: it has `listen`, `interfaces`, `mode`, `scope`, `fragments`, `addresses`, `reply_ports`, `return_traffic`
             policy.toml:4: `scope` takes a string, not a TOML integer
             policy.toml:5: `198.51.100.0/24` is not an address
             hint: write `192.0.2.1` or `2001:db8::1`
@@ -64,12 +64,11 @@ media = 'off'
             policy.toml:15: `ping` takes a string, not a TOML boolean
             policy.toml:16: [classes] has no key `arp`
             hint: it has `link_control`, `dhcp`, `vrrp`, `ospf`, `bfd`, `ping`
-            policy.toml:18: a limit on `sip` is not supported by this version
-            hint: write `"off"` or leave the key out
+            policy.toml:18: `200/s` is no rate (`200/s burst 400`, or `"off"`)
             policy.toml:19: [limits] has no key `media`
-            hint: it has `sip`
+            hint: it has `sip`, `tcp`, `icmp`
             policy.toml:20: the policy has no key `bogus`
-            hint: it has `sbc`, `limits`, `classes`, `provider`, `allow`, `deny`"#]],
+            hint: it has `sbc`, `classes`, `limits`, `inspect`, `provider`, `allow`, `deny`"#]],
     );
 }
 

@@ -19,7 +19,10 @@ mod transport;
 use std::net::IpAddr;
 
 use filter_common::Reason;
-use filter_user::policy::{Policy, file::CLASSES};
+use filter_user::policy::{
+    Policy,
+    file::{CLASSES, Fragments},
+};
 use ipnet::IpNet;
 
 use self::{link::Seen, network::Datagram, rules::Rules, transport::Transport};
@@ -64,7 +67,7 @@ impl Oracle {
             ]),
             multicast: prefixes(&["224.0.0.0/4", "255.255.255.255/32", "ff00::/8"]),
             scope_ports: file.sbc.scope_ports,
-            fragments_drop: file.sbc.fragments_drop,
+            fragments_drop: file.sbc.fragments == Fragments::Drop,
             passing: passing.map(|(name, _)| *name).collect(),
         }
     }

@@ -47,6 +47,13 @@ pub fn icmp(from: &str, to: &str, kind: u8, hop_limit: u8) -> Vec<u8> {
     raw(from, to, protocol, hop_limit, &message)
 }
 
+/// An echo request or reply of this type and identifier.
+pub fn echo(from: &str, to: &str, kind: u8, identifier: u8) -> Vec<u8> {
+    let frame = icmp(from, to, kind, 64);
+    let identifier_at = frame.len() - 32 + 5;
+    patch(frame, identifier_at, &[identifier])
+}
+
 /// An IP packet of any protocol.
 pub fn raw(from: &str, to: &str, protocol: u8, hop_limit: u8, payload: &[u8]) -> Vec<u8> {
     let mut frame = Vec::new();

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use ipnet::IpNet;
 
 use super::matching::Match;
-use crate::policy::Origin;
+use crate::{allowlist::Service, policy::Origin};
 
 /// What people see and what is counted.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -14,6 +14,8 @@ pub struct RuleInfo {
     pub name: String,
     /// The provider's place in the policy file; nothing for an own allow.
     pub provider: Option<usize>,
+    /// What runs there; nothing for an own allow and for a trunk's replies.
+    pub service: Option<Service>,
 }
 
 /// One bit of the classification: sources and what they may send.

@@ -12,7 +12,7 @@ mod stated;
 mod tables;
 mod trunk;
 
-use filter_common::tables::{DENY_PREFIXES, PREFIXES, TERMS, Tables};
+use filter_common::tables::{DENY_PREFIXES, Limits, PREFIXES, TERMS, Tables, flags};
 use ipnet::IpNet;
 
 use self::{draft::Draft, own_ports::OwnPorts, tables::Overflow};
@@ -47,6 +47,17 @@ pub struct CompiledPolicy {
     pub terms: Vec<TermInfo>,
 }
 
+impl CompiledPolicy {
+    /// The policy without rate limits and return traffic: what depends on time and on what the host sent.
+    #[must_use]
+    pub fn without_limits(&self) -> Self {
+        let mut policy = self.clone();
+        policy.tables.settings.limits = Limits::default();
+        policy.tables.settings.flags &= !flags::RETURN_TRAFFIC;
+        policy
+    }
+}
+
 impl Policy {
     /// Compiles the policy.
     ///
@@ -73,7 +84,7 @@ impl Policy {
         ];
         let () = Refusals::unless_empty(too_many_prefixes.into_iter().flatten().collect(), ())?;
         let (sources, source_sets) = sources::number(&sources);
-        let tables = tables::build(file, &own, &terms, &source_sets)
+        let tables = tables::build(file, &own, &rules, &terms, &source_sets)
             .map_err(|Overflow { code, what, needed, limit }| too_many(file, code, what, needed, limit, None))?;
         Ok(CompiledPolicy { tables, sources, denied, denied_origins, provider_denied, rules, terms })
     }

@@ -43,8 +43,14 @@ pub(super) struct Context<'p> {
 
 impl Context<'_> {
     /// The provider's rule for a service.
-    pub(super) fn rule(&self, service: &str) -> RuleInfo {
-        RuleInfo { name: format!("{}/{service}", self.provider.name.value), provider: Some(self.place) }
+    pub(super) fn rule(&self, service: Service) -> RuleInfo {
+        RuleInfo { service: Some(service), ..self.named_rule(service.name()) }
+    }
+
+    /// The rule of that name that is for no service.
+    pub(super) fn named_rule(&self, name: &str) -> RuleInfo {
+        let name = format!("{}/{name}", self.provider.name.value);
+        RuleInfo { name, provider: Some(self.place), service: None }
     }
 
     fn deny(&self, SourcePrefix { prefix, origin }: SourcePrefix) -> ProviderDeny {
@@ -86,7 +92,7 @@ fn add_allowlist(draft: &mut Draft, context: &Context<'_>, allowlist: &Allowlist
         for service in services(entry, context.provider) {
             let remote = entry.remote_ports.iter().copied().collect();
             match matching::of_row(service, entry.protocol, remote, &context.own) {
-                Ok(matches) => draft.allow_all(&context.rule(service.name()), matches, &sources),
+                Ok(matches) => draft.allow_all(&context.rule(service), matches, &sources),
                 Err(MissingListen) => drop(missing.insert(service)),
             }
         }

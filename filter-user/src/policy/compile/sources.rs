@@ -124,7 +124,7 @@ mod tests {
     }
 
     fn rules() -> Vec<RuleInfo> {
-        let rule = |provider| RuleInfo { name: String::new(), provider };
+        let rule = |provider| RuleInfo { name: String::new(), provider, service: None };
         vec![rule(Some(0)), rule(Some(1)), rule(Some(2)), rule(None)]
     }
 

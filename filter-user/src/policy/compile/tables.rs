@@ -4,16 +4,23 @@ use bytemuck::zeroed_box;
 use filter_common::{
     Address,
     packet::ip,
-    tables::{SourceSet, Tables, flags},
+    tables::{AddressTable, Limits, Rate, SourceSet, Tables, flags},
 };
 
 use super::{
-    draft::TermInfo,
+    draft::{RuleInfo, TermInfo},
     intern::Interner,
     own_ports::OwnPorts,
     port_tables::{self, Classes},
 };
-use crate::policy::{PortSet, file::PolicyFile, refusal::Code};
+use crate::{
+    allowlist::Service,
+    policy::{
+        PacketRate, PortSet,
+        file::{Fragments, Inspection, LimitRates, PolicyFile},
+        refusal::Code,
+    },
+};
 
 /// A table that is too small for the policy.
 pub(super) struct Overflow {
@@ -30,6 +37,7 @@ const PROTOCOLS: [u8; 2] = [ip::UDP, ip::TCP];
 pub(super) fn build(
     file: &PolicyFile,
     own: &OwnPorts<'_>,
+    rules: &[RuleInfo],
     terms: &[TermInfo],
     source_sets: &[SourceSet],
 ) -> Result<Box<Tables>, Overflow> {
@@ -39,6 +47,13 @@ pub(super) fn build(
         tables.protocols[usize::from(term.matching.protocol)].insert(index);
         if term.matching.protocol == ip::TCP && term.matching.ports.as_ref().is_some_and(|ports| ports.opening) {
             tables.opening.insert(index);
+        }
+        let rule = &rules[term.rule];
+        let inspected = !rule.provider.is_some_and(|place| file.providers[place].t38);
+        match rule.service {
+            Some(Service::SipUdp) => tables.sip.insert(index),
+            Some(Service::Media) if inspected => tables.media.insert(index),
+            _ => {}
         }
         tables.term_rules[usize::from(index)] = u16::try_from(term.rule).unwrap_or(u16::MAX);
     }
@@ -53,13 +68,24 @@ fn settings(tables: &mut Tables, file: &PolicyFile) {
     let modes = [
         (sbc.monitor, flags::MONITOR),
         (sbc.scope_ports, flags::SCOPE_PORTS),
-        (sbc.fragments_drop, flags::FRAGMENTS_DROP),
+        (sbc.fragments == Fragments::Drop, flags::FRAGMENTS_DROP),
+        (sbc.fragments == Fragments::Tracked, flags::FRAGMENTS_TRACKED),
+        (sbc.return_traffic, flags::RETURN_TRAFFIC),
+        (file.inspect.sip == Inspection::Count, flags::INSPECT_SIP_COUNT),
+        (file.inspect.sip == Inspection::Enforce, flags::INSPECT_SIP_ENFORCE),
+        (file.inspect.media == Inspection::Count, flags::INSPECT_MEDIA_COUNT),
+        (file.inspect.media == Inspection::Enforce, flags::INSPECT_MEDIA_ENFORCE),
     ];
     let set = modes.iter().filter(|(on, _)| *on).fold(file.classes, |set, (_, flag)| set | flag);
     tables.settings.flags = set;
-    for (slot, address) in tables.settings.addresses.0.iter_mut().zip(&sbc.addresses) {
-        *slot = Address::from(*address).words();
-        tables.settings.address_count += 1;
+    let rate = |rate: Option<PacketRate>| rate.map_or_else(Rate::default, PacketRate::table);
+    let LimitRates { sip, tcp, icmp } = file.limits;
+    tables.settings.limits = Limits { sip: rate(sip), tcp: rate(tcp), icmp: rate(icmp) };
+    let addresses: Vec<_> = sbc.addresses.iter().map(|address| Address::from(*address)).collect();
+    // The file was refused if it has more addresses than the table takes.
+    if let Some(table) = AddressTable::new(&addresses) {
+        tables.settings.addresses = table;
+        tables.settings.address_count = u32::try_from(addresses.len()).unwrap_or(u32::MAX);
     }
 }
 

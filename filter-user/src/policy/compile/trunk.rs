@@ -34,7 +34,7 @@ pub(super) fn add(draft: &mut Draft, context: &Context<'_>, trunk: &Trunk) {
             Service::SipUdp => Match::udp(PortSet::all(), listening),
             _ => Match::opened(listening),
         };
-        draft.allow(&context.rule(service.name()), matching, &callers);
+        draft.allow(&context.rule(service), matching, &callers);
     }
     add_replies(draft, context, USUAL_PORTS, &allowed);
     for (source, port) in proxies {
@@ -50,5 +50,5 @@ fn source(proxy: &Located<Proxy>, context: &Context<'_>) -> SourcePrefix {
 /// Answers on the TCP connections that the SBC opened to these ports.
 fn add_replies(draft: &mut Draft, context: &Context<'_>, ports: RangeInclusive<u16>, sources: &[SourcePrefix]) {
     let replies = Match::answers(ip::TCP, PortSet::between(ports), context.own.replies.tcp.clone());
-    draft.allow(&context.rule("sip-reply"), replies, sources);
+    draft.allow(&context.named_rule("sip-reply"), replies, sources);
 }

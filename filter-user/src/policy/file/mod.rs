@@ -9,7 +9,10 @@ mod values;
 
 use std::{collections::HashMap, fs, path::Path, sync::Arc};
 
-pub use model::{CLASSES, DEFAULT_CLASSES, Deny, Listen, Located, OwnAllow, PolicyFile, Provider, Proxy, Sbc, Trunk};
+pub use model::{
+    CLASSES, DEFAULT_CLASSES, Deny, Fragments, Inspection, Inspections, LimitRates, Listen, Located, OwnAllow,
+    PolicyFile, Provider, Proxy, Sbc, Trunk,
+};
 
 use self::document::{Document, Section};
 use super::refusal::{Code, Refusal, Refusals};
@@ -58,11 +61,12 @@ fn read(mut top: Section<'_, '_>, name: Arc<str>, directory: &Path) -> PolicyFil
         }
         None => (Sbc::default(), Listen::default()),
     };
-    sbc::limits(top.section("limits", "[limits]"));
     let file = PolicyFile {
         sbc,
         listen,
         classes: sbc::classes(top.section("classes", "[classes]")),
+        limits: sbc::limits(top.section("limits", "[limits]")),
+        inspect: sbc::inspect(top.section("inspect", "[inspect]")),
         providers: top.sections("provider", "[[provider]]").into_iter().filter_map(provider::provider).collect(),
         allows: top.sections("allow", "[[allow]]").into_iter().filter_map(own::allow).collect(),
         denies: top

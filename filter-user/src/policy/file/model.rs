@@ -7,7 +7,7 @@ use ipnet::IpNet;
 
 use crate::{
     allowlist::Service,
-    policy::{Origin, PortSet},
+    policy::{Origin, PacketRate, PortSet},
 };
 
 /// A policy file.
@@ -21,6 +21,10 @@ pub struct PolicyFile {
     pub listen: Listen,
     /// `[classes]`: the set of [`flags`] of the classes that pass.
     pub classes: u32,
+    /// `[limits]`.
+    pub limits: LimitRates,
+    /// `[inspect]`.
+    pub inspect: Inspections,
     /// `[[provider]]`.
     pub providers: Vec<Provider>,
     /// `[[allow]]`.
@@ -47,14 +51,68 @@ pub struct Sbc {
     pub monitor: bool,
     /// `scope = "ports"`: only the SBC's own SIP and media ports are judged.
     pub scope_ports: bool,
-    /// `fragments = "drop"`: later fragments are dropped, also those of listed sources.
-    pub fragments_drop: bool,
+    /// `fragments`: what becomes of later fragments.
+    pub fragments: Fragments,
+    /// `return_traffic = "tracked"`: answers to what this host sends are let in.
+    pub return_traffic: bool,
     /// The SBC's own addresses; empty: any.
     pub addresses: Vec<IpAddr>,
     /// Where `addresses` stands; 0 if it does not.
     pub addresses_line: u32,
     /// The ports from which the SBC opens connections.
     pub reply_ports: PortSet,
+}
+
+/// What becomes of later fragments.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Fragments {
+    /// They pass from listed sources.
+    #[default]
+    Listed,
+    /// They pass if their first one did.
+    Tracked,
+    /// They are dropped.
+    Drop,
+}
+
+/// `[limits]`: how much of what each source may send; nothing: no limit.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct LimitRates {
+    /// Datagrams of SIP over UDP.
+    pub sip: Option<PacketRate>,
+    /// New TCP connections.
+    pub tcp: Option<PacketRate>,
+    /// ICMP errors and echo requests.
+    pub icmp: Option<PacketRate>,
+}
+
+impl Default for LimitRates {
+    /// What no provider's signalling reaches: a source that opens 300 calls a second sends about 1,500 SIP datagrams.
+    fn default() -> Self {
+        let rate = |per_second| Some(PacketRate { per_second, burst: 2 * per_second });
+        Self { sip: rate(2000), tcp: rate(200), icmp: rate(100) }
+    }
+}
+
+/// `[inspect]`: what is looked into, and what comes of it.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Inspections {
+    /// SIP over UDP.
+    pub sip: Inspection,
+    /// Media.
+    pub media: Inspection,
+}
+
+/// What comes of a first octet that does not belong there.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Inspection {
+    /// Nothing is looked at.
+    #[default]
+    Off,
+    /// It is counted.
+    Count,
+    /// The datagram is dropped.
+    Enforce,
 }
 
 /// The ports on which the SBC takes what providers open, by service.
@@ -76,6 +134,8 @@ pub struct Provider {
     pub services: Vec<Service>,
     /// `media_source_ports = "any"`: media may come from other ports than the provider publishes.
     pub media_from_any_port: bool,
+    /// `t38 = true`: its media can be T.38, which begins with any octet and is not inspected.
+    pub t38: bool,
     /// The trunk's SIP access control.
     pub trunk: Option<Trunk>,
 }
@@ -144,7 +204,8 @@ impl Default for Sbc {
             interfaces: Vec::new(),
             monitor: false,
             scope_ports: false,
-            fragments_drop: false,
+            fragments: Fragments::default(),
+            return_traffic: false,
             addresses: Vec::new(),
             addresses_line: 0,
             // Everything above the well-known ports (RFC 6335, section 6).

@@ -18,6 +18,7 @@ pub(super) fn provider(mut section: Section<'_, '_>) -> Option<Provider> {
     let regions = section.take("regions").and_then(Value::some_items).unwrap_or_default();
     let services = section.take("services").and_then(Value::some_items).unwrap_or_default();
     let media = section.take("media_source_ports");
+    let t38 = section.take("t38").and_then(|value| value.boolean());
     let trunk = section.section("trunk", "[provider.trunk]").map(trunk);
     if allowlist.is_none() && trunk.is_none() && !is_fetched {
         let message = "[[provider]] has neither an `allowlist` nor a `trunk`".to_owned();
@@ -35,6 +36,7 @@ pub(super) fn provider(mut section: Section<'_, '_>) -> Option<Provider> {
         media_from_any_port: media
             .and_then(|value| value.choice(&[("published", false), ("any", true)]))
             .unwrap_or_default(),
+        t38: t38.unwrap_or_default(),
         trunk,
     })
 }

@@ -1,4 +1,4 @@
-//! `[sbc]`, `[sbc.listen]`, `[classes]` and `[limits]`.
+//! `[sbc]`, `[sbc.listen]`, `[classes]`, `[limits]` and `[inspect]`.
 
 use std::collections::BTreeMap;
 
@@ -6,13 +6,16 @@ use filter_common::tables::ADDRESSES;
 
 use super::{
     document::{Section, Value},
-    model::{CLASSES, DEFAULT_CLASSES, Listen, Located, Sbc},
+    model::{CLASSES, DEFAULT_CLASSES, Fragments, Inspection, Inspections, LimitRates, Listen, Located, Sbc},
     values,
 };
 use crate::{
     allowlist::Service,
-    policy::{PortSet, refusal::Code},
+    policy::{PacketRate, PortSet, refusal::Code},
 };
+
+const FRAGMENTS: [(&str, Fragments); 3] =
+    [("listed", Fragments::Listed), ("tracked", Fragments::Tracked), ("drop", Fragments::Drop)];
 
 /// `[sbc]` without its `listen`.
 pub(super) fn sbc(section: &mut Section<'_, '_>) -> Sbc {
@@ -20,21 +23,21 @@ pub(super) fn sbc(section: &mut Section<'_, '_>) -> Sbc {
     let interfaces = section.take("interfaces").and_then(Value::items).unwrap_or_default();
     let monitor = section.take("mode").and_then(|mode| mode.choice(&[("enforce", false), ("monitor", true)]));
     let scope_ports = section.take("scope").and_then(|scope| scope.choice(&[("interface", false), ("ports", true)]));
+    let fragments = section.take("fragments").and_then(|value| value.choice(&FRAGMENTS));
     let addresses = section.take("addresses");
     let addresses_line = addresses.as_ref().map_or(0, |value| value.line);
-    let sbc = Sbc {
+    let reply_ports = section.take("reply_ports").map_or(defaults.reply_ports, values::ports);
+    let tracked = section.take("return_traffic").and_then(|value| value.choice(&[("off", false), ("tracked", true)]));
+    Sbc {
         interfaces: interfaces.iter().filter_map(values::interface).collect(),
         monitor: monitor.unwrap_or(defaults.monitor),
         scope_ports: scope_ports.unwrap_or(defaults.scope_ports),
-        fragments_drop: section.take("fragments").is_some_and(|value| fragments_drop(&value)),
+        fragments: fragments.unwrap_or_default(),
         addresses: addresses.map_or_else(Vec::new, own_addresses),
         addresses_line,
-        reply_ports: section.take("reply_ports").map_or(defaults.reply_ports, values::ports),
-    };
-    if let Some(value) = section.take("return_traffic") {
-        return_traffic(&value);
+        reply_ports,
+        return_traffic: tracked.unwrap_or(defaults.return_traffic),
     }
-    sbc
 }
 
 fn own_addresses(value: Value<'_, '_>) -> Vec<std::net::IpAddr> {
@@ -45,26 +48,6 @@ fn own_addresses(value: Value<'_, '_>) -> Vec<std::net::IpAddr> {
         document.refuse(Code::TooManyAddresses, line, message);
     }
     items.iter().filter_map(values::address).collect()
-}
-
-fn fragments_drop(value: &Value<'_, '_>) -> bool {
-    if value.as_text() == Some("tracked") {
-        value.not_supported(
-            "`fragments = \"tracked\"`",
-            "use `\"listed\"`, which lets in later fragments of listed sources",
-        );
-        return false;
-    }
-    value.choice(&[("listed", false), ("drop", true)]).unwrap_or_default()
-}
-
-fn return_traffic(value: &Value<'_, '_>) {
-    if value.as_text() == Some("tracked") {
-        let hint = "list in `[[allow]]` the servers whose answers this host needs";
-        value.not_supported("`return_traffic = \"tracked\"`", hint);
-    } else {
-        value.choice(&[("off", ())]);
-    }
 }
 
 /// A table of listening ports with keys for these services.
@@ -107,15 +90,35 @@ pub(super) fn classes(section: Option<Section<'_, '_>>) -> u32 {
     passing
 }
 
-/// `[limits]`, of which this version knows only that there are none.
-pub(super) fn limits(section: Option<Section<'_, '_>>) {
+/// `[limits]`.
+pub(super) fn limits(section: Option<Section<'_, '_>>) -> LimitRates {
+    let mut limits = LimitRates::default();
     let Some(mut section) = section else {
-        return;
+        return limits;
     };
-    if let Some(value) = section.take("sip")
-        && value.as_text() != Some("off")
-    {
-        value.not_supported("a limit on `sip`", "write `\"off\"` or leave the key out");
+    for (key, limit) in [("sip", &mut limits.sip), ("tcp", &mut limits.tcp), ("icmp", &mut limits.icmp)] {
+        if let Some(value) = section.take(key) {
+            *limit = rate(&value);
+        }
     }
     section.finish();
+    limits
+}
+
+fn rate(value: &Value<'_, '_>) -> Option<PacketRate> {
+    let text = value.text().filter(|text| text != "off")?;
+    text.parse().map_err(|message| value.refuse(Code::BadRate, message)).ok()
+}
+
+/// `[inspect]`.
+pub(super) fn inspect(section: Option<Section<'_, '_>>) -> Inspections {
+    const CHOICES: [(&str, Inspection); 3] =
+        [("off", Inspection::Off), ("count", Inspection::Count), ("enforce", Inspection::Enforce)];
+    let Some(mut section) = section else {
+        return Inspections::default();
+    };
+    let mut choice = |key| section.take(key).and_then(|value| value.choice(&CHOICES)).unwrap_or_default();
+    let inspections = Inspections { sip: choice("sip"), media: choice("media") };
+    section.finish();
+    inspections
 }

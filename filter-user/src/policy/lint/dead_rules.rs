@@ -52,7 +52,7 @@ impl Life {
 fn lives(subject: &Subject<'_>) -> Vec<Life> {
     let compiled = subject.compiled;
     let usable = usable_sets(compiled);
-    let of_term = |(place, term): (u8, &TermInfo)| {
+    let of_term = |(place, term): (u32, &TermInfo)| {
         let held: Vec<_> =
             (0..).zip(&compiled.tables.source_sets).filter(|(_, set)| set.terms.contains(place)).collect();
         if !in_scope(subject, term) {
@@ -71,7 +71,7 @@ fn lives(subject: &Subject<'_>) -> Vec<Life> {
             if matches { Life::Matches } else { Life::Shadowed }
         }
     };
-    (0..=u8::MAX).zip(&compiled.terms).map(of_term).collect()
+    (0..).zip(&compiled.terms).map(of_term).collect()
 }
 
 /// For each source set, whether a packet from one of its prefixes can reach the rules.

@@ -1,0 +1,35 @@
+//! Rate limits on what is allowed, for each source.
+
+use super::icmp::{self, Message};
+use crate::{
+    Limit, Reason, State,
+    packet::{Packet, Transport},
+    tables::{Rate, Settings, Tables},
+};
+
+/// Why a packet that `term` allows is dropped, if its source sends too much of it.
+#[inline(always)]
+pub(super) fn listed<S: State>(packet: &Packet, tables: &Tables, state: &S, term: u32) -> Option<Reason> {
+    let limits = &tables.settings.limits;
+    match packet.transport {
+        Transport::Udp { .. } if tables.sip.contains(term) => {
+            exceeds(packet, state, Limit::Sip, &limits.sip).then_some(Reason::RateLimitSip)
+        }
+        Transport::Tcp { opening: true, .. } => {
+            exceeds(packet, state, Limit::Tcp, &limits.tcp).then_some(Reason::RateLimitTcp)
+        }
+        _ => None,
+    }
+}
+
+/// The reason of an ICMP message whose fate no rule changes: the limit's, if its source sends too many that pass.
+#[inline(always)]
+pub(super) fn icmp<S: State>(packet: &Packet, settings: &Settings, state: &S, reason: Reason) -> Reason {
+    let limited = matches!(icmp::message(packet), Some(Message::Error | Message::EchoRequest));
+    if limited && exceeds(packet, state, Limit::Icmp, &settings.limits.icmp) { Reason::RateLimitIcmp } else { reason }
+}
+
+#[inline(always)]
+fn exceeds<S: State>(packet: &Packet, state: &S, limit: Limit, rate: &Rate) -> bool {
+    rate.interval != 0 && !state.keeps_to(limit, packet.source, rate)
+}

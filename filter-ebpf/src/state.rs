@@ -1,0 +1,117 @@
+//! What the kernel remembers between packets.
+
+use aya_ebpf::{
+    bindings::BPF_ANY,
+    btf_maps::{LruHashMap, PerCpuArray},
+    helpers::bpf_ktime_get_ns,
+    macros::btf_map,
+};
+use filter_common::{
+    Address, BUCKETS as BUCKET_ENTRIES, Bucket, Datagram, FLOWS as FLOW_ENTRIES, FRAGMENT_LIFETIME,
+    FRAGMENTS as FRAGMENT_ENTRIES, FirstFragment, Flow, Limit, NEW_ENTRIES, Outgoing, State, tables::Rate,
+};
+
+/// First fragments that passed.
+#[btf_map]
+static FRAGMENTS: LruHashMap<Datagram, SeenFragment, { FRAGMENT_ENTRIES as usize }> = LruHashMap::new();
+
+/// Flows that this host opened, with the time when it last sent something, by the monotonic clock in nanoseconds.
+#[btf_map]
+static FLOWS: LruHashMap<Flow, u64, { FLOW_ENTRIES as usize }> = LruHashMap::new();
+
+/// Sources whose rate is limited, with the time when their next packet is due.
+#[btf_map]
+static BUCKETS: LruHashMap<Bucket, u64, { BUCKET_ENTRIES as usize }> = LruHashMap::new();
+
+/// The time when the next entry is due on this CPU: of `FLOWS`, of `BUCKETS`.
+#[btf_map]
+static NEW_ENTRIES_DUE: PerCpuArray<u64, 2> = PerCpuArray::new();
+
+const FLOW_GUARD: u32 = 0;
+const BUCKET_GUARD: u32 = 1;
+
+/// How stale the time of a flow may get before it is written again: writing it costs other CPUs their cache line.
+const REFRESH: u64 = 1_000_000_000;
+
+/// A first fragment, with the time when it passed.
+#[derive(Clone, Copy)]
+#[repr(C)]
+struct SeenFragment {
+    at: u64,
+    first: FirstFragment,
+    reserved: u32,
+}
+
+/// The maps above.
+pub(crate) struct KernelState;
+
+impl State for KernelState {
+    #[inline(always)]
+    fn first_fragment(&self, datagram: &Datagram) -> Option<FirstFragment> {
+        // SAFETY: the entry may be given to another datagram meanwhile; its octets are a fragment's in any case.
+        let seen = unsafe { FRAGMENTS.get(datagram) }?;
+        (now().wrapping_sub(seen.at) < FRAGMENT_LIFETIME).then_some(seen.first)
+    }
+
+    #[inline(always)]
+    fn remember_fragment(&self, datagram: &Datagram, first: FirstFragment) {
+        let seen = SeenFragment { at: now(), first, reserved: 0 };
+        // Where it cannot be remembered the later fragments are dropped, as ever when the first is lost.
+        let _ = FRAGMENTS.insert(datagram, seen, BPF_ANY.into());
+    }
+
+    #[inline(always)]
+    fn is_answer(&self, flow: &Flow) -> bool {
+        // SAFETY: the entry may be given to another flow meanwhile; its octets are a time in any case.
+        unsafe { FLOWS.get(flow) }.is_some_and(|sent| now().saturating_sub(*sent) < flow.lifetime())
+    }
+
+    #[inline(always)]
+    fn keeps_to(&self, limit: Limit, source: Address, rate: &Rate) -> bool {
+        let (bucket, now) = (Bucket::new(limit, source), now());
+        if let Some(due) = BUCKETS.get_ptr_mut(&bucket) {
+            // SAFETY: two CPUs may write at once and one count be lost; a time it is in any case.
+            let next = rate.next(unsafe { *due }, now);
+            return next.map(|next| unsafe { *due = next }).is_some();
+        }
+        // What cannot be counted is over the limit, or a flood of sources would not be limited at all.
+        rate.next(0, now)
+            .is_some_and(|next| may_add(BUCKET_GUARD, now) && BUCKETS.insert(&bucket, next, BPF_ANY.into()).is_ok())
+    }
+}
+
+/// Remembers that this host sent something.
+#[inline(always)]
+pub(crate) fn note(outgoing: &Outgoing) {
+    let Outgoing { flow, opens } = outgoing;
+    let now = now();
+    if let Some(sent) = FLOWS.get_ptr_mut(flow) {
+        // SAFETY: the entry may be given to another flow meanwhile, which then lives a little longer.
+        unsafe {
+            if now.saturating_sub(*sent) > REFRESH {
+                *sent = now;
+            }
+        }
+        return;
+    }
+    if *opens && may_add(FLOW_GUARD, now) {
+        // Where it cannot be remembered its answers are dropped, and the sender tries again.
+        let _ = FLOWS.insert(flow, now, BPF_ANY.into());
+    }
+}
+
+/// Whether this CPU may add an entry now.
+#[inline(always)]
+fn may_add(guard: u32, now: u64) -> bool {
+    let Some(due) = NEW_ENTRIES_DUE.get_ptr_mut(guard) else { return false };
+    // SAFETY: the element belongs to this CPU.
+    let next = NEW_ENTRIES.next(unsafe { *due }, now);
+    next.map(|next| unsafe { *due = next }).is_some()
+}
+
+/// The monotonic clock, in nanoseconds.
+#[inline(always)]
+pub(crate) fn now() -> u64 {
+    // SAFETY: the helper has no preconditions.
+    unsafe { bpf_ktime_get_ns() }
+}

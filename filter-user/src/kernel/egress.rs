@@ -1,0 +1,52 @@
+//! The program on what the host sends, which lets answers in where a policy has `return_traffic = "tracked"`.
+
+use std::fs;
+
+use anyhow::{Context as _, Result, ensure};
+use aya::{
+    programs::{LinkOrder, SchedClassifier, TcAttachType, links::FdLink, tc::TcAttachOptions},
+    util::KernelVersion,
+};
+use filter_common::tables::flags;
+
+use super::pins::Pins;
+use crate::policy::CompiledPolicy;
+
+/// The first kernel that has TCX, whose links can be pinned.
+const FIRST_KERNEL: KernelVersion = KernelVersion::new(6, 6, 0);
+
+/// Whether the policy needs the program.
+pub(super) const fn is_wanted(policy: &CompiledPolicy) -> bool {
+    policy.tables.settings.has(flags::RETURN_TRAFFIC)
+}
+
+/// Refuses a policy that needs the program on a kernel that cannot attach it.
+pub(super) fn check_kernel(policy: &CompiledPolicy) -> Result<()> {
+    let running = KernelVersion::current().context("cannot read the kernel's version")?;
+    ensure!(
+        !is_wanted(policy) || running >= FIRST_KERNEL,
+        "`return_traffic = \"tracked\"` needs Linux 6.6 or newer, for TCX links\nhint: list in `[[allow]]` the servers \
+         whose answers this host needs"
+    );
+    Ok(())
+}
+
+/// Attaches the pinned program if the policy needs it, takes it off if it does not.
+pub(super) fn follow(pins: &Pins, interface: &str, policy: &CompiledPolicy) -> Result<()> {
+    let link = pins.egress_link();
+    match (is_wanted(policy), link.exists()) {
+        (true, false) => attach(pins, interface)?.pin(&link).map(drop).context("cannot pin the egress link"),
+        (false, true) => fs::remove_file(&link).with_context(|| format!("cannot remove `{}`", link.display())),
+        _ => Ok(()),
+    }
+}
+
+fn attach(pins: &Pins, interface: &str) -> Result<FdLink> {
+    let mut program =
+        SchedClassifier::from_pin(pins.egress_program()).context("cannot open the egress program's pin")?;
+    let options = TcAttachOptions::TcxOrder(LinkOrder::default());
+    let id = program
+        .attach_with_options(interface, TcAttachType::Egress, options)
+        .with_context(|| format!("cannot attach the egress program to `{interface}`"))?;
+    FdLink::try_from(program.take_link(id)?).context("the kernel made no TCX link")
+}

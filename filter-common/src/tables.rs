@@ -393,7 +393,9 @@ mod tests {
     fn the_single_term_of_a_set_is_found_and_several_are_none() {
         let set = |terms: &[u8]| {
             let mut set = TermSet::EMPTY;
-            terms.iter().for_each(|term| set.insert(*term));
+            for term in terms {
+                set.insert(*term);
+            }
             set
         };
         for term in [0, 1, 63, 64, 127, 128, 255] {

@@ -61,18 +61,19 @@ impl Frame for XdpFrame {
 
     #[inline(always)]
     fn walk_extensions(&self, offset: usize, end: usize, next_header: u8) -> ExtensionWalk {
-        ExtensionWalk(walk_xdp_extensions(self.context, offset as u32, end as u32, next_header.into()))
+        ExtensionWalk(walk_xdp_extensions(self.context, offset, end, next_header.into()))
     }
 }
 
 /// A function that the verifier looks at once, by itself, for it is a global one.
 #[unsafe(no_mangle)]
 #[inline(never)]
-extern "C" fn walk_xdp_extensions(context: *mut xdp_md, offset: u32, end: u32, next_header: u32) -> u64 {
+extern "C" fn walk_xdp_extensions(context: *mut xdp_md, offset: usize, end: usize, next_header: usize) -> u64 {
     let frame = XdpFrame::new(&XdpContext::new(context));
     // The bounds of arguments are not known here: behind an Ethernet header with two tags and the IPv6 header.
-    let offset = offset as usize & 0x7f;
-    ExtensionWalk::new(&frame, offset, end as usize, next_header as u8).0
+    let offset = offset & 0x7f;
+    let [next_header, ..] = next_header.to_le_bytes();
+    ExtensionWalk::new(&frame, offset, end, next_header).0
 }
 
 /// A frame that the host sends: the part of a socket buffer that lies in one piece, where the stack has put all headers.

@@ -65,7 +65,7 @@ fn source_set<const N: usize>(
 
 #[inline(always)]
 fn is_denied<const N: usize>(denied: &'static Denied<N>, octets: [u8; N]) -> bool {
-    let mut length = N as u32 * 8;
+    let mut length = bits::<N>();
     for _ in 0..NESTED_DENIES {
         let Some(entry) = denied.get(&Key::new(length, octets)) else { return false };
         let expired = entry.expires_at().is_some_and(|at| at <= state::now());
@@ -83,7 +83,13 @@ fn is_denied<const N: usize>(denied: &'static Denied<N>, octets: [u8; N]) -> boo
 
 /// The key of a single address.
 #[inline(always)]
-#[expect(clippy::cast_possible_truncation, reason = "an address has 4 or 16 octets")]
 fn host_key<const N: usize>(octets: [u8; N]) -> Key<[u8; N]> {
-    Key::new(N as u32 * 8, octets)
+    Key::new(bits::<N>(), octets)
+}
+
+/// The prefix length of a single address of so many octets.
+#[inline(always)]
+#[expect(clippy::cast_possible_truncation, reason = "an address has 4 or 16 octets")]
+const fn bits<const N: usize>() -> u32 {
+    N as u32 * 8
 }

@@ -69,14 +69,14 @@ impl State for KernelState {
     #[inline(always)]
     fn keeps_to(&self, limit: Limit, source: Address, rate: &Rate) -> bool {
         let (bucket, now) = (Bucket::new(limit, source), now());
-        if let Some(due) = BUCKETS.get_ptr_mut(&bucket) {
-            // SAFETY: two CPUs may write at once and one count be lost; a time it is in any case.
-            let next = rate.next(unsafe { *due }, now);
-            return next.map(|next| unsafe { *due = next }).is_some();
+        if let Some(due) = BUCKETS.get_ptr_mut(bucket) {
+            return keeps_to(due, rate, now);
         }
         // What cannot be counted is over the limit, or a flood of sources would not be limited at all.
-        rate.next(0, now)
-            .is_some_and(|next| may_add(BUCKET_GUARD, now) && BUCKETS.insert(&bucket, next, BPF_ANY.into()).is_ok())
+        let mut due = 0;
+        keeps_to(&raw mut due, rate, now)
+            && may_add(BUCKET_GUARD, now)
+            && BUCKETS.insert(bucket, due, BPF_ANY.into()).is_ok()
     }
 }
 
@@ -103,10 +103,15 @@ pub(crate) fn note(outgoing: &Outgoing) {
 /// Whether this CPU may add an entry now.
 #[inline(always)]
 fn may_add(guard: u32, now: u64) -> bool {
-    let Some(due) = NEW_ENTRIES_DUE.get_ptr_mut(guard) else { return false };
-    // SAFETY: the element belongs to this CPU.
-    let next = NEW_ENTRIES.next(unsafe { *due }, now);
-    next.map(|next| unsafe { *due = next }).is_some()
+    NEW_ENTRIES_DUE.get_ptr_mut(guard).is_some_and(|due| keeps_to(due, &NEW_ENTRIES, now))
+}
+
+/// Whether a packet keeps to a rate, from the time when it was due; sets the time when the next one is.
+#[inline(always)]
+fn keeps_to(due: *mut u64, rate: &Rate, now: u64) -> bool {
+    // SAFETY: a map's value or a local: where CPUs share it two may write at once, and one packet is not counted.
+    let due = unsafe { &mut *due };
+    rate.next(*due, now).map(|next| *due = next).is_some()
 }
 
 /// The monotonic clock, in nanoseconds.

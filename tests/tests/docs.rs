@@ -1,6 +1,6 @@
 //! Documents that derive from the code are what the code says. `UPDATE_EXPECT=1 cargo test -p tests --test docs` rewrites them.
 
-use std::fmt::Write as _;
+use std::{collections::BTreeSet, fmt::Write as _};
 
 use expect_test::expect_file;
 use filter_common::Reason;
@@ -18,4 +18,17 @@ fn the_table_of_reasons_is_that_of_the_enum() {
             .expect("a string takes every write");
     }
     expect_file!["../../docs/reasons.md"].assert_eq(&page);
+}
+
+#[test]
+fn the_table_of_classes_has_every_reason() {
+    let page = include_str!("../../docs/classes.md");
+    let named: BTreeSet<_> = page.lines().filter_map(|line| line.rsplit('|').nth(1)).flat_map(backticked).collect();
+    let known: BTreeSet<_> = Reason::ALL.iter().map(|reason| reason.name()).collect();
+    assert_eq!(named, known);
+}
+
+/// What stands between backticks in a text.
+fn backticked(text: &str) -> impl Iterator<Item = &str> {
+    text.split('`').skip(1).step_by(2)
 }

@@ -86,22 +86,23 @@ impl ExtensionWalk {
         let mut chain = Chain { next_header, offset, fragment: Chain::UNFRAGMENTED, fragment_header: 0 };
         match chain.walk(frame, end) {
             Ok(()) => chain.encode(),
-            Err(reason) => Self(Self::FAILED | reason.index() as u64),
+            Err(reason) => Self(Self::FAILED | u64::from(reason.index())),
         }
     }
 
     #[inline(always)]
     fn outcome(self) -> Result<Extensions, Reason> {
+        let [next_header, o0, o1, h0, h1, f0, f1, _] = self.0.to_le_bytes();
         if self.0 & Self::FAILED != 0 {
-            return Err(reason(self.0 as u8));
+            return Err(reason(next_header));
         }
-        let field = (self.0 >> 40) as u16;
+        let field = u16::from_le_bytes([f0, f1]);
         let fragmented = self.0 & Self::FRAGMENTED != 0;
         Ok(Extensions {
-            next_header: self.0 as u8,
-            offset: (self.0 >> 8) as usize & Self::PLACE,
-            fragment: if fragmented { Some(Fragment::new(field >> 3, field & 1 != 0)) } else { None },
-            fragment_header: (self.0 >> 24) as usize & Self::PLACE,
+            next_header,
+            offset: usize::from(u16::from_le_bytes([o0, o1])) & Self::PLACE,
+            fragment: fragmented.then_some(Fragment::new(field >> 3, field & 1 != 0)),
+            fragment_header: usize::from(u16::from_le_bytes([h0, h1])) & Self::PLACE,
         })
     }
 }

@@ -31,7 +31,7 @@ impl WrittenPolicy {
             policy.provider(choices, place);
         }
         // A set of terms has four words: now and then a policy fills them.
-        let allows = if choices.chance(5) { choices.between(50, 100) } else { choices.between(0, 3) };
+        let allows = if choices.chance(5) { choices.between(100, 125) } else { choices.between(0, 3) };
         for place in 0..allows {
             policy.own_allow(choices, place);
         }

@@ -129,9 +129,10 @@ fn verdict(output: &Output) -> Result<Verdict> {
     if let Some(dissent) = text.lines().find(|line| line.starts_with("the oracle says")) {
         return Ok(Verdict { killed: true, how: dissent.to_owned() });
     }
-    let rows: Vec<_> =
-        text.lines().filter_map(|line| line.split_once("the host on ").or(line.split_once("the kernel on "))).collect();
-    match rows.first() {
+    // `the host on ROW`, `the kernel's verdict on ROW`.
+    let mut rows =
+        text.lines().filter_map(|line| line.strip_prefix("assertion `left == right` failed: the ")?.split_once(" on "));
+    match rows.next() {
         Some((_, row)) => Ok(Verdict { killed: true, how: format!("“{row}”") }),
         None => bail!("{text}"),
     }

@@ -1,10 +1,12 @@
 //! sipwall's library: provider documents become allowlists, allowlists and a policy become tables,
 //! tables become BPF maps.
 //!
-//! Arrows run one way: `cli → replay → kernel → policy → common`, `allowlist → common`.
+//! Arrows run one way: `cli → replay → kernel → policy → common`, `cli → refresh → policy`,
+//! `allowlist → common`.
 
 pub mod allowlist;
 pub mod kernel;
 pub mod policy;
 pub mod ports;
+pub mod refresh;
 pub mod replay;

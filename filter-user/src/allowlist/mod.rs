@@ -19,6 +19,7 @@ mod suspect;
 pub mod trunk;
 mod words;
 
+pub(crate) use limits::LARGEST_DOCUMENT;
 pub use model::{Allowlist, Entry, Finding, Protocol, Service, Unenforced};
 
 use crate::ports::PortRange;

@@ -110,6 +110,16 @@ pub struct Unenforced {
     pub why: String,
 }
 
+impl Unenforced {
+    /// Why a plain host name is not enforced, unless it is resolved.
+    pub(crate) const HOST_NAME: &'static str = "a host name, not an address";
+
+    /// The host name, if nothing else keeps the row from being enforced.
+    pub fn host_name(&self) -> Option<&str> {
+        (self.why == Self::HOST_NAME && !self.name.contains('*')).then_some(&self.name)
+    }
+}
+
 /// Something that the reader of a document should know, with its place.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]

@@ -1,17 +1,14 @@
 //! `sipwall attach`
 
-use std::{
-    path::{Path, PathBuf},
-    process::ExitCode,
-};
+use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::Result;
 use filter_user::{
     kernel::{self, AttachMode, Attached},
-    policy::{CompiledPolicy, Policy, Refusals},
+    policy::Policy,
 };
 
-use super::{WRONG_INPUT, output};
+use super::{WRONG_INPUT, check, output, refresh::StateDirectory};
 
 /// Put a policy in force on interfaces
 ///
@@ -24,6 +21,8 @@ pub(crate) struct Attach {
     /// The policy file
     #[arg(long, value_name = "FILE")]
     policy: PathBuf,
+    #[command(flatten)]
+    state: StateDirectory,
     /// Attach in the network stack where the driver has no native XDP: several times slower
     #[arg(long)]
     allow_generic: bool,
@@ -34,12 +33,9 @@ pub(crate) struct Attach {
 
 impl Attach {
     pub(crate) fn run(self) -> Result<ExitCode> {
-        let (policy, compiled) = match load(&self.policy) {
+        let (policy, compiled) = match check::load(&self.policy, &self.state) {
             Ok(loaded) => loaded,
-            Err(refusals) => {
-                eprintln!("error: the policy is refused\n{refusals}");
-                return Ok(ExitCode::from(WRONG_INPUT));
-            }
+            Err(refusals) => return Ok(check::refuse(&refusals)),
         };
         let interfaces = self.interfaces(&policy);
         if interfaces.is_empty() {
@@ -65,10 +61,4 @@ impl Attach {
         eprintln!("`{interface}`: {done}, {xdp_mode} XDP, generation {generation}");
         if self.json { output::json(attached) } else { Ok(()) }
     }
-}
-
-fn load(path: &Path) -> Result<(Policy, CompiledPolicy), Refusals> {
-    let policy = Policy::load(path)?;
-    let compiled = policy.compile()?;
-    Ok((policy, compiled))
 }

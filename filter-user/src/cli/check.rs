@@ -6,12 +6,13 @@ use std::{
 };
 
 use anyhow::Result;
-use filter_user::policy::{
-    Advice, CompiledPolicy, Policy, PortSet, ProviderSummary, Refusal, Refusals, RuleSummary, Summary,
+use filter_user::{
+    policy::{Advice, CompiledPolicy, Policy, PortSet, ProviderSummary, Refusal, Refusals, RuleSummary, Summary},
+    refresh,
 };
 use serde_json::{Value, json};
 
-use super::{WRONG_INPUT, output};
+use super::{WRONG_INPUT, output, refresh::StateDirectory};
 
 /// Read a policy without putting it in force: what it lets in, and what is likely not meant
 #[derive(clap::Args)]
@@ -19,6 +20,8 @@ pub(crate) struct Check {
     /// The policy file
     #[arg(value_name = "POLICY")]
     policy: PathBuf,
+    #[command(flatten)]
+    state: StateDirectory,
     /// Print one JSON object, with what the policy is refused for under `errors`
     #[arg(long)]
     json: bool,
@@ -26,7 +29,7 @@ pub(crate) struct Check {
 
 impl Check {
     pub(crate) fn run(self) -> Result<ExitCode> {
-        let (policy, compiled) = match load(&self.policy) {
+        let (policy, compiled) = match load(&self.policy, &self.state) {
             Ok(loaded) => loaded,
             Err(refusals) => {
                 if self.json {
@@ -48,9 +51,9 @@ impl Check {
     }
 }
 
-/// Loads and compiles a policy.
-pub(crate) fn load(path: &Path) -> Result<(Policy, CompiledPolicy), Refusals> {
-    let policy = Policy::load(path)?;
+/// Loads and compiles a policy, with what was last accepted of its sources.
+pub(crate) fn load(path: &Path, state: &StateDirectory) -> Result<(Policy, CompiledPolicy), Refusals> {
+    let policy = refresh::load(path, &state.store())?;
     let compiled = policy.compile()?;
     Ok((policy, compiled))
 }

@@ -6,7 +6,7 @@ use anyhow::Result;
 use filter_common::{Action, Reason};
 use filter_user::policy::{Endpoint, Explainer, Explanation, Policy, Probe, Protocol, TcpFlags};
 
-use super::{WRONG_INPUT, check, output};
+use super::{WRONG_INPUT, check, output, refresh::StateDirectory};
 
 /// How many listed neighbours of an unlisted source are named.
 const NEIGHBORS: usize = 3;
@@ -17,6 +17,8 @@ pub(crate) struct Explain {
     /// The policy file
     #[arg(long, value_name = "FILE")]
     policy: PathBuf,
+    #[command(flatten)]
+    state: StateDirectory,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -36,7 +38,7 @@ pub(crate) struct Explain {
 
 impl Explain {
     pub(crate) fn run(self) -> Result<ExitCode> {
-        let Self { policy, json, tcp_flags, protocol, source, destination } = self;
+        let Self { policy, state, json, tcp_flags, protocol, source, destination } = self;
         let probe = Probe { protocol, source, destination, tcp_flags };
         let frame = match probe.frame() {
             Ok(frame) => frame,
@@ -45,7 +47,7 @@ impl Explain {
                 return Ok(ExitCode::from(WRONG_INPUT));
             }
         };
-        let (policy, compiled) = match check::load(&policy) {
+        let (policy, compiled) = match check::load(&policy, &state) {
             Ok(loaded) => loaded,
             Err(refusals) => return Ok(check::refuse(&refusals)),
         };

@@ -7,6 +7,7 @@ mod detach;
 mod explain;
 mod import;
 mod output;
+mod refresh;
 mod replay;
 mod stats;
 mod status;
@@ -34,6 +35,7 @@ enum Command {
     Attach(attach::Attach),
     Detach(detach::Detach),
     Replay(replay::Replay),
+    Refresh(refresh::Refresh),
     Status(status::Status),
     Stats(stats::Stats),
 }
@@ -51,6 +53,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Attach(command) => command.run(),
         Command::Detach(command) => command.run(),
         Command::Replay(command) => command.run(),
+        Command::Refresh(command) => command.run(),
         Command::Status(command) => command.run(),
         Command::Stats(command) => command.run(),
     };

@@ -18,7 +18,7 @@ use filter_user::{
 use serde::Serialize;
 
 use self::progress::Progress;
-use super::{WRONG_INPUT, check};
+use super::{WRONG_INPUT, check, refresh::StateDirectory};
 
 /// Judge every packet of a capture by a policy, with nothing attached
 ///
@@ -31,6 +31,8 @@ pub(crate) struct Replay {
     /// The policy file
     #[arg(long, value_name = "FILE")]
     policy: PathBuf,
+    #[command(flatten)]
+    state: StateDirectory,
     /// Who judges
     #[arg(long, value_enum, default_value_t = Judge::Kernel)]
     engine: Judge,
@@ -61,7 +63,7 @@ struct Line<'a> {
 
 impl Replay {
     pub(crate) fn run(self) -> Result<ExitCode> {
-        let (policy, compiled) = match check::load(&self.policy) {
+        let (policy, compiled) = match check::load(&self.policy, &self.state) {
             Ok(loaded) => loaded,
             Err(refusals) => return Ok(check::refuse(&refusals)),
         };

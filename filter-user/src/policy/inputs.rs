@@ -17,7 +17,7 @@ pub struct Policy {
 }
 
 impl Policy {
-    /// Loads a policy file with its deny lists and allowlists.
+    /// Loads a policy file with its deny lists and allowlists, but for those with a `source`, which are not fetched.
     ///
     /// # Errors
     /// Everything that is wrong with them, as far as they can be read.
@@ -29,15 +29,29 @@ impl Policy {
     /// Joins a policy file with the allowlists that `load` finds under the names which the file gives.
     ///
     /// # Errors
-    /// Every allowlist that `load` does not find, and what of the file does not fit the ones that it does.
+    /// Every allowlist that `load` does not find, every source, and what of the file does not fit the allowlists.
     pub fn new<E: Display>(file: PolicyFile, load: impl Fn(&str) -> Result<Allowlist, E>) -> Result<Self, Refusals> {
+        Self::join(file, |provider, name| match provider.source {
+            Some(_) => Err(Unavailable::not_fetched(name)),
+            None => load(name).map_err(|error| Unavailable::unknown(&error)),
+        })
+    }
+
+    /// Joins a policy file with the allowlists that `load` has for a provider and the name or source which it gives.
+    ///
+    /// # Errors
+    /// Every allowlist that `load` does not have, and what of the file does not fit the ones that it has.
+    pub fn join(
+        file: PolicyFile,
+        load: impl Fn(&Provider, &str) -> Result<Allowlist, Unavailable>,
+    ) -> Result<Self, Refusals> {
         let mut refusals = Vec::new();
         let mut allowlists = Vec::with_capacity(file.providers.len());
         for provider in &file.providers {
-            let allowlist = provider.allowlist.as_ref().and_then(|name| match load(&name.value) {
+            let allowlist = provider.allowlist.as_ref().and_then(|name| match load(provider, &name.value) {
                 Ok(allowlist) => Some(allowlist),
-                Err(error) => {
-                    refusals.push(unknown_allowlist(&file, name.line, &error));
+                Err(unavailable) => {
+                    refusals.push(unavailable.at(&file, name.line));
                     None
                 }
             });
@@ -73,13 +87,35 @@ fn is_same(known: &str, wanted: &str) -> bool {
     known.to_lowercase() == wanted.to_lowercase()
 }
 
-fn unknown_allowlist(file: &PolicyFile, line: u32, error: &impl Display) -> Refusal {
-    let text = error.to_string();
-    let (message, hint) = match text.split_once("\nhint: ") {
-        Some((message, hint)) => (message.to_owned(), Some(hint.to_owned())),
-        None => (text, None),
-    };
-    Refusal { code: Code::UnknownAllowlist, file: file.name.to_string(), line, message, hint }
+/// Why there is no allowlist for a provider.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Unavailable {
+    code: Code,
+    message: String,
+    hint: Option<String>,
+}
+
+impl Unavailable {
+    /// The allowlist is neither built in nor a readable file; what `error` says behind `hint: ` is the hint.
+    pub fn unknown(error: &impl Display) -> Self {
+        let text = error.to_string();
+        let (message, hint) = match text.split_once("\nhint: ") {
+            Some((message, hint)) => (message.to_owned(), Some(hint.to_owned())),
+            None => (text, None),
+        };
+        Self { code: Code::UnknownAllowlist, message, hint }
+    }
+
+    /// The document of this source was never fetched.
+    pub fn not_fetched(source: &str) -> Self {
+        let message = format!("no document of `{source}` was fetched and accepted yet");
+        Self { code: Code::NotFetched, message, hint: Some("run `sipwall refresh` with this policy first".to_owned()) }
+    }
+
+    fn at(self, file: &PolicyFile, line: u32) -> Refusal {
+        let Self { code, message, hint } = self;
+        Refusal { code, file: file.name.to_string(), line, message, hint }
+    }
 }
 
 fn unknown_regions(file: &PolicyFile, provider: &Provider, allowlist: &Allowlist) -> Vec<Refusal> {

@@ -18,7 +18,7 @@ mod summary;
 pub use compile::{CompiledPolicy, Match, PortMatch, ProviderDeny, RuleInfo, SourcePrefix, TermInfo};
 pub use explain::{Explainer, Explanation};
 pub use host::HostPolicy;
-pub use inputs::Policy;
+pub use inputs::{Policy, Unavailable};
 pub use lint::{Advice, Level, Lint};
 pub use origin::{Document, Origin};
 pub use port_set::PortSet;

@@ -14,7 +14,6 @@ codes! {
         MissingKey = "missing-key", "A key without which its table means nothing.";
         EmptyList = "empty-list", "A list without an item where one is needed.";
         UnknownValue = "unknown-value", "A word that the key does not take.";
-        NotSupported = "not-supported", "Something that this version does not do.";
         BadName = "bad-name", "A name that is not made of `a-z`, `0-9` and `-`.";
         DuplicateName = "duplicate-name", "Two rules with one name.";
         BadPrefix = "bad-prefix", "Neither an address nor a CIDR.";
@@ -25,6 +24,10 @@ codes! {
         BadInterface = "bad-interface", "A text that cannot name a network interface.";
         BadProxy = "bad-proxy", "Neither an address nor an address with a port.";
         UnknownAllowlist = "unknown-allowlist", "An allowlist that is neither built in nor a readable file.";
+        BadSource = "bad-source", "A source that is neither a path nor a URL that can be trusted.";
+        BadDuration = "bad-duration", "Neither hours nor days nor another length of time.";
+        BadShare = "bad-share", "Not a share from 0 to 100 percent.";
+        NotFetched = "not-fetched", "A source whose document was never fetched.";
         UnknownRegion = "unknown-region", "A region that the allowlist does not know.";
         MissingServices = "missing-services", "An allowlist that does not say what runs at its addresses, and no `services` that does.";
         MissingListen = "missing-listen", "A provider's service that needs a port of yours, and none is set.";

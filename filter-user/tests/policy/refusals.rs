@@ -112,8 +112,8 @@ name = 'Kore.ai'
 trunk = { allow = ['192.0.2.1'], listen = { media = [1] }, listen_port = 5061 }
 [[provider]]
 name = 'kore'
-source = 'https://example.net/kore'
-refresh = '6h'
+source = 'http://example.net/kore'
+refresh = 'often'
 services = ['voice', 'unspecified']
 media_source_ports = 'all'
 regions = []
@@ -133,10 +133,10 @@ use_source_address = 'yes'
             hint: it has `sip-udp`, `sip-tcp`, `sip-tls`, `sip-wss`
             policy.toml:6: [provider.trunk] has no key `listen_port`
             hint: it has `listen`, `allow`, `always_deny`, `outbound_proxies`, `use_source_address`
-            policy.toml:9: `source` is not supported by this version
-            hint: fetch the document, `sipwall import` it, and name the file in `allowlist`
-            policy.toml:10: `refresh` is not supported by this version
-            hint: fetch the document, `sipwall import` it, and name the file in `allowlist`
+            policy.toml:9: `http://example.net/kore` is not fetched with TLS: anyone on the way could let himself in
+            hint: write an `https://` URL; `http://` is for `127.0.0.1`, `[::1]` and `localhost` alone
+            policy.toml:10: `refresh` takes a length of time, not `often`
+            hint: write `30m`, `6h` or `7d`
             policy.toml:11: `services` does not take `"voice"`
             hint: it takes `"sip-udp"` or `"sip-tcp"` or `"sip-tls"` or `"sip-wss"` or `"media"` or `"turn"` or `"https"` or `"other"`
             policy.toml:11: `services` does not take `"unspecified"`
@@ -144,7 +144,7 @@ use_source_address = 'yes'
             policy.toml:12: `media_source_ports` does not take `"all"`
             hint: it takes `"published"` or `"any"`
             policy.toml:13: `regions` is empty
-            policy.toml:14: [[provider]] has neither an `allowlist` nor a `trunk`
+            policy.toml:14: [[provider]] has neither an `allowlist` nor a `source` nor a `trunk`
             policy.toml:15: [[provider]] `kore` has the name of the one on line 8
             policy.toml:16: [[provider]] has no `name`
             policy.toml:17: `regions` chooses from an `allowlist`, and there is none

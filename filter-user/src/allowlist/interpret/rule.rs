@@ -280,7 +280,7 @@ fn take_source_ports(judgement: &mut Judgement, cell: &str) -> Result<(), String
 }
 
 fn why_name(name: &str) -> &'static str {
-    if name.contains('*') { "a wildcard name stands for no list of addresses" } else { "a host name, not an address" }
+    if name.contains('*') { "a wildcard name stands for no list of addresses" } else { Unenforced::HOST_NAME }
 }
 
 fn why_text(text: &str) -> &'static str {

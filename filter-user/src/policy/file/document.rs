@@ -219,10 +219,4 @@ impl<'d, 't> Value<'d, 't> {
         }
         found.map(|(_, value)| *value)
     }
-
-    /// Refuses what this version does not do.
-    pub(super) fn not_supported(&self, what: &str, hint: &str) {
-        let message = format!("{what} is not supported by this version");
-        self.refuse_with_hint(Code::NotSupported, message, hint.to_owned());
-    }
 }

@@ -5,14 +5,16 @@ mod model;
 mod own;
 mod provider;
 mod sbc;
+mod source;
 mod values;
 
 use std::{collections::HashMap, fs, path::Path, sync::Arc};
 
 pub use model::{
     CLASSES, DEFAULT_CLASSES, Deny, Fragments, Inspection, Inspections, LimitRates, Listen, Located, OwnAllow,
-    PolicyFile, Provider, Proxy, Sbc, Trunk,
+    PolicyFile, Provider, Proxy, Sbc, Source, Trunk,
 };
+pub use source::is_url;
 
 use self::document::{Document, Section};
 use super::refusal::{Code, Refusal, Refusals};

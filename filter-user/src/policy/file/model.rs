@@ -1,6 +1,6 @@
 //! What a policy file says, checked but not yet compiled.
 
-use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
+use std::{collections::BTreeMap, net::IpAddr, sync::Arc, time::Duration};
 
 use filter_common::tables::flags;
 use ipnet::IpNet;
@@ -126,8 +126,10 @@ pub struct Listen(pub BTreeMap<Service, Located<PortSet>>);
 pub struct Provider {
     /// Its name, the first part of its rules' names.
     pub name: Located<String>,
-    /// A built-in allowlist or a path relative to the policy file.
+    /// A built-in allowlist or a path relative to the policy file; with `source`, what stands there.
     pub allowlist: Option<Located<String>>,
+    /// How `allowlist` is refreshed, if it is a `source`.
+    pub source: Option<Source>,
     /// The regions to take from the allowlist; empty: all.
     pub regions: Vec<Located<String>>,
     /// What runs at the addresses of entries that do not say.
@@ -138,6 +140,19 @@ pub struct Provider {
     pub t38: bool,
     /// The trunk's SIP access control.
     pub trunk: Option<Trunk>,
+}
+
+/// How the document at a URL or path is refreshed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Source {
+    /// How long an answer holds.
+    pub refresh: Duration,
+    /// How many of a hundred prefixes may be gone from a new document.
+    pub max_shrink: u8,
+    /// How long what is gone from the document stays allowed.
+    pub grace: Duration,
+    /// Whether the document's host names are resolved.
+    pub resolve: bool,
 }
 
 /// A trunk's SIP access control.

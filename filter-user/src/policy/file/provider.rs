@@ -3,7 +3,7 @@
 use super::{
     document::{Section, Value},
     model::{Listen, Located, Provider, Trunk},
-    sbc, values,
+    sbc, source, values,
 };
 use crate::{allowlist::Service, policy::refusal::Code};
 
@@ -13,15 +13,17 @@ const RESERVED: &str = "allow";
 /// One `[[provider]]`; nothing if it has no name.
 pub(super) fn provider(mut section: Section<'_, '_>) -> Option<Provider> {
     let name = section.require("name").and_then(|value| name(&value));
-    let allowlist = section.take("allowlist").and_then(|value| located_text(&value));
-    let is_fetched = refuse_sources(&mut section);
+    let stated = section.take("allowlist").and_then(|value| located_text(&value));
+    let (place, source) = source::source(&mut section).unzip();
     let regions = section.take("regions").and_then(Value::some_items).unwrap_or_default();
     let services = section.take("services").and_then(Value::some_items).unwrap_or_default();
     let media = section.take("media_source_ports");
     let t38 = section.take("t38").and_then(|value| value.boolean());
     let trunk = section.section("trunk", "[provider.trunk]").map(trunk);
-    if allowlist.is_none() && trunk.is_none() && !is_fetched {
-        let message = "[[provider]] has neither an `allowlist` nor a `trunk`".to_owned();
+    source::refuse_contradictions(&section, stated.as_ref(), source.as_ref(), services.is_empty());
+    let allowlist = stated.or(place.flatten());
+    if allowlist.is_none() && source.is_none() && trunk.is_none() {
+        let message = "[[provider]] has neither an `allowlist` nor a `source` nor a `trunk`".to_owned();
         section.document.refuse(Code::MissingKey, section.line, message);
     }
     if let (Some(first), None) = (regions.first(), &allowlist) {
@@ -31,6 +33,7 @@ pub(super) fn provider(mut section: Section<'_, '_>) -> Option<Provider> {
     Some(Provider {
         name: name?,
         allowlist,
+        source,
         regions: regions.iter().filter_map(located_text).collect(),
         services: services.iter().filter_map(service).collect(),
         media_from_any_port: media
@@ -50,20 +53,8 @@ fn name(value: &Value<'_, '_>) -> Option<Located<String>> {
     Some(name)
 }
 
-fn located_text(value: &Value<'_, '_>) -> Option<Located<String>> {
+pub(super) fn located_text(value: &Value<'_, '_>) -> Option<Located<String>> {
     Some(Located { value: value.text()?, line: value.line })
-}
-
-/// Refuses the keys of a source that is fetched again and again, and says whether there were any.
-fn refuse_sources(section: &mut Section<'_, '_>) -> bool {
-    let values = ["source", "refresh", "max_shrink", "grace", "resolve"].map(|key| section.take(key));
-    let mut given = values.into_iter().flatten().peekable();
-    let any = given.peek().is_some();
-    for value in given {
-        let hint = "fetch the document, `sipwall import` it, and name the file in `allowlist`";
-        value.not_supported(&format!("`{}`", value.key), hint);
-    }
-    any
 }
 
 fn service(value: &Value<'_, '_>) -> Option<Service> {

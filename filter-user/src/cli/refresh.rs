@@ -1,0 +1,96 @@
+//! `sipwall refresh`
+
+mod report;
+mod round;
+mod watch;
+
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Duration,
+};
+
+use anyhow::Result;
+use filter_user::refresh::{Asking, DEFAULT_STATE, FetchError, Fetcher, Limits, NameServers, Refresher, Store};
+
+use super::WRONG_INPUT;
+
+/// Fetch the documents of a policy's sources, and put what changed in force
+///
+/// Asks the sources whose last answer holds no more. A document that is broken, empty or much smaller than the last one
+/// is refused, and the last accepted one stays. Where the filter is attached, the policy is replaced if anything changed.
+#[derive(clap::Args)]
+pub(crate) struct Refresh {
+    /// The interfaces; those of the policy's `[sbc] interfaces` if none is named
+    #[arg(value_name = "INTERFACE")]
+    interfaces: Vec<String>,
+    /// The policy file
+    #[arg(long, value_name = "FILE")]
+    policy: PathBuf,
+    #[command(flatten)]
+    state: StateDirectory,
+    /// Ask every source now, for the whole document, and take it even if it shrank
+    #[arg(long)]
+    force: bool,
+    /// Go on in the foreground, and ask each source when it is due, until SIGINT or SIGTERM
+    #[arg(long, conflicts_with = "force")]
+    watch: bool,
+    /// Trust the certificate authorities of this PEM file instead of those of the web
+    #[arg(long, value_name = "FILE")]
+    ca: Option<PathBuf>,
+    /// The name server for `resolve` instead of the system's
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    resolver: Option<SocketAddr>,
+    /// How long a document may take
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    timeout: u64,
+    /// Print one JSON object a line: one for each provider, then one for each interface
+    #[arg(long)]
+    json: bool,
+}
+
+/// Where commands find what was last accepted of a policy's sources.
+#[derive(clap::Args)]
+pub(crate) struct StateDirectory {
+    /// Where `refresh` keeps what it accepted of the policy's sources
+    #[arg(long = "state", value_name = "DIR", default_value = DEFAULT_STATE)]
+    directory: PathBuf,
+}
+
+impl StateDirectory {
+    pub(crate) fn store(&self) -> Store {
+        Store::new(&self.directory)
+    }
+}
+
+impl Refresh {
+    pub(crate) fn run(self) -> Result<ExitCode> {
+        let refresher = match self.refresher() {
+            Ok(refresher) => refresher,
+            Err(error) => {
+                eprintln!("error: {error}");
+                return Ok(ExitCode::from(WRONG_INPUT));
+            }
+        };
+        if self.watch {
+            return watch::run(&self, refresher);
+        }
+        let asking = if self.force { Asking::Force } else { Asking::Due };
+        round::run(&self, &refresher, &asking)
+    }
+
+    fn refresher(&self) -> Result<Refresher, FetchError> {
+        let limits = Limits { timeout: Duration::from_secs(self.timeout), ..Limits::default() };
+        Ok(Refresher {
+            store: self.state.store(),
+            fetcher: Fetcher::new(limits, self.ca.as_deref())?,
+            name_servers: self.resolver.map_or(NameServers::System, NameServers::One),
+        })
+    }
+
+    /// The directory to which the policy's paths are relative.
+    fn folder(&self) -> &Path {
+        self.policy.parent().unwrap_or_else(|| Path::new(""))
+    }
+}

@@ -1,0 +1,70 @@
+//! What a refresh prints.
+
+use anyhow::Result;
+use filter_user::{
+    allowlist::diff::Rule,
+    kernel::Attached,
+    refresh::{Departing, Outcome, Report, Step},
+};
+
+use crate::cli::output;
+
+/// Prints what became of each provider.
+pub(super) fn steps(steps: &[Step], as_json: bool) -> Result<()> {
+    for Step { report, after, .. } in steps {
+        complain(report, after.is_some());
+        if as_json {
+            output::json(report)?;
+        } else {
+            show(report)?;
+        }
+    }
+    Ok(())
+}
+
+/// Says that the new policy is in force.
+pub(super) fn attached(attached: &Attached, as_json: bool) -> Result<()> {
+    eprintln!("`{}`: policy replaced, generation {}", attached.interface, attached.generation);
+    if as_json { output::json(attached) } else { Ok(()) }
+}
+
+fn complain(report: &Report, is_known: bool) {
+    let Report { provider, outcome, why, notes, .. } = report;
+    for note in notes {
+        eprintln!("note: {provider}: {note}");
+    }
+    let stays = if is_known { "the last accepted document stays in force" } else { "nothing was accepted before" };
+    match (outcome, why) {
+        (Outcome::Refused | Outcome::Failed, Some(why)) => {
+            let (message, hint) = why.split_once('\n').map_or((why.as_str(), ""), |(message, hint)| (message, hint));
+            let hint = if hint.is_empty() { String::new() } else { format!("\n{hint}") };
+            eprintln!("error: {provider}: {message}; {stays}{hint}");
+        }
+        _ => {}
+    }
+}
+
+fn show(report: &Report) -> Result<()> {
+    let Report { provider, source, outcome, why: _, notes: _, added, removed, departing } = report;
+    output::line(&format!(
+        "{provider}: {}, {} added, {} removed, {} in grace ({source})",
+        outcome.name(),
+        added.len(),
+        removed.len(),
+        departing.len()
+    ))?;
+    for (sign, rules) in [('+', added), ('-', removed)] {
+        for rule in rules {
+            output::line(&format!("  {sign} {}", rule_text(rule)))?;
+        }
+    }
+    for Departing { rule, line, until } in departing {
+        output::line(&format!("  ~ {}, once line {line}, until {}", rule_text(rule), output::time(*until)))?;
+    }
+    Ok(())
+}
+
+fn rule_text(rule: &Rule) -> String {
+    let Rule { remote, service, protocol, remote_ports } = rule;
+    format!("{remote} {service} {protocol} {remote_ports}").trim_end().to_owned()
+}

@@ -1,0 +1,33 @@
+//! Documents that are fetched again and again: the last accepted one is what the policy uses.
+//!
+//! ```text
+//! source ──fetch──▶ document ──judge──▶ state ──in force──▶ allowlist
+//!                   names ────resolve────▲  (with what waits for its grace)
+//! ```
+
+mod clock;
+mod document;
+mod fetch;
+mod grace;
+mod judge;
+mod load;
+mod names;
+mod refresher;
+mod report;
+mod schedule;
+mod state;
+mod store;
+
+pub use clock::Moment;
+pub use fetch::{FetchError, Fetched, Fetcher, Limits, Validators};
+pub use judge::{Objection, judge};
+pub use load::load;
+pub use names::{NameServers, Names, Resolved};
+pub use refresher::{Asking, Refresher, Step};
+pub use report::{Departing, Outcome, Report};
+pub use schedule::{LONGEST_SHARE_OF_JITTER, Schedule};
+pub use state::{Departed, State};
+pub use store::{Store, StoreError};
+
+/// Where states are kept unless the command line says otherwise.
+pub const DEFAULT_STATE: &str = "/var/lib/sipwall";

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use ipnet::IpNet;
 
+use super::names;
 use crate::allowlist::Allowlist;
 
 /// Why a document is refused.
@@ -35,6 +36,12 @@ pub enum Objection {
         /// How many of a hundred may go.
         max_shrink: u8,
     },
+    /// More names than can be followed.
+    #[error("the document has {count} host names, more than the {} that are resolved", names::MOST)]
+    Names {
+        /// How many.
+        count: usize,
+    },
     /// The policy does not work with it.
     #[error("the policy would be refused with it: {0}")]
     Misfit(String),
@@ -62,6 +69,12 @@ pub fn judge(before: Option<&Allowlist>, now: &Allowlist, max_shrink: Option<u8>
         (Some(before), Some(max_shrink)) => judge_shrinking(before, now, max_shrink),
         _ => Ok(()),
     }
+}
+
+/// Judges whether the names of a document can be followed: each may take seconds.
+pub(super) fn judge_names(now: &Allowlist) -> Result<(), Objection> {
+    let count = names::host_names(now).len();
+    if count > names::MOST { Err(Objection::Names { count }) } else { Ok(()) }
 }
 
 fn judge_shrinking(before: &Allowlist, now: &Allowlist, max_shrink: u8) -> Result<(), Objection> {
@@ -98,7 +111,7 @@ impl Covered {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::allowlist::{Entry, Finding, Protocol, Service};
+    use crate::allowlist::{Entry, Finding, Protocol, Service, Unenforced};
 
     fn allowlist(prefixes: &[&str]) -> Allowlist {
         let entry = Entry {
@@ -136,6 +149,22 @@ mod tests {
         check(&["192.0.2.0/24", "2001:db8::/32"], 0, None);
         check(&["192.0.2.0/25", "2001:db8::/49", "2001:db8:0:8000::/49"], 0, None);
         check(&["192.0.2.0/25", "2001:db8::/49"], 0, Some(1));
+    }
+
+    #[test]
+    fn as_many_names_as_can_be_followed_are_taken() {
+        let named = |count| {
+            let rows = (0..count).map(|number| Unenforced {
+                name: format!("sip{number}.example.net"),
+                protocol: Protocol::Tcp,
+                remote_ports: Vec::new(),
+                line: 1,
+                why: Unenforced::HOST_NAME.to_owned(),
+            });
+            Allowlist { unenforced: rows.collect(), ..Allowlist::default() }
+        };
+        assert_eq!(judge_names(&named(names::MOST)), Ok(()));
+        assert_eq!(judge_names(&named(names::MOST + 1)), Err(Objection::Names { count: names::MOST + 1 }));
     }
 
     #[test]

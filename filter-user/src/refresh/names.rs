@@ -19,6 +19,9 @@ use crate::allowlist::Allowlist;
 /// How long an answer is kept at the least: some pools answer with a time to live of zero.
 const SHORTEST_TTL: Duration = Duration::from_secs(30);
 
+/// How many names of one document are followed.
+pub(super) const MOST: usize = 100;
+
 /// How long a name server may take for one answer.
 const TIMEOUT: Duration = Duration::from_secs(5);
 

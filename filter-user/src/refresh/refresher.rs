@@ -11,7 +11,7 @@ use super::{
     document,
     fetch::{Fetched, Fetcher, Validators},
     grace,
-    judge::{Objection, judge},
+    judge::{Objection, judge, judge_names},
     load,
     names::{NameServers, Names, Resolved},
     report::{Departing, Outcome, Report},
@@ -171,7 +171,8 @@ impl Refresher {
         let document = document::read(&source);
         let accepted = before.map(|before| &before.document);
         let max_shrink = (!task.is_forced()).then_some(task.settings.max_shrink);
-        match judge(accepted, &document, max_shrink) {
+        let followed = if task.settings.resolve { judge_names(&document) } else { Ok(()) };
+        match followed.and_then(|()| judge(accepted, &document, max_shrink)) {
             Err(objection) => Answer::kept(Outcome::Refused, Some(objection.to_string()), before),
             Ok(()) => {
                 let outcome = if accepted == Some(&document) { Outcome::Unchanged } else { Outcome::Updated };

@@ -14,7 +14,7 @@ use rustls::{
     pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer},
 };
 
-/// What the server sends, octet by octet, by path; nothing for a path that it never answers.
+/// What the server sends, octet by octet, by path.
 type Answers = Arc<Mutex<HashMap<String, Vec<u8>>>>;
 
 pub(crate) struct Server {
@@ -26,6 +26,9 @@ pub(crate) struct Server {
 }
 
 impl Server {
+    /// The answer of a server that never answers; that of every path that nothing was said of.
+    pub(crate) const SILENCE: &[u8] = b"";
+
     pub(crate) fn http() -> Self {
         Self::start(None, String::new())
     }
@@ -56,7 +59,9 @@ impl Server {
 
     /// From now on, `path` is answered with a head and a body, whose length is added.
     pub(crate) fn answer(&self, path: &str, head: &str, body: &str) {
-        self.answer_raw(path, format!("HTTP/1.1 {head}\r\ncontent-length: {}\r\n\r\n{body}", body.len()).into_bytes());
+        // A connection serves one request; who does not know that may find it closed.
+        let head = format!("HTTP/1.1 {head}\r\nconnection: close\r\ncontent-length: {}", body.len());
+        self.answer_raw(path, format!("{head}\r\n\r\n{body}").into_bytes());
     }
 
     pub(crate) fn answer_raw(&self, path: &str, answer: Vec<u8>) {
@@ -87,12 +92,12 @@ fn exchange(mut stream: impl Read + Write, answers: &Answers, requests: &Mutex<V
     let request = String::from_utf8_lossy(&request).to_lowercase();
     let path = request.split(' ').nth(1).unwrap_or_default().to_owned();
     requests.lock().unwrap().push(request);
-    let answer = answers.lock().unwrap().get(&path).cloned();
-    match answer {
-        Some(answer) => stream.write_all(&answer)?,
+    let answer = answers.lock().unwrap().get(&path).cloned().unwrap_or_default();
+    if answer == Server::SILENCE {
         // Until the client gives up.
-        None => drop(stream.read(&mut [0])?),
+        stream.read_exact(&mut [0])?;
     }
+    stream.write_all(&answer)?;
     stream.flush()
 }
 

@@ -34,13 +34,10 @@ fn complain(report: &Report, is_known: bool) {
         eprintln!("note: {provider}: {note}");
     }
     let stays = if is_known { "the last accepted document stays in force" } else { "nothing was accepted before" };
-    match (outcome, why) {
-        (Outcome::Refused | Outcome::Failed, Some(why)) => {
-            let (message, hint) = why.split_once('\n').map_or((why.as_str(), ""), |(message, hint)| (message, hint));
-            let hint = if hint.is_empty() { String::new() } else { format!("\n{hint}") };
-            eprintln!("error: {provider}: {message}; {stays}{hint}");
-        }
-        _ => {}
+    if let (Outcome::Refused | Outcome::Failed, Some(why)) = (outcome, why) {
+        // A hint has a line of its own, behind the sentence.
+        let (message, hint) = why.find('\n').map_or((why.as_str(), ""), |end| why.split_at(end));
+        eprintln!("error: {provider}: {message}; {stays}{hint}");
     }
 }
 

@@ -62,12 +62,16 @@ impl Verdict {
 /// A copy of the workspace, to be broken.
 struct Copy {
     root: PathBuf,
+    /// Not the workspace's own: cargo tells crates apart by their place in their workspace, and would take
+    /// a mutant for the sound crate.
+    target: PathBuf,
 }
 
 impl Copy {
     /// Copies what git knows of or would, as it stands.
     fn make() -> Result<Self> {
-        let copy = Self { root: workspace::target().join("mutants") };
+        let place = workspace::target().join("mutants");
+        let copy = Self { root: place.join("workspace"), target: place.join("target") };
         let mut git = Command::new("git");
         git.current_dir(workspace::root()).args(["ls-files", "--cached", "--others", "--exclude-standard", "-z"]);
         let listed = git.output().context("`git` does not start")?;
@@ -79,8 +83,7 @@ impl Copy {
 
     fn cargo(&self) -> Command {
         let mut cargo = workspace::cargo();
-        // What the copy and the workspace depend on is built once for both.
-        cargo.current_dir(&self.root).env("CARGO_TARGET_DIR", workspace::target()).env("SIPWALL_PACKETS", PACKETS);
+        cargo.current_dir(&self.root).env("CARGO_TARGET_DIR", &self.target).env("SIPWALL_PACKETS", PACKETS);
         cargo.env("RUST_BACKTRACE", "0");
         cargo
     }

@@ -2,7 +2,10 @@
 //!
 //! Everything but the source tries is one [`Tables`] value, so that one system call writes it.
 
-use core::ops::{BitAnd, BitOr};
+use core::{
+    hint::black_box,
+    ops::{BitAnd, BitOr},
+};
 
 use crate::Address;
 
@@ -43,8 +46,8 @@ impl TermSet {
 
     /// Whether the term is in the set.
     #[inline(always)]
-    pub const fn contains(&self, term: u32) -> bool {
-        self.words[term as usize / 64 % (TERMS / 64)] >> (term % 64) & 1 == 1
+    pub const fn contains(&self, term: usize) -> bool {
+        self.words[term / 64 % (TERMS / 64)] >> (term % 64) & 1 == 1
     }
 
     /// The terms of this set that `other` does not have.
@@ -88,6 +91,23 @@ impl TermSet {
         let words = (a != 0) as u8 + (b != 0) as u8 + (c != 0) as u8 + (d != 0) as u8;
         if several == 0 && words == 1 { self.lowest() } else { None }
     }
+}
+
+/// The term, which is below [`TERMS`], in a form that the verifier sees it of.
+///
+/// LLVM finds the lowest bit of a set by a table, packs it with the reason that there could have been instead, and knows
+/// that it is bounded still; the verifier of Linux 6.1 does not. Nor may LLVM know, or it leaves the bound out.
+#[inline(always)]
+pub fn bounded(term: u32) -> usize {
+    black_box(term) as usize % TERMS
+}
+
+/// A field of the packet as an index, in a form that the verifier sees the bound of its type of.
+///
+/// LLVM packs fields together and takes them apart again, after which the verifier of Linux 6.1 has lost it.
+#[inline(always)]
+pub fn index_of<T: Into<usize>>(field: T) -> usize {
+    black_box(field).into()
 }
 
 impl BitAnd for TermSet {
@@ -141,11 +161,8 @@ pub struct Tables {
     pub sip: TermSet,
     /// The terms of media, which can be inspected.
     pub media: TermSet,
-    /// The rule that a term belongs to; what lies beyond [`TERMS`] is never read.
-    ///
-    /// LLVM counts trailing zeros by a table of octets, of which the verifier knows no more than that they are below 256:
-    /// the array is as long as that makes it look.
-    pub term_rules: [u16; 2 * TERMS],
+    /// The rule that a term belongs to.
+    pub term_rules: [u16; TERMS],
 }
 
 impl Tables {
@@ -171,8 +188,9 @@ pub struct PortTables {
 impl PortTables {
     /// Whether this is one of the SBC's own SIP and media ports.
     #[inline(always)]
-    pub const fn owns(&self, port: u16) -> bool {
-        self.own[port as usize / 64] >> (port % 64) & 1 == 1
+    pub fn owns(&self, port: u16) -> bool {
+        let port = index_of(port);
+        self.own[port / 64] >> (port % 64) & 1 == 1
     }
 }
 

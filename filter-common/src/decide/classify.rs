@@ -4,7 +4,7 @@ use super::icmp::{self, Message};
 use crate::{
     Address, Reason, Verdict,
     packet::{Packet, Transport, ip},
-    tables::{SourceSet, Tables, TermSet, flags},
+    tables::{SourceSet, Tables, TermSet, bounded, flags, index_of},
 };
 
 /// Which term allows the packet, by the intersection of what each field allows; or why none does.
@@ -37,8 +37,8 @@ pub(super) fn ports(packet: &Ports, tables: &Tables, source: &SourceSet) -> Resu
         return Err(without_terms(source));
     }
     let ports = &tables.ports[packet.protocol];
-    let to = source.terms & port_set(tables, ports.destination[packet.destination as usize]);
-    let from = port_set(tables, ports.source[packet.source as usize]);
+    let to = source.terms & port_set(tables, ports.destination[index_of(packet.destination)]);
+    let from = port_set(tables, ports.source[index_of(packet.source)]);
     let allowed = if packet.opening { to & from & tables.opening } else { to & from };
     if let Some(term) = allowed.lowest() {
         return Ok(term);
@@ -74,18 +74,18 @@ pub(super) fn later_fragment(packet: &Packet, tables: &Tables, source: &SourceSe
     }
     // A fragment header of IPv6 names the header that follows it, which may be another extension.
     let any_protocol = matches!(packet.source, Address::V6(_)) && !matches!(packet.protocol, ip::TCP | ip::UDP);
-    let terms = if any_protocol { source.terms } else { source.terms & tables.protocols[packet.protocol as usize] };
+    let terms = if any_protocol { source.terms } else { source.terms & tables.protocols[index_of(packet.protocol)] };
     if terms.is_empty() {
         return Verdict::of(Reason::FragmentUnlisted);
     }
-    let rule = terms.single().map(|term| tables.term_rules[term as usize]);
+    let rule = terms.single().map(|term| tables.term_rules[bounded(term)]);
     Verdict { reason: Reason::FragmentListed, noted: None, rule }
 }
 
 /// Which term allows ICMP or another protocol without ports.
 #[inline(always)]
 fn other_protocol(packet: &Packet, tables: &Tables, source: &SourceSet) -> Result<u32, Reason> {
-    let allowed = source.terms & tables.protocols[packet.protocol as usize];
+    let allowed = source.terms & tables.protocols[index_of(packet.protocol)];
     if let Some(term) = allowed.lowest() {
         return Ok(term);
     }

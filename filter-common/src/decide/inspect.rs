@@ -4,7 +4,7 @@
 
 use crate::{
     Reason, Verdict,
-    packet::{Frame, Packet, Transport},
+    packet::{Frame, Packet, Transport, place},
     tables::{Tables, flags},
 };
 
@@ -13,8 +13,8 @@ const UDP_HEADER_AND_FIRST: usize = 9;
 
 /// The verdict of a packet that `term` allows.
 #[inline(always)]
-pub(super) fn listed<F: Frame + ?Sized>(frame: &F, packet: &Packet, tables: &Tables, term: u32) -> Verdict {
-    let rule = Some(tables.term_rules[term as usize]);
+pub(super) fn listed<F: Frame + ?Sized>(frame: &F, packet: &Packet, tables: &Tables, term: usize) -> Verdict {
+    let rule = Some(tables.term_rules[term]);
     let passed = Verdict { reason: Reason::Listed, noted: None, rule };
     match suspicion(frame, packet, tables, term) {
         Some((reason, true)) => Verdict::of(reason),
@@ -25,7 +25,7 @@ pub(super) fn listed<F: Frame + ?Sized>(frame: &F, packet: &Packet, tables: &Tab
 
 /// What is wrong with the datagram, and whether that drops it.
 #[inline(always)]
-fn suspicion<F: Frame + ?Sized>(frame: &F, packet: &Packet, tables: &Tables, term: u32) -> Option<(Reason, bool)> {
+fn suspicion<F: Frame + ?Sized>(frame: &F, packet: &Packet, tables: &Tables, term: usize) -> Option<(Reason, bool)> {
     const SIP: u32 = flags::INSPECT_SIP_COUNT | flags::INSPECT_SIP_ENFORCE;
     const MEDIA: u32 = flags::INSPECT_MEDIA_COUNT | flags::INSPECT_MEDIA_ENFORCE;
     let settings = &tables.settings;
@@ -37,7 +37,7 @@ fn suspicion<F: Frame + ?Sized>(frame: &F, packet: &Packet, tables: &Tables, ter
         return None;
     }
     // With its header, for the verifier does not follow how LLVM compares a single octet with the end.
-    let [.., first] = frame.read::<UDP_HEADER_AND_FIRST>(packet.offset)?;
+    let [.., first] = frame.read::<UDP_HEADER_AND_FIRST>(place(packet.offset))?;
     if settings.has(SIP) && tables.sip.contains(term) && !begins_sip(first) {
         return Some((Reason::InspectSip, settings.has(flags::INSPECT_SIP_ENFORCE)));
     }

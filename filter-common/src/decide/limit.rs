@@ -9,7 +9,7 @@ use crate::{
 
 /// Why a packet that `term` allows is dropped, if its source sends too much of it.
 #[inline(always)]
-pub(super) fn listed<S: State>(packet: &Packet, tables: &Tables, state: &S, term: u32) -> Option<Reason> {
+pub(super) fn listed<S: State>(packet: &Packet, tables: &Tables, state: &S, term: usize) -> Option<Reason> {
     let limits = &tables.settings.limits;
     match packet.transport {
         Transport::Udp { .. } if tables.sip.contains(term) => {

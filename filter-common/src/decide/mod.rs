@@ -13,7 +13,7 @@ use self::icmp::Message;
 use crate::{
     Address, Datagram, FirstFragment, Reason, State, Verdict,
     packet::{self, Content, Fragment, Frame, Packet, Transport, ip},
-    tables::{Settings, SourceSet, Tables, flags},
+    tables::{Settings, SourceSet, Tables, bounded, flags},
 };
 
 /// A policy that packets can be judged by, wherever its tables are.
@@ -93,6 +93,7 @@ fn by_rules<F: Frame + ?Sized, S: State>(
     }
     match classify::term(packet, tables, source) {
         Ok(term) => {
+            let term = bounded(term);
             if let Some(reason) = limit::listed(packet, tables, state, term) {
                 return Verdict::of(reason);
             }
@@ -234,7 +235,7 @@ fn destination(packet: &Packet, tables: &Tables) -> Option<Reason> {
 
 /// Whether the packet goes to one of the SBC's own SIP or media ports.
 #[inline(always)]
-const fn is_own_port(packet: &Packet, tables: &Tables) -> bool {
+fn is_own_port(packet: &Packet, tables: &Tables) -> bool {
     match packet.transport {
         Transport::Udp { destination, .. } => tables.ports[Tables::UDP].owns(destination),
         Transport::Tcp { destination, .. } => tables.ports[Tables::TCP].owns(destination),

@@ -1,6 +1,6 @@
 //! IPv6 (RFC 8200), with a bounded walk over its extension headers.
 
-use super::{Fragment, Frame, Network, ip};
+use super::{Fragment, Frame, Network, ip, place};
 use crate::{Address, Reason};
 
 const HEADER: usize = 40;
@@ -48,7 +48,7 @@ pub(super) fn parse<F: Frame + ?Sized>(frame: &F, start: usize) -> Result<Networ
 /// The identification, which ends the fragment header.
 #[inline(always)]
 fn identification<F: Frame + ?Sized>(frame: &F, fragment: Option<Fragment>, fragment_header: usize) -> u32 {
-    match (fragment, frame.read::<UNIT>(fragment_header)) {
+    match (fragment, frame.read::<UNIT>(place(fragment_header))) {
         (Some(_), Some([.., a, b, c, d])) => u32::from_be_bytes([a, b, c, d]),
         _ => 0,
     }
@@ -76,8 +76,6 @@ impl ExtensionWalk {
     /// A walk that was not begun.
     pub const REFUSED: Self = Self(Self::FAILED | Reason::Ipv6ExtensionChain as u64);
     const FRAGMENTED: u64 = 1 << 62;
-    /// No walk gets further than six headers of 2,048 octets behind the IPv6 header; the verifier must see that too.
-    const PLACE: usize = 0x3fff;
 
     /// Walks from the header at `offset`, which is an extension of this kind, to the first one that is none,
     /// or to what follows a later fragment's header.
@@ -100,9 +98,9 @@ impl ExtensionWalk {
         let fragmented = self.0 & Self::FRAGMENTED != 0;
         Ok(Extensions {
             next_header,
-            offset: usize::from(u16::from_le_bytes([o0, o1])) & Self::PLACE,
+            offset: usize::from(u16::from_le_bytes([o0, o1])),
             fragment: fragmented.then_some(Fragment::new(field >> 3, field & 1 != 0)),
-            fragment_header: usize::from(u16::from_le_bytes([h0, h1])) & Self::PLACE,
+            fragment_header: usize::from(u16::from_le_bytes([h0, h1])),
         })
     }
 }

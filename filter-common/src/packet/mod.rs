@@ -9,6 +9,8 @@ mod transport;
 pub use ipv6::ExtensionWalk;
 pub use transport::{Transport, tcp_flags};
 
+use core::hint::black_box;
+
 use crate::{Address, Reason};
 
 /// The octets of a frame, wherever they are.
@@ -155,4 +157,16 @@ pub fn parse<F: Frame + ?Sized>(frame: &F) -> Result<Content, Reason> {
 #[expect(clippy::cast_possible_truncation, reason = "the length fields of IP have 16 bits")]
 const fn octets(length: usize) -> u16 {
     length as u16
+}
+
+/// The furthest that a header begins: behind six extension headers of 2,048 octets.
+const LAST_PLACE: usize = 0x3fff;
+
+/// Where a header begins, in a form that the verifier sees the bound of.
+///
+/// LLVM packs an offset together with the reason that there could have been instead, and takes it apart again,
+/// after which the verifier of Linux 6.1 has lost its bound. Nor may LLVM know of it, or it leaves the bound out.
+#[inline(always)]
+pub(crate) fn place(offset: usize) -> usize {
+    black_box(offset) & LAST_PLACE
 }

@@ -1,6 +1,6 @@
 //! TCP (RFC 9293), UDP (RFC 768) and ICMP (RFC 792, RFC 4443) headers.
 
-use super::{Fragment, Frame, Network, ip};
+use super::{Fragment, Frame, Network, ip, place};
 use crate::{Address, Reason};
 
 /// What the decision needs of a transport header.
@@ -119,7 +119,7 @@ fn fixed_header<const N: usize, F: Frame + ?Sized>(
     if network.offset + N > network.end {
         return Err(truncated(network, reason));
     }
-    frame.read::<N>(network.offset).ok_or(truncated(network, reason))
+    frame.read::<N>(place(network.offset)).ok_or(truncated(network, reason))
 }
 
 /// The reason of a header that is cut short: on a first fragment that is an evasion of its own.

@@ -52,7 +52,7 @@ impl Life {
 fn lives(subject: &Subject<'_>) -> Vec<Life> {
     let compiled = subject.compiled;
     let usable = usable_sets(compiled);
-    let of_term = |(place, term): (u32, &TermInfo)| {
+    let of_term = |(place, term): (usize, &TermInfo)| {
         let held: Vec<_> =
             (0..).zip(&compiled.tables.source_sets).filter(|(_, set)| set.terms.contains(place)).collect();
         if !in_scope(subject, term) {

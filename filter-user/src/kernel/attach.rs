@@ -65,7 +65,7 @@ pub fn attach(name: &str, mode: AttachMode, policy: &CompiledPolicy, policy_name
         egress::follow(&pins, name, policy)?;
         published.generation
     } else {
-        attach_new(name, &target, mode, policy, policy_name)?
+        NewFilter { interface: name, target: &target, mode, policy, policy_name }.attach()?
     };
     let running = interface(name)?.xdp.context("the interface runs no XDP program after attaching one")?;
     Ok(Attached { interface: name.to_owned(), xdp_mode: running.mode, generation, replaced })
@@ -80,46 +80,45 @@ fn program_id(pins: &Pins) -> Result<u32> {
     Ok(ProgramInfo::from_pin(pins.program()).context("cannot open the program's pin")?.id())
 }
 
-/// Attaches a new filter, or leaves nothing of it behind.
-fn attach_new(
-    name: &str,
-    target: &Interface,
+/// A filter that is to be attached where none is.
+struct NewFilter<'a> {
+    interface: &'a str,
+    target: &'a Interface,
     mode: AttachMode,
-    policy: &CompiledPolicy,
-    policy_name: &str,
-) -> Result<u64> {
-    let staging = Pins::staging(name);
-    staging.create()?;
-    let attached = attach_staged(&staging, name, target, mode, policy, policy_name);
-    if attached.is_err() {
-        // What went wrong is worth more than what could not be tidied up.
-        let _ = staging.remove();
-    }
-    attached
+    policy: &'a CompiledPolicy,
+    policy_name: &'a str,
 }
 
-fn attach_staged(
-    staging: &Pins,
-    name: &str,
-    target: &Interface,
-    mode: AttachMode,
-    policy: &CompiledPolicy,
-    policy_name: &str,
-) -> Result<u64> {
-    let pins = Pins::of(name);
-    let mut ebpf = program::load(Some(staging.directory()))?;
-    program::filter(&mut ebpf)?.pin(staging.program()).context("cannot pin the program")?;
-    let egress_program = program::egress(&mut ebpf)?;
-    egress_program.load().context("the kernel refuses the egress program")?;
-    egress_program.pin(staging.egress_program()).context("cannot pin the egress program")?;
-    let Published { generation, counters: _ } = Maps::of(&mut ebpf)?.publish(policy, policy_name)?;
-    egress::follow(staging, name, policy)?;
-    let link = link(&mut ebpf, name, target, mode)?;
-    // From here the policy is in force, and ends with this process unless the link is pinned.
-    link.pin(staging.link()).context("cannot pin the link")?;
-    pins.remove()?;
-    staging.rename(&pins)?;
-    Ok(generation)
+impl NewFilter<'_> {
+    /// Attaches it, or leaves nothing of it behind; returns its first generation.
+    fn attach(&self) -> Result<u64> {
+        let staging = Pins::staging(self.interface);
+        staging.create()?;
+        let attached = self.attach_from(&staging);
+        if attached.is_err() {
+            // What went wrong is worth more than what could not be tidied up.
+            let _ = staging.remove();
+        }
+        attached
+    }
+
+    fn attach_from(&self, staging: &Pins) -> Result<u64> {
+        let Self { interface, target, mode, policy, policy_name } = *self;
+        let mut ebpf = program::load(Some(staging.directory()))?;
+        program::filter(&mut ebpf)?.pin(staging.program()).context("cannot pin the program")?;
+        let egress_program = program::egress(&mut ebpf)?;
+        egress_program.load().context("the kernel refuses the egress program")?;
+        egress_program.pin(staging.egress_program()).context("cannot pin the egress program")?;
+        let Published { generation, counters: _ } = Maps::of(&mut ebpf)?.publish(policy, policy_name)?;
+        egress::follow(staging, interface, policy)?;
+        let link = link(&mut ebpf, interface, target, mode)?;
+        // From here the policy is in force, and ends with this process unless the link is pinned.
+        link.pin(staging.link()).context("cannot pin the link")?;
+        let pins = Pins::of(interface);
+        pins.remove()?;
+        staging.rename(&pins)?;
+        Ok(generation)
+    }
 }
 
 /// Attaches the program, natively if it can be.

@@ -26,6 +26,15 @@ impl Address {
         }
     }
 
+    /// The address that [`Address::words`] gives these words for.
+    pub const fn from_words([high, low]: [u64; 2]) -> Self {
+        let [.., a, b, c, d] = low.to_be_bytes();
+        if high == u64::MAX && low >> 32 == 0 {
+            return Self::V4([a, b, c, d]);
+        }
+        Self::V6(((high as u128) << 64 | low as u128).to_be_bytes())
+    }
+
     /// Whether no host may send from this address across a network: "this network", loopback,
     /// multicast, class E and broadcast (RFC 6890, table 1 to 17), `::`, `::1` and `ff00::/8`.
     #[inline(always)]

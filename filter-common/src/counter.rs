@@ -22,6 +22,20 @@ pub const REASON_COUNTERS: u32 = 2 * Reason::SLOTS;
 /// How many counters the map of rules has. Rules keep theirs across policies, so there are more than a policy can have.
 pub const RULE_COUNTERS: u32 = 1024;
 
+/// How many snapshots of the rules' counters are kept.
+pub const SNAPSHOTS: u32 = 16;
+
+/// What the rules had passed at some time, by which the past hour can be told from all the time before.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[cfg_attr(feature = "host", derive(bytemuck::Pod, bytemuck::Zeroable))]
+#[repr(C)]
+pub struct Snapshot {
+    /// When it was taken, by the monotonic clock in nanoseconds; 0: never.
+    pub taken_at: u64,
+    /// The packets of each rule's counter.
+    pub packets: [u64; RULE_COUNTERS as usize],
+}
+
 /// The index of a reason's counter.
 ///
 /// `would_drop`: the verdict was a drop, and monitor mode let the packet pass.

@@ -17,14 +17,16 @@ mod address;
 mod counter;
 mod decide;
 mod generation;
+pub mod live;
 pub mod packet;
 mod reason;
 mod state;
 pub mod tables;
+mod trial;
 mod verdict;
 
 pub use address::Address;
-pub use counter::{Counter, REASON_COUNTERS, RULE_COUNTERS, reason_counter};
+pub use counter::{Counter, REASON_COUNTERS, RULE_COUNTERS, SNAPSHOTS, Snapshot, reason_counter};
 pub use decide::{Outgoing, Policy, decide, outgoing};
 pub use generation::{GenerationInfo, Name};
 pub use reason::{Action, Reason};
@@ -32,9 +34,10 @@ pub use state::{
     BUCKETS, Bucket, Datagram, FLOWS, FRAGMENT_LIFETIME, FRAGMENTS, FirstFragment, Flow, Limit, NEW_ENTRIES, State,
     Stateless,
 };
+pub use trial::Trial;
 pub use verdict::Verdict;
 
 /// The version of everything that outlives a process: map shapes, table layout, reason indices.
 ///
 /// It names the directory of the pins, so that a program never meets maps of another layout.
-pub const ABI_VERSION: u32 = 1;
+pub const ABI_VERSION: u32 = 2;

@@ -281,6 +281,11 @@ impl AddressTable {
         known_high == high && known_low == low
     }
 
+    /// The addresses, in no order.
+    pub fn addresses(&self) -> impl Iterator<Item = Address> {
+        self.slots.iter().filter(|words| **words != Self::FREE).map(|words| Address::from_words(*words))
+    }
+
     #[inline(always)]
     const fn slot(&self, [high, low]: [u64; 2]) -> usize {
         let mixed = (high.rotate_left(32) ^ low).wrapping_mul(self.multiplier);
@@ -330,36 +335,6 @@ impl Settings {
     }
 }
 
-/// The value of a denied prefix.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-#[cfg_attr(feature = "host", derive(bytemuck::Pod, bytemuck::Zeroable))]
-#[repr(C)]
-pub struct DenyEntry {
-    /// The time from which on it does not hold, by the monotonic clock in nanoseconds, lower half first; 0: for ever.
-    /// In halves, for the kernel aligns the values of an IPv4 trie to 4 octets only.
-    expires_at: [u32; 2],
-    /// The length of its prefix, by which the next shorter one is found when it has expired.
-    pub prefix_length: u32,
-}
-
-impl DenyEntry {
-    /// The entry of a prefix of this length, which holds until the monotonic clock says `expires_at`; 0: for ever.
-    pub const fn new(prefix_length: u32, expires_at: u64) -> Self {
-        let [a, b, c, d, high @ ..] = expires_at.to_le_bytes();
-        Self { expires_at: [u32::from_le_bytes([a, b, c, d]), u32::from_le_bytes(high)], prefix_length }
-    }
-
-    /// When it expires, by the monotonic clock in nanoseconds; nothing if it never does.
-    #[inline(always)]
-    pub const fn expires_at(&self) -> Option<u64> {
-        let at = (self.expires_at[1] as u64) << 32 | self.expires_at[0] as u64;
-        if at == 0 { None } else { Some(at) }
-    }
-}
-
-/// How many expired entries inside each other are looked through to find one that holds.
-pub const NESTED_DENIES: u32 = 8;
-
 /// Which generation is in force.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[cfg_attr(feature = "host", derive(bytemuck::Pod, bytemuck::Zeroable))]
@@ -367,8 +342,14 @@ pub const NESTED_DENIES: u32 = 8;
 pub struct Switch {
     /// The slot of the policy in force, below [`GENERATIONS`].
     pub slot: u32,
-    /// 1 where the deny list has an entry, else 0: an empty trie costs as much as any.
-    pub deny_list: u32,
+    /// Which lists of live entries have any: a set of [`lists`]. An empty trie costs as much as any.
+    pub lists: u32,
+}
+
+/// The bits of [`Switch::lists`].
+pub mod lists {
+    /// The deny list.
+    pub const DENY: u32 = 1 << 0;
 }
 
 const _: () = {
@@ -397,6 +378,8 @@ mod tests {
             for (index, address) in addresses(2000).into_iter().enumerate() {
                 assert_eq!(table.contains(address), index < count.into(), "{address:?} of {count}");
             }
+            assert_eq!(table.addresses().count(), count.into());
+            assert!(table.addresses().all(|address| addresses(count).contains(&address)));
         }
     }
 

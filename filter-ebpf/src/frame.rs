@@ -8,13 +8,43 @@ use aya_ebpf::{
 };
 use filter_common::packet::{ExtensionWalk, Frame};
 
-/// The octets of a frame that lie in one piece.
-struct Memory {
+/// A frame, and how to walk over extension headers in it.
+pub(crate) struct KernelFrame<W> {
     start: usize,
     end: usize,
+    length: usize,
+    walk: W,
 }
 
-impl Memory {
+/// A frame as the driver handed it over.
+pub(crate) type XdpFrame = KernelFrame<WalkInKernel>;
+
+/// A frame that the host sends: the part of a socket buffer that lies in one piece, where the stack has put all headers.
+pub(crate) type SentFrame = KernelFrame<NoWalk>;
+
+impl XdpFrame {
+    #[inline(always)]
+    pub(crate) fn new(context: &XdpContext) -> Self {
+        let (start, end) = (context.data(), context.data_end());
+        // The verifier wants every read compared with `end` itself: did LLVM know how the length comes about, it would
+        // leave out the comparisons that follow from those of the header fields with the length.
+        Self { start, end, length: black_box(end - start), walk: WalkInKernel(context.ctx) }
+    }
+}
+
+impl SentFrame {
+    #[inline(always)]
+    pub(crate) fn new(context: &TcContext) -> Self {
+        Self { start: context.data(), end: context.data_end(), length: context.len() as usize, walk: NoWalk }
+    }
+}
+
+impl<W: Walk> Frame for KernelFrame<W> {
+    #[inline(always)]
+    fn length(&self) -> usize {
+        self.length
+    }
+
     #[inline(always)]
     fn read<const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
         let address = self.start + offset;
@@ -25,43 +55,35 @@ impl Memory {
         Some(unsafe { ptr::read_unaligned(address as *const [u8; N]) })
     }
 
-    /// Its length. The verifier wants every read compared with `end` itself: did LLVM know how the length comes about,
-    /// it would leave out the comparisons that follow from those of the header fields with the length.
-    #[inline(always)]
-    fn length(&self) -> usize {
-        black_box(self.end - self.start)
-    }
-}
-
-/// A frame as the driver handed it over.
-pub(crate) struct XdpFrame {
-    context: *mut xdp_md,
-    memory: Memory,
-    length: usize,
-}
-
-impl XdpFrame {
-    #[inline(always)]
-    pub(crate) fn new(context: &XdpContext) -> Self {
-        let memory = Memory { start: context.data(), end: context.data_end() };
-        Self { context: context.ctx, length: memory.length(), memory }
-    }
-}
-
-impl Frame for XdpFrame {
-    #[inline(always)]
-    fn length(&self) -> usize {
-        self.length
-    }
-
-    #[inline(always)]
-    fn read<const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
-        self.memory.read(offset)
-    }
-
     #[inline(always)]
     fn walk_extensions(&self, offset: usize, end: usize, next_header: u8) -> ExtensionWalk {
-        ExtensionWalk(walk_xdp_extensions(self.context, offset, end, next_header.into()))
+        self.walk.extensions(offset, end, next_header)
+    }
+}
+
+/// A way over IPv6 extension headers.
+pub(crate) trait Walk {
+    /// As [`Frame::walk_extensions`].
+    fn extensions(&self, offset: usize, end: usize, next_header: u8) -> ExtensionWalk;
+}
+
+/// By a function that the verifier looks at by itself.
+pub(crate) struct WalkInKernel(*mut xdp_md);
+
+impl Walk for WalkInKernel {
+    #[inline(always)]
+    fn extensions(&self, offset: usize, end: usize, next_header: u8) -> ExtensionWalk {
+        ExtensionWalk(walk_xdp_extensions(self.0, offset, end, next_header.into()))
+    }
+}
+
+/// None: what a host sends of its own accord, and wants answered, has no extension headers. Such a packet opens no flow.
+pub(crate) struct NoWalk;
+
+impl Walk for NoWalk {
+    #[inline(always)]
+    fn extensions(&self, _: usize, _: usize, _: u8) -> ExtensionWalk {
+        ExtensionWalk::REFUSED
     }
 }
 
@@ -74,35 +96,4 @@ extern "C" fn walk_xdp_extensions(context: *mut xdp_md, offset: usize, end: usiz
     let offset = offset & 0x7f;
     let [next_header, ..] = next_header.to_le_bytes();
     ExtensionWalk::new(&frame, offset, end, next_header).0
-}
-
-/// A frame that the host sends: the part of a socket buffer that lies in one piece, where the stack has put all headers.
-pub(crate) struct SentFrame {
-    memory: Memory,
-    length: usize,
-}
-
-impl SentFrame {
-    #[inline(always)]
-    pub(crate) fn new(context: &TcContext) -> Self {
-        Self { memory: Memory { start: context.data(), end: context.data_end() }, length: context.len() as usize }
-    }
-}
-
-impl Frame for SentFrame {
-    #[inline(always)]
-    fn length(&self) -> usize {
-        self.length
-    }
-
-    #[inline(always)]
-    fn read<const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
-        self.memory.read(offset)
-    }
-
-    /// What a host sends of its own accord, and wants answered, has no extension headers: such a packet opens no flow.
-    #[inline(always)]
-    fn walk_extensions(&self, _: usize, _: usize, _: u8) -> ExtensionWalk {
-        ExtensionWalk::REFUSED
-    }
 }

@@ -5,8 +5,9 @@ use aya_ebpf::{
     macros::btf_map,
 };
 use filter_common::{
-    Counter, GenerationInfo, Name, REASON_COUNTERS, RULE_COUNTERS,
-    tables::{DENY_PREFIXES, DenyEntry, GENERATIONS, PREFIXES, Switch, Tables},
+    Counter, GenerationInfo, Name, REASON_COUNTERS, RULE_COUNTERS, SNAPSHOTS, Snapshot, Trial,
+    live::DenyEntry,
+    tables::{DENY_PREFIXES, GENERATIONS, PREFIXES, Switch, Tables},
 };
 
 /// A trie from a source prefix to the index of its source set.
@@ -17,6 +18,10 @@ pub(crate) type Denied<const N: usize> = LpmTrie<[u8; N], DenyEntry, { DENY_PREF
 /// Which generation is in force. One element.
 #[btf_map]
 pub(crate) static SWITCH: Array<Switch, 1> = Array::new();
+
+/// Whether each generation stays.
+#[btf_map]
+pub(crate) static TRIALS: Array<Trial, { GENERATIONS as usize }> = Array::new();
 
 /// The tables of each generation.
 #[btf_map]
@@ -50,6 +55,10 @@ static RULES: PerCpuArray<Counter, { RULE_COUNTERS as usize }> = PerCpuArray::ne
 /// and their owners together for whoever opens the pins.
 #[btf_map]
 static RULE_NAMES: Array<Name, { RULE_COUNTERS as usize }> = Array::new();
+
+/// What the rules had passed at times of the past. The program never reads it.
+#[btf_map]
+static HISTORY: Array<Snapshot, { SNAPSHOTS as usize }> = Array::new();
 
 /// What each generation was made from. The program never reads it.
 #[btf_map]

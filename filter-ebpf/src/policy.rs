@@ -3,11 +3,12 @@
 use aya_ebpf::btf_maps::{ArrayOfMaps, lpm_trie::Key};
 use filter_common::{
     Address, Policy,
-    tables::{GENERATIONS, NESTED_DENIES, Switch, Tables},
+    live::NESTED_DENIES,
+    tables::{GENERATIONS, Switch, Tables, lists},
 };
 
 use crate::{
-    maps::{DENY_V4, DENY_V6, Denied, SOURCES_V4, SOURCES_V6, SWITCH, Sources, TABLES},
+    maps::{DENY_V4, DENY_V6, Denied, SOURCES_V4, SOURCES_V6, SWITCH, Sources, TABLES, TRIALS},
     state,
 };
 
@@ -19,14 +20,22 @@ pub(crate) struct PolicyInForce {
 }
 
 impl PolicyInForce {
-    /// The generation that the switch names; none before the first one is published.
+    /// The generation in force; none before the first one is published, or where that was not confirmed.
     #[inline(always)]
     pub(crate) fn read() -> Option<Self> {
         let switch = SWITCH.get(0)?;
-        let slot = switch.slot;
+        let slot = slot_in_force(switch.slot)?;
         let tables = TABLES.get(slot)?;
         (tables.settings.generation != 0).then_some(Self { switch, slot, tables })
     }
+}
+
+/// The slot that the switch names, or the one before if its generation was not confirmed in time.
+#[inline(always)]
+fn slot_in_force(slot: u32) -> Option<u32> {
+    let trial = TRIALS.get(slot)?;
+    let failed = trial.is_pending() && trial.has_failed(state::now());
+    Some(if failed { trial.fallback } else { slot })
 }
 
 impl Policy for PolicyInForce {
@@ -45,11 +54,10 @@ impl Policy for PolicyInForce {
 
     #[inline(always)]
     fn is_denied(&self, source: Address) -> bool {
-        // An empty trie still costs a call for each packet.
-        self.switch.deny_list != 0
+        self.switch.lists & lists::DENY != 0
             && match source {
-                Address::V4(octets) => is_denied(&DENY_V4, octets),
-                Address::V6(octets) => is_denied(&DENY_V6, octets),
+                Address::V4(octets) => is_denied(&DENY_V4, self.slot, octets),
+                Address::V6(octets) => is_denied(&DENY_V6, self.slot, octets),
             }
     }
 }
@@ -64,15 +72,14 @@ fn source_set<const N: usize>(
 }
 
 #[inline(always)]
-fn is_denied<const N: usize>(denied: &'static Denied<N>, octets: [u8; N]) -> bool {
+fn is_denied<const N: usize>(denied: &'static Denied<N>, slot: u32, octets: [u8; N]) -> bool {
     let mut length = bits::<N>();
     for _ in 0..NESTED_DENIES {
         let Some(entry) = denied.get(&Key::new(length, octets)) else { return false };
-        let expired = entry.expires_at().is_some_and(|at| at <= state::now());
-        if !expired {
+        if entry.holds(slot, state::now) {
             return true;
         }
-        // The expired entry hides the shorter prefixes that cover it.
+        // The entry that does not hold hides the shorter prefixes that cover it.
         if entry.prefix_length == 0 || entry.prefix_length > length {
             return false;
         }

@@ -5,8 +5,10 @@
 //! `allowlist → common`.
 
 pub mod allowlist;
+mod codes;
 pub mod kernel;
 pub mod policy;
 pub mod ports;
 pub mod refresh;
 pub mod replay;
+pub mod text_file;

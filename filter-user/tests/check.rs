@@ -185,3 +185,24 @@ fn the_example_policy_needs_no_warning() {
     let printed = String::from_utf8(output.stdout).unwrap();
     assert!(output.status.success() && !printed.contains("warning["), "{printed}");
 }
+
+#[test]
+fn what_the_import_warned_of_is_said_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    write(
+        "acme.md",
+        "# Acme\n\n| Service | Protocol | IP | Port |\n|---|---|---|---|\n| SBC | TLS | 3.0.0.9/24 | 5061 |\n",
+    );
+    write("policy.toml", "[sbc.listen]\nsip-tls = [5061]\n[[provider]]\nname = \"acme\"\nallowlist = \"acme.toml\"\n");
+    let run = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_sipwall"));
+        command.current_dir(folder.path()).args(arguments).output().unwrap()
+    };
+    assert!(run(&["import", "acme.md", "-o", "acme.toml"]).status.success());
+    let checked = run(&["check", "policy.toml"]);
+    let text = String::from_utf8(checked.stdout).unwrap();
+    let expected =
+        "warning[allowlist-warning]: policy.toml:4: the document of `acme`, line 5: `3.0.0.9/24` has host bits set";
+    assert!(checked.status.success() && text.contains(expected), "{text}");
+}

@@ -259,3 +259,22 @@ fn a_refused_policy_is_wrong_input() {
     "]],
     );
 }
+
+#[test]
+fn what_an_allowlist_denies_has_the_line_of_its_document() {
+    let lab = Lab::new(
+        "[[provider]]\nname = 'acme'\nservices = ['sip-tls']\nallowlist = 'acme.json'\n[sbc.listen]\nsip-tls = [5061]\n",
+    );
+    let setting =
+        |name: &str, list: &str| format!("\"trunk_access_acl_{name}\":{{\"value\":{{\"instance\":[{list}]}}}}");
+    let lists = [setting("allowList", "\"3.0.0.0/24\""), setting("denyList", "\"3.0.0.8/29\",\n\"3.0.0.66\"")];
+    let write = |name: &str, text: &[u8]| std::fs::write(lab.0.path().join(name), text).unwrap();
+    write("trunk.json", format!("{{\"properties\":{{{}}}}}", lists.join(",\n")).as_bytes());
+    let mut import = Command::new(env!("CARGO_BIN_EXE_sipwall"));
+    let imported = import.current_dir(lab.0.path()).args(["import", "--json", "trunk.json"]).output().unwrap();
+    write("acme.json", &imported.stdout);
+    lab.json(
+        "tcp 3.0.0.66 198.51.100.10:5061",
+        r#"{"action":"drop","rule":null,"reason":"provider_denied","matched_prefix":"3.0.0.66/32","origin":{"allowlist":"acme.json","line":3}}"#,
+    );
+}

@@ -105,11 +105,86 @@ fn a_key_that_no_table_has_cannot_select() {
     assert!(run.stderr.contains("no table has a column `colour` to select by"), "{}", run.stderr);
 }
 
+/// What the import of a trunk's settings writes.
+fn trunk_table(properties: &str) -> support::Run {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("trunk.json");
+    fs::write(&path, format!("{{\"name\":\"a\",\"properties\":{{{properties}}}}}")).unwrap();
+    sipwall(&["import", path.to_str().unwrap()])
+}
+
 #[test]
 fn a_trunk_export_becomes_a_trunk_table() {
     let expected = "[[provider]]\nname = \"genesys\"\n\n[provider.trunk]\nallow = [\n    \"198.51.100.0/24\",\n    \
-                    \"198.51.100.77\",\n]\nalways_deny = [\"203.0.113.66\"]\noutbound_proxies = [\"203.0.113.9:5061\"]\n";
+                    \"198.51.100.77/32\",\n]\nalways_deny = [\"203.0.113.66/32\"]\noutbound_proxies = [\"203.0.113.9:5061\"]\n";
     assert_eq!(sipwall(&["import", &page("trunk.tf")]).stdout, expected);
+}
+
+#[test]
+fn a_trunk_s_port_transport_and_source_address_are_in_its_table() {
+    let setting = |name: &str, value: &str| format!("\"{name}\":{{\"value\":{{\"instance\":{value}}}}}");
+    for (variant, service) in [("udp", "sip-udp"), ("TCP", "sip-tcp"), ("tls", "sip-tls")] {
+        let properties = [
+            setting("trunk_access_acl_allowList", "[\"3.0.0.0/24\"]"),
+            setting("trunk_access_acl_useSourceAddress", "false"),
+            setting("trunk_transport_listenPort", "5081"),
+            setting("trunk_transport_protocolVariant", &format!("\"{variant}\"")),
+        ];
+        let run = trunk_table(&properties.join(","));
+        let policy: toml::Table = run.stdout.parse().unwrap();
+        let trunk = &policy["provider"][0]["trunk"];
+        assert_eq!(trunk["listen"][service][0].as_integer(), Some(5081), "{}", run.stdout);
+        assert_eq!(trunk["use_source_address"].as_bool(), Some(false), "{}", run.stdout);
+    }
+}
+
+#[test]
+fn settings_are_known_by_their_older_names_too() {
+    let run = trunk_table(
+        "\"trunk_access_acl_allow_list\":{\"value\":{\"instance\":[\"3.0.0.0/24\"]}},\
+         \"trunk_transport_server_proxy_list\":{\"value\":{\"instance\":[\"3.0.1.9\"]}}",
+    );
+    let policy: toml::Table = run.stdout.parse().unwrap();
+    assert_eq!(policy["provider"][0]["trunk"]["outbound_proxies"][0].as_str(), Some("3.0.1.9"), "{}", run.stdout);
+}
+
+/// A table that a policy refuses is none that can be used: no empty lists, no names, no set host bits, no ranges.
+#[test]
+fn a_trunk_table_is_one_that_a_policy_takes() {
+    let run = trunk_table(
+        "\"trunk_access_acl_allowList\":{\"value\":{\"instance\":[\"3.0.0.9/24\",\"3.0.1.0 - 3.0.1.2\"]}},\
+         \"trunk_access_acl_denyList\":{\"value\":{\"instance\":[]}},\
+         \"trunk_transport_serverProxyList\":{\"value\":{\"instance\":[\"sip.acme.example:5061\",\"2600::9\"]}}",
+    );
+    assert!(run.stderr.contains("not enforced: ") && run.stderr.contains("`sip.acme.example`"), "{}", run.stderr);
+    let policy: toml::Table = run.stdout.parse().unwrap();
+    let trunk = policy["provider"][0]["trunk"].as_table().unwrap();
+    assert_eq!(trunk["allow"].to_string(), r#"["3.0.0.0/24", "3.0.1.0/31", "3.0.1.2/32"]"#);
+    assert_eq!(trunk["outbound_proxies"].to_string(), r#"["2600::9"]"#);
+    assert!(!trunk.contains_key("always_deny"), "{}", run.stdout);
+    filter_user::policy::file::PolicyFile::parse(std::path::Path::new("policy.toml"), &run.stdout).unwrap();
+}
+
+#[test]
+fn a_trunk_and_a_page_are_not_joined_into_one_file() {
+    let run = sipwall(&["import", &page("trunk.tf"), &page("ipv6.md")]);
+    assert_eq!((run.code, run.stdout.as_str()), (2, ""));
+    assert!(run.stderr.contains("import it by itself"), "{}", run.stderr);
+}
+
+#[test]
+fn lone_carriage_returns_end_lines_in_every_syntax() {
+    let folder = tempfile::tempdir().unwrap();
+    let rows = ["# Acme SIP", "", "| IP | Port |", "|---|---|", "| 3.0.0.1 | 5060 |"];
+    let html = ["<h1>Acme SIP</h1>", "<table>", "<tr><th>IP<th>Port", "", "<tr><td>3.0.0.1<td>5060</table>"];
+    for (name, lines) in [("a.md", rows), ("a.html", html)] {
+        for end in ["\n", "\r\n", "\r"] {
+            let path = folder.path().join(name);
+            fs::write(&path, lines.join(end)).unwrap();
+            let json = sipwall(&["import", "--json", path.to_str().unwrap()]).json();
+            assert_eq!(json["entries"][0]["line"], 5, "{name} {end:?}");
+        }
+    }
 }
 
 #[test]

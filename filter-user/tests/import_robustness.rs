@@ -134,7 +134,26 @@ fn a_document_of_50_megabytes_is_refused_by_its_size() {
     let run = Command::new(env!("CARGO_BIN_EXE_sipwall")).arg("import").arg(&path).output().unwrap();
     assert_eq!(run.status.code(), Some(2));
     let stderr = String::from_utf8(run.stderr).unwrap();
-    assert!(stderr.contains("has 50000000 bytes, more than the 16777216"), "{stderr}");
+    assert!(stderr.contains("it has more than the 16777216 bytes that such a file may have"), "{stderr}");
+}
+
+#[test]
+fn what_never_ends_is_refused_by_its_size() {
+    let folder = tempfile::tempdir().unwrap();
+    let policy = folder.path().join("policy.toml");
+    fs::write(&policy, "[[deny]]\nname = \"abuse\"\nfile = \"/dev/zero\"\n").unwrap();
+    let policy = policy.to_str().unwrap();
+    for arguments in [
+        &["import", "/dev/zero"][..],
+        &["allowlists", "show", "/dev/zero"],
+        &["check", "/dev/zero"],
+        &["check", policy],
+    ] {
+        let run = Command::new(env!("CARGO_BIN_EXE_sipwall")).args(arguments).output().unwrap();
+        let stderr = String::from_utf8(run.stderr).unwrap();
+        assert_eq!(run.status.code(), Some(2), "{arguments:?}: {stderr}");
+        assert!(stderr.contains("it has more than the ") && stderr.contains("bytes"), "{arguments:?}: {stderr}");
+    }
 }
 
 #[test]

@@ -40,6 +40,7 @@ pub const NANOSECONDS: u32 = 0xa1b2_3c4d;
 #[derive(Clone, Debug)]
 pub struct Pcap {
     order: ByteOrder,
+    seconds: u32,
     octets: Vec<u8>,
 }
 
@@ -54,7 +55,14 @@ impl Pcap {
         let mut octets = order.long(magic).to_vec();
         octets.extend([order.short(2), order.short(4)].concat());
         octets.extend(order.longs(&[0, 0, 65535, link]));
-        Self { order, octets }
+        Self { order, seconds: 1, octets }
+    }
+
+    /// From here on frames are captured at this time.
+    #[must_use]
+    pub const fn at(mut self, seconds: u32) -> Self {
+        self.seconds = seconds;
+        self
     }
 
     /// With a frame.
@@ -66,7 +74,7 @@ impl Pcap {
     /// With a frame of which only the first octets were kept.
     #[must_use]
     pub fn cut(mut self, frame: &[u8], kept: usize) -> Self {
-        self.octets.extend(self.order.longs(&[1, 2, long(kept), long(frame.len())]));
+        self.octets.extend(self.order.longs(&[self.seconds, 2, long(kept), long(frame.len())]));
         self.octets.extend(&frame[..kept]);
         self
     }
@@ -87,13 +95,21 @@ impl Default for Pcap {
 #[derive(Clone, Debug)]
 pub struct Pcapng {
     order: ByteOrder,
+    units: u32,
     octets: Vec<u8>,
 }
 
 impl Pcapng {
     /// A file with a section without interfaces.
     pub fn of(order: ByteOrder) -> Self {
-        Self { order, octets: Vec::new() }.section(order)
+        Self { order, units: 1, octets: Vec::new() }.section(order)
+    }
+
+    /// From here on frames are captured at this time, in units of their interface.
+    #[must_use]
+    pub const fn at(mut self, units: u32) -> Self {
+        self.units = units;
+        self
     }
 
     /// With another section, perhaps in another byte order.
@@ -121,7 +137,7 @@ impl Pcapng {
     /// With a frame of which only the first octets were kept.
     #[must_use]
     pub fn cut(self, interface: u32, frame: &[u8], kept: usize) -> Self {
-        let head = self.order.longs(&[interface, 0, 1, long(kept), long(frame.len())]);
+        let head = self.order.longs(&[interface, 0, self.units, long(kept), long(frame.len())]);
         self.block(6, &[head.as_slice(), &frame[..kept]].concat())
     }
 

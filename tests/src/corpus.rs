@@ -1,6 +1,6 @@
-//! The corpus of the fuzz target `decide`: raw octets, each file one input.
+//! The corpora of the fuzz targets, each file one input.
 //!
-//! The first octet chooses the policy, the others are the frame.
+//! Of `decide`'s inputs the first octet chooses the policy, the others are the frame.
 
 use std::{fs, path::Path};
 
@@ -72,11 +72,11 @@ impl Default for Judges {
     }
 }
 
-/// The inputs that are checked in.
+/// The inputs of a fuzz target that are checked in.
 ///
 /// # Errors
 /// If they cannot be read.
-pub fn inputs() -> Result<Vec<Vec<u8>>> {
-    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus/decide");
+pub fn inputs(target: &str) -> Result<Vec<Vec<u8>>> {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus").join(target);
     fs::read_dir(directory)?.map(|entry| Ok(fs::read(entry?.path())?)).collect()
 }

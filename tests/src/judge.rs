@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    path::Path,
+    path::{Path, PathBuf},
     sync::{Mutex, MutexGuard, OnceLock, PoisonError},
 };
 
@@ -12,6 +12,7 @@ use filter_user::{
     kernel::{Sandbox, Stats},
     policy::{CompiledPolicy, HostPolicy, Policy},
 };
+use tempfile::TempDir;
 
 /// A policy in force in both worlds.
 pub struct Judges {
@@ -148,6 +149,16 @@ pub fn fixture_policy(changes: &[(&str, &str)]) -> Result<CompiledPolicy> {
 /// # Errors
 /// If a replacement matches nothing or the policy must be refused.
 pub fn fixture(changes: &[(&str, &str)]) -> Result<Policy> {
+    let (_directory, path) = fixture_file(changes)?;
+    Ok(Policy::load(&path)?)
+}
+
+/// A file with the text of `tests/fixtures/policy.toml`, with these replacements made in it, in a directory that goes
+/// with the first of the pair.
+///
+/// # Errors
+/// If a replacement matches nothing.
+pub fn fixture_file(changes: &[(&str, &str)]) -> Result<(TempDir, PathBuf)> {
     let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures");
     let mut text = fs::read_to_string(fixtures.join("policy.toml"))?;
     for (old, new) in changes {
@@ -158,5 +169,5 @@ pub fn fixture(changes: &[(&str, &str)]) -> Result<Policy> {
     let path = directory.path().join("policy.toml");
     fs::write(&path, text)?;
     fs::copy(fixtures.join("carrier.toml"), directory.path().join("carrier.toml"))?;
-    Ok(Policy::load(&path)?)
+    Ok((directory, path))
 }

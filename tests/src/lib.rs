@@ -12,4 +12,6 @@ pub mod guest;
 pub mod judge;
 pub mod oracle;
 pub mod packets;
+pub mod scene;
 pub mod sipwall;
+pub mod texts;

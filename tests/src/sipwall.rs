@@ -17,9 +17,8 @@ use serde_json::Value;
 pub fn binary() -> &'static PathBuf {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
     BINARY.get_or_init(|| {
-        let build = escargot::CargoBuild::new().manifest_path(concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml"));
-        let built = build.package("filter-user").bin("sipwall").run();
-        built.expect("`cargo build -p filter-user` makes the binary").path().to_owned()
+        let built = build().bin("sipwall").run();
+        built.expect("`cargo build --bin sipwall` makes the binary").path().to_owned()
     })
 }
 
@@ -28,11 +27,15 @@ pub fn binary() -> &'static PathBuf {
 /// # Panics
 /// If it cannot be built.
 pub fn test_program(name: &str) -> PathBuf {
-    let build = escargot::CargoBuild::new().manifest_path(concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml"));
-    // As the tests themselves are built, so that nothing is built twice. `filter-ebpf` builds for the BPF target only.
-    let built = build.args(["--workspace", "--exclude", "filter-ebpf"]).test(name).exec();
+    let built = build().test(name).exec();
     let program = built.expect("`cargo build` makes the test").find_map(|message| program_in(&message.ok()?, name));
     program.unwrap_or_else(|| panic!("there is no test `{name}`"))
+}
+
+/// A build of the workspace as `cargo xtask test` builds it, so that nothing is built twice.
+fn build() -> escargot::CargoBuild {
+    let build = escargot::CargoBuild::new().manifest_path(concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml"));
+    build.args(["--workspace", "--exclude", "filter-ebpf", "--exclude", "fuzz"])
 }
 
 /// The program that a message of cargo says it has built, where it is the one of that name.

@@ -7,14 +7,15 @@ use filter_common::{
     Reason::{self, *},
     decide, outgoing,
     packet::tcp_flags::{ACK, SYN},
+    tables::Rate,
 };
 use filter_user::{
     kernel::Sandbox,
-    policy::{HostPolicy, HostState},
+    policy::{CompiledPolicy, HostPolicy, HostState},
 };
 use tests::{
     judge::fixture_policy,
-    packets::{ETHERNET, cut, echo, fragment, icmp, patch, tcp, udp, udp_with},
+    packets::{ETHERNET, cut, echo, fragment, icmp, in_fragments, patch, tcp, udp, udp_with},
 };
 
 const SBC: &str = "198.51.100.10";
@@ -34,7 +35,8 @@ impl Worlds {
     /// Puts `tests/fixtures/policy.toml` in force, with this put in front of its `[sbc.listen]`.
     fn new(sbc: &str, tables: &str) -> Self {
         let listen = format!("{sbc}\n{tables}\n[sbc.listen]");
-        let policy = fixture_policy(&[("[sbc.listen]", &listen)]).expect("the policy compiles");
+        let mut policy = fixture_policy(&[("[sbc.listen]", &listen)]).expect("the policy compiles");
+        by_the_hour(&mut policy);
         let mut kernel = Sandbox::new().expect("the program loads (this needs root)");
         kernel.publish(&policy).expect("the policy is published");
         let state = HostState::default();
@@ -62,26 +64,18 @@ impl Worlds {
     }
 }
 
-/// The fragments of one datagram, each with so many octets of it, the first with its UDP header.
-fn datagram(from: &str, to: &str, identification: u8) -> (Vec<u8>, Vec<u8>) {
-    let whole = udp_with(from, to, &[b'x'; 56]);
-    let start = if whole[ETHERNET] >> 4 == 6 { ETHERNET + 40 } else { ETHERNET + 20 };
-    let piece = |from: usize, to: usize, offset, more| {
-        let payload = whole[start + from..start + to].to_vec();
-        let header = resized([whole[..start].to_vec(), payload].concat());
-        let frame = fragment(header, offset, more);
-        let at = if frame[ETHERNET] >> 4 == 6 { ETHERNET + 47 } else { ETHERNET + 5 };
-        patch(frame, at, &[identification])
-    };
-    (piece(0, 32, 0, true), piece(32, 64, 32, false))
+/// Lets rates be by the hour instead of the second: the kernel's clock goes on while a test runs.
+fn by_the_hour(policy: &mut CompiledPolicy) {
+    let limits = &mut policy.tables.settings.limits;
+    for Rate { interval, tolerance } in [&mut limits.sip, &mut limits.tcp, &mut limits.icmp] {
+        *interval *= 3600;
+        *tolerance *= 3600;
+    }
 }
 
-/// The frame with the length fields of its IP header mended.
-fn resized(frame: Vec<u8>) -> Vec<u8> {
-    let v6 = frame[ETHERNET] >> 4 == 6;
-    let (at, header) = if v6 { (ETHERNET + 4, ETHERNET + 40) } else { (ETHERNET + 2, ETHERNET) };
-    let length = u16::try_from(frame.len() - header).expect("a short frame").to_be_bytes();
-    patch(frame, at, &length)
+/// The fragments of one datagram, each with 32 octets of it, the first with its UDP header.
+fn datagram(from: &str, to: &str, identification: u8) -> (Vec<u8>, Vec<u8>) {
+    in_fragments(&udp_with(from, to, &[b'x'; 56]), 32, identification).into()
 }
 
 const TRACKED: &str = "fragments = \"tracked\"";

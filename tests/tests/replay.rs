@@ -245,6 +245,68 @@ fn where_the_decision_needs_what_was_cut_off_the_fate_is_unknown() {
     assert!(shown.contains("2 unknown\nunknown: the decision needs octets that the capture cut off"), "{shown}");
 }
 
+const TRACKED: [&str; 2] = ["[sbc]\n", "[sbc]\nfragments = \"tracked\"\n"];
+
+/// The first fragment of a SIP datagram with so many octets of payload, and the one that follows it.
+fn fragments(payload: usize) -> [Vec<u8>; 2] {
+    let sip = |payload: usize| udp_with("203.0.113.17:5060", &sbc(5060), &vec![b'x'; payload]);
+    let end = u16::try_from(8 + payload).expect("a datagram");
+    [fragment(sip(payload), 0, true), fragment(sip(16), end, false)]
+}
+
+/// What both engines say of a capture's frames where fragments are tracked; it must be the same.
+fn reasons_where_fragments_are_tracked(capture: &[u8]) -> Vec<String> {
+    let files = Files::new(capture).with_policy(TRACKED[0], TRACKED[1]);
+    let [kernel, host] = ["kernel", "host"].map(|engine| files.replay_in_kernel(&["--engine", engine, "--json"]));
+    assert_eq!(kernel, host);
+    let reason = |packet: &Value| packet["reason"].as_str().unwrap_or("unknown").to_owned();
+    objects(&kernel).0.iter().map(reason).collect()
+}
+
+#[test]
+fn tracked_fragments_are_remembered_whoever_could_judge_them() {
+    for payload in [1472, 3480, 8952] {
+        let [first, later] = fragments(payload);
+        let capture = pcap(&[later.clone(), first, later]);
+        let reasons = reasons_where_fragments_are_tracked(&capture);
+        assert_eq!(reasons, ["fragment_early", "listed", "fragment_tracked"], "{payload} octets in the first one");
+    }
+    let [first, later] = fragments(1472);
+    let cut = Pcap::new().cut(&first, 96).frame(&later).octets();
+    assert_eq!(reasons_where_fragments_are_tracked(&cut), ["listed", "fragment_tracked"], "the first one was cut");
+}
+
+#[test]
+fn tracked_fragments_are_forgotten_by_the_capture_s_clock() {
+    let [first, later] = fragments(1472);
+    let times = [(&first, 10), (&later, 39), (&later, 41), (&first, 3600), (&later, 3601)];
+    let expected = ["listed", "fragment_tracked", "fragment_early", "listed", "fragment_tracked"];
+    let microseconds = times.iter().fold(Pcap::new(), |capture, (frame, at)| capture.at(*at).frame(frame));
+    let nanoseconds = Pcap::of(Big, NANOSECONDS, ETHERNET.into());
+    let nanoseconds = times.iter().fold(nanoseconds, |capture, (frame, at)| capture.at(*at).frame(frame));
+    for capture in [microseconds, nanoseconds] {
+        assert_eq!(reasons_where_fragments_are_tracked(&capture.octets()), expected);
+    }
+    // `if_tsresol` in powers of ten and of two, and the usual microseconds.
+    for (option, second) in
+        [(&[0, 9, 0, 1, 2, 0, 0, 0, 0, 0, 0, 0], 100), (&[0, 9, 0, 1, 0x84, 0, 0, 0, 0, 0, 0, 0], 16)]
+    {
+        let capture = Pcapng::of(Big).interface(ETHERNET, 0, option);
+        let capture = times.iter().fold(capture, |capture, (frame, at)| capture.at(at * second).frame(0, frame));
+        assert_eq!(reasons_where_fragments_are_tracked(&capture.octets()), expected, "{second} units a second");
+    }
+    let capture = Pcapng::of(Little).interface(ETHERNET, 0, &[]);
+    let capture = times.iter().fold(capture, |capture, (frame, at)| capture.at(at * 1_000_000).frame(0, frame));
+    assert_eq!(reasons_where_fragments_are_tracked(&capture.octets()), expected, "microseconds");
+}
+
+#[test]
+fn a_later_fragment_may_belong_to_a_first_one_whose_fate_is_unknown() {
+    let [first, later] = fragments(1472);
+    let capture = Pcap::new().frame(&later).cut(&first, 40).frame(&later).octets();
+    assert_eq!(reasons_where_fragments_are_tracked(&capture), ["fragment_early", "unknown", "unknown"]);
+}
+
 #[test]
 fn what_the_host_itself_sent_can_be_left_out() {
     let own_malformed = patch(udp(&sbc(5060), "203.0.113.17:5060"), 16, &[0xff, 0xff]);

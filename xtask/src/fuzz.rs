@@ -1,6 +1,11 @@
-//! `cargo xtask fuzz`: raw octets, steered by the coverage that they reach (libFuzzer, on stable Rust).
+//! `cargo xtask fuzz`: raw octets and broken texts, steered by the coverage that they reach (libFuzzer, on stable Rust).
 
-use std::{fs, path::PathBuf, process::Command};
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::PathBuf,
+    process::{Command, Stdio},
+};
 
 use anyhow::{Context as _, Result};
 
@@ -9,10 +14,10 @@ use crate::workspace;
 /// What to fuzz, and for how long.
 #[derive(clap::Args)]
 pub(crate) struct Options {
-    /// A file of `fuzz/targets`.
-    #[arg(default_value = "decide")]
-    target: String,
-    /// For how long.
+    /// A file of `fuzz/targets`; without it all of them, one after the other.
+    #[arg(long)]
+    target: Option<String>,
+    /// For how long, each.
     #[arg(long, default_value_t = 600)]
     seconds: u64,
     /// Afterwards, put the fewest inputs that reach all that was reached into `fuzz/corpus`.
@@ -20,26 +25,52 @@ pub(crate) struct Options {
     keep: bool,
 }
 
-/// The longest input in octets: a frame with every header there is, and some payload.
-const LONGEST: &str = "-max_len=300";
-
-/// How long the test command fuzzes.
+/// How long the test command fuzzes packets.
 const BRIEFLY: u64 = 30;
+
+/// How long the test command fuzzes each kind of text.
+const BRIEFLY_EACH_TEXT: u64 = 8;
 
 /// Fuzzes until the time is over; a crash is an error.
 pub(crate) fn run(options: &Options) -> Result<()> {
-    let fuzzer = Fuzzer::build(&options.target)?;
-    fuzzer.run(options.seconds)?;
-    if options.keep { fuzzer.keep() } else { Ok(()) }
+    let targets = match &options.target {
+        Some(target) => vec![target.clone()],
+        None => targets()?,
+    };
+    for target in targets {
+        let fuzzer = Fuzzer::build(&target)?;
+        fuzzer.run(options.seconds)?;
+        if options.keep {
+            fuzzer.keep()?;
+        }
+    }
+    Ok(())
 }
 
 /// Fuzzes what the test command does.
 pub(crate) fn briefly() -> Result<()> {
-    Fuzzer::build("decide")?.run(BRIEFLY)
+    for target in targets()? {
+        let seconds = if target == PACKETS { BRIEFLY } else { BRIEFLY_EACH_TEXT };
+        Fuzzer::build(&target)?.run(seconds)?;
+    }
+    Ok(())
+}
+
+/// The target whose inputs are packets; the others' are texts.
+const PACKETS: &str = "decide";
+
+/// The files of `fuzz/targets`, by their names.
+fn targets() -> Result<Vec<String>> {
+    let directory = workspace::root().join("fuzz/targets");
+    let files = fs::read_dir(directory)?.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>>>()?;
+    let names = files.iter().filter_map(|file| file.file_stem()?.to_str()).map(str::to_owned);
+    Ok(names.collect::<BTreeSet<_>>().into_iter().collect())
 }
 
 struct Fuzzer {
     program: PathBuf,
+    /// What the fuzzer is told of its inputs.
+    arguments: Vec<String>,
     /// What is checked in.
     corpus: PathBuf,
     /// What runs on this machine have found.
@@ -52,16 +83,20 @@ impl Fuzzer {
         let mut cargo = workspace::cargo();
         cargo.args(["build", "--package", "fuzz", "--bin", &program]);
         cargo.env("RUSTC_WORKSPACE_WRAPPER", workspace::root().join("fuzz/instrumented-rustc"));
+        cargo.env("CARGO_PROFILE_DEV_OPT_LEVEL", "1");
         workspace::run(&mut cargo)?;
         let found = workspace::target().join("fuzz").join(target);
         fs::create_dir_all(&found).with_context(|| format!("cannot make `{}`", found.display()))?;
         let corpus = workspace::root().join("fuzz/corpus").join(target);
-        Ok(Self { program: workspace::target().join("debug").join(program), corpus, found })
+        let program = workspace::target().join("debug").join(program);
+        Ok(Self { program, arguments: arguments(target), corpus, found })
     }
 
     fn command(&self) -> Command {
         let mut command = Command::new(&self.program);
-        command.current_dir(workspace::target().join("fuzz")).args([LONGEST, "-print_final_stats=1"]);
+        // A policy can name a file: none that waits for somebody to type.
+        command.stdin(Stdio::null());
+        command.current_dir(workspace::target().join("fuzz")).args(&self.arguments).arg("-print_final_stats=1");
         command
     }
 
@@ -87,5 +122,23 @@ impl Fuzzer {
             fs::copy(input.path(), self.corpus.join(input.file_name()))?;
         }
         Ok(())
+    }
+}
+
+/// The longest input in octets, how long one may take, and what texts are made of.
+fn arguments(target: &str) -> Vec<String> {
+    if target == PACKETS {
+        // A frame with every header there is, and some payload.
+        return vec!["-max_len=300".to_owned()];
+    }
+    let words = workspace::root().join("fuzz/dictionaries").join(dictionary(target));
+    vec!["-max_len=1500".to_owned(), "-timeout=20".to_owned(), format!("-dict={}", words.display())]
+}
+
+/// The words of the target's texts.
+fn dictionary(target: &str) -> &'static str {
+    match target {
+        "allowlist" | "policy" => "files.dict",
+        _ => "documents.dict",
     }
 }

@@ -7,13 +7,14 @@ use ipnet::IpNet;
 use super::{
     model::{Allowlist, Entry, Finding, Protocol, Service},
     ports_text,
+    problem::Oddity,
 };
 
 /// Documents with more prefixes than this of their own are not searched for mistyped ones.
 const MOST_SEARCHED: usize = 2_000;
 
 /// What the documents say differently, as warnings of the document named first in each.
-pub fn compare(documents: &[(&str, &Allowlist)]) -> Vec<(usize, Finding)> {
+pub fn compare(documents: &[(&str, &Allowlist)]) -> Vec<(usize, Finding<Oddity>)> {
     let mut findings = Vec::new();
     for (index, (name, allowlist)) in documents.iter().enumerate() {
         for (other_name, other) in &documents[index + 1..] {
@@ -39,12 +40,13 @@ fn by_prefix(allowlist: &Allowlist) -> BTreeMap<Key, &Entry> {
 }
 
 /// Prefixes that both documents state for one service with other ports.
-fn other_ports((_, other_name): (&str, &str), first: &Allowlist, second: &Allowlist) -> Vec<Finding> {
+fn other_ports((_, other_name): (&str, &str), first: &Allowlist, second: &Allowlist) -> Vec<Finding<Oddity>> {
     let (first, second) = (by_prefix(first), by_prefix(second));
     let shared = first.iter().filter_map(|(key, entry)| Some((key, *entry, *second.get(key)?)));
     let differing = shared.filter(|(_, entry, other)| entry.remote_ports != other.remote_ports);
     differing
         .map(|((prefix, service, _), entry, other)| Finding {
+            code: Oddity::OtherPorts,
             line: entry.line,
             message: format!(
                 "`{prefix}` has {service} ports {} here and {} in `{other_name}` on line {}: both are kept",
@@ -58,7 +60,7 @@ fn other_ports((_, other_name): (&str, &str), first: &Allowlist, second: &Allowl
 
 /// Prefixes that one document alone has where the other alone has one that differs by a character: only for documents
 /// that otherwise agree.
-fn mistyped((_, other_name): (&str, &str), first: &Allowlist, second: &Allowlist) -> Vec<Finding> {
+fn mistyped((_, other_name): (&str, &str), first: &Allowlist, second: &Allowlist) -> Vec<Finding<Oddity>> {
     let (first, second) = (lines(first), lines(second));
     let shared = first.keys().filter(|prefix| second.contains_key(prefix)).count();
     let alone = |of: &BTreeMap<IpNet, u32>, not: &BTreeMap<IpNet, u32>| {
@@ -74,6 +76,7 @@ fn mistyped((_, other_name): (&str, &str), first: &Allowlist, second: &Allowlist
     let similar = pairs.filter(|((mine, _), (theirs, _))| differ_by_a_character(*mine, *theirs));
     similar
         .map(|((mine, line), (theirs, other_line))| Finding {
+            code: Oddity::MaybeMistyped,
             line: *line,
             message: format!(
                 "`{mine}` stands here only, where `{other_name}` has `{theirs}` on line {other_line}: one may be mistyped"

@@ -2,7 +2,10 @@
 //!
 //! Every reader yields this form, whatever the syntax was, and the interpreter reads nothing else.
 
-use super::{model::Finding, trunk::Trunk};
+use super::{
+    model::Finding,
+    problem::{Fault, Oddity, Remark, Why},
+};
 
 /// A document, in reading order.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -12,17 +15,15 @@ pub(crate) struct Document {
     /// What the document holds, from first line to last.
     pub(crate) items: Vec<Item>,
     /// What the reader itself could not read.
-    pub(crate) errors: Vec<Finding>,
-    /// Addresses that the document says never to accept.
-    pub(crate) denied: Vec<Line>,
+    pub(crate) errors: Vec<Finding<Fault>>,
     /// The trunks whose settings the document holds.
-    pub(crate) trunks: Vec<Trunk>,
+    pub(crate) trunks: Vec<TrunkSettings>,
     /// The provider, where the shape of the document tells.
     pub(crate) provider: Option<&'static str>,
     /// The rows for voice, `KEY=VALUE`, of a document that holds many services.
     pub(crate) selection: Vec<(&'static str, &'static str)>,
     /// What the reader passed over and the reader of the allowlist should know.
-    pub(crate) warnings: Vec<Finding>,
+    pub(crate) warnings: Vec<Finding<Oddity>>,
 }
 
 /// One thing in a document.
@@ -89,9 +90,9 @@ pub(crate) struct Row {
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum Note {
     /// The row is not for this filter, and why.
-    LeaveOut(String),
+    LeaveOut(Why),
     /// The row is used, with a warning.
-    Warn(String),
+    Warn(Remark),
 }
 
 /// Consecutive lines.
@@ -118,6 +119,25 @@ pub(crate) struct Line {
     /// The line of the document, from 1.
     pub(crate) number: u32,
     pub(crate) text: String,
+}
+
+/// The settings of a trunk that concern a filter, as its export states them.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(crate) struct TrunkSettings {
+    /// The trunk's label.
+    pub(crate) name: String,
+    /// Addresses that may call.
+    pub(crate) allow: Vec<Line>,
+    /// Addresses that may never call.
+    pub(crate) always_deny: Vec<Line>,
+    /// SIP servers and proxies, `HOST` or `HOST:PORT`.
+    pub(crate) outbound_proxies: Vec<Line>,
+    /// Whether the packet's source decides, not the Via header.
+    pub(crate) use_source_address: Option<bool>,
+    /// The port on which the trunk listens, from 1.
+    pub(crate) listen_port: Option<u16>,
+    /// `udp`, `tcp` or `tls`.
+    pub(crate) transport: Option<String>,
 }
 
 /// The headings under which the current item stands, the title first.

@@ -1,8 +1,9 @@
 //! Allowlist files: TOML as `sipwall import -o` writes it, or JSON as `import --json` prints it.
 
-use std::{fmt, fs, path::Path};
+use std::{fmt, path::Path};
 
-use super::{builtin, model::Allowlist};
+use super::{builtin, limits::LARGEST_DOCUMENT, model::Allowlist};
+use crate::text_file;
 
 /// Why an allowlist file could not be used.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
@@ -36,7 +37,7 @@ impl Allowlist {
         }
         let path = folder.join(name_or_path);
         let file = path.display().to_string();
-        match fs::read_to_string(&path) {
+        match text_file::read(&path, LARGEST_DOCUMENT) {
             Ok(text) => parse(&file, &text),
             Err(error) => Err(FileError {
                 message: format!("cannot read the allowlist: {error}{}", hint_at_builtins(name_or_path)),

@@ -1,15 +1,17 @@
 //! Imports a provider's document.
 
-use std::{fs, io, path::Path};
+use std::{borrow::Cow, path::Path};
 
 use super::{
     document::{Document, Item},
     interpret::{Reading, Selection, Wanted, interpret, provider_of},
     limits::LARGEST_DOCUMENT,
     model::{Allowlist, Finding},
+    problem::{Fault, Misread},
     reader::Syntax,
     trunk::Trunk,
 };
+use crate::text_file::{self, TextFileError};
 
 /// A document as it was read from disk.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -22,31 +24,12 @@ pub struct Source {
 
 /// Why a document could not be read at all.
 #[derive(Debug, thiserror::Error)]
-pub enum SourceError {
-    /// The file system refused.
-    #[error("cannot read `{name}`: {error}")]
-    Io {
-        /// The file.
-        name: String,
-        /// What the system said.
-        error: io::Error,
-    },
-    /// The file is larger than any document that a provider publishes.
-    #[error("`{name}` has {bytes} bytes, more than the {LARGEST_DOCUMENT} that a document may have")]
-    TooLarge {
-        /// The file.
-        name: String,
-        /// Its length.
-        bytes: u64,
-    },
-    /// The file holds no text.
-    #[error("`{name}` is not UTF-8 text: byte {at} begins no character")]
-    NotText {
-        /// The file.
-        name: String,
-        /// The offset of the first byte that is no text, from 0.
-        at: usize,
-    },
+#[error("cannot read `{name}`: {error}")]
+pub struct SourceError {
+    /// The file.
+    pub name: String,
+    /// What is wrong with it.
+    pub error: TextFileError,
 }
 
 impl Source {
@@ -56,15 +39,9 @@ impl Source {
     /// If the file cannot be read, is too large or is not UTF-8.
     pub fn read(path: &Path) -> Result<Self, SourceError> {
         let name = path.display().to_string();
-        let io = |error| SourceError::Io { name: name.clone(), error };
-        let bytes = fs::metadata(path).map_err(io)?.len();
-        if bytes > LARGEST_DOCUMENT {
-            return Err(SourceError::TooLarge { name, bytes });
-        }
-        let content = fs::read(path).map_err(io)?;
-        match String::from_utf8(content) {
+        match text_file::read(path, LARGEST_DOCUMENT) {
             Ok(text) => Ok(Self { name, text }),
-            Err(error) => Err(SourceError::NotText { name, at: error.utf8_error().valid_up_to() }),
+            Err(error) => Err(SourceError { name, error }),
         }
     }
 
@@ -84,7 +61,7 @@ pub struct Options {
 }
 
 /// A document as it was understood.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Imported {
     /// What the document allows.
     pub allowlist: Allowlist,
@@ -107,21 +84,30 @@ pub struct Fate {
 
 /// Imports a document: what it allows, what cannot be enforced, and what could not be read.
 pub fn import(source: &Source, options: &Options) -> Imported {
-    let text = source.text.trim_start_matches('\u{feff}');
+    let text = with_line_feeds(source.text.trim_start_matches('\u{feff}'));
+    let text = &*text;
     let document = Syntax::detect(&source.name, text).read(text);
     let wanted = Wanted { include_clients: options.include_clients, selection: selection(options, &document) };
-    let Reading { mut allowlist, fates, passed, .. } = interpret(&document, &wanted);
+    let Reading { mut allowlist, fates, trunks, passed, .. } = interpret(&document, &wanted);
     allowlist.provider = provider(&document, source.stem(), text);
     allowlist.title = document.title.clone().unwrap_or_else(|| source.stem().to_owned());
     allowlist.check_prefixes();
     if let Some(key) = unknown_key(&options.select, &document) {
         let message = format!("no table has a column `{key}` to select by");
-        allowlist.errors.push(Finding { line: 0, message });
+        allowlist.errors.push(Finding::new(0, Fault::UnknownColumn.of(message)));
     }
     if allowlist.entries.is_empty() && allowlist.errors.is_empty() {
-        allowlist.errors.push(Finding { line: 0, message: why_empty(&allowlist, passed, text) });
+        allowlist.errors.push(Finding::new(0, why_empty(&allowlist, passed, text)));
     }
-    Imported { allowlist, fates, trunks: document.trunks }
+    Imported { allowlist, fates, trunks }
+}
+
+/// The text with every line ended by a line feed: all readers count the same lines, whatever the system that wrote it.
+fn with_line_feeds(text: &str) -> Cow<'_, str> {
+    if !text.contains('\r') {
+        return text.into();
+    }
+    text.replace("\r\n", "\n").replace('\r', "\n").into()
 }
 
 /// A key that the user selects by and that no table has.
@@ -148,23 +134,25 @@ fn provider(document: &Document, stem: &str, text: &str) -> String {
 }
 
 /// Says why a document gave no entry.
-fn why_empty(allowlist: &Allowlist, passed: usize, text: &str) -> String {
+fn why_empty(allowlist: &Allowlist, passed: usize, text: &str) -> Misread {
     if let Some(first) = allowlist.unenforced.first() {
         let count = allowlist.unenforced.len();
         let (name, line, why) = (&first.name, first.line, &first.why);
-        return format!(
+        return Fault::NothingEnforceable.of(format!(
             "no row can be enforced by address: {count} left out, the first is `{name}` on line {line} ({why})"
-        );
+        ));
     }
     if passed > 0 {
-        return format!("none of the {passed} rows is selected: choose others with `--select KEY=VALUE`");
+        let message = format!("none of the {passed} rows is selected: choose others with `--select KEY=VALUE`");
+        return Fault::NothingSelected.of(message);
     }
     if describes_a_trunk(text) {
-        return "the document holds no addresses: it describes the access control of a trunk, which belongs in the \
-                `[provider.trunk]` table of the policy"
-            .to_owned();
+        return Fault::NoAddresses
+            .of("the document holds no addresses: it describes the access control of a trunk, which belongs in the \
+                `[provider.trunk]` table of the policy");
     }
-    "the document holds no addresses: expected a table, or a block of addresses under a heading".to_owned()
+    let expected = "the document holds no addresses: expected a table, or a block of addresses under a heading";
+    Fault::NoAddresses.of(expected)
 }
 
 fn describes_a_trunk(text: &str) -> bool {

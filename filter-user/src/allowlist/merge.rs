@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use ipnet::IpNet;
 
-use super::model::{Allowlist, Entry, Finding, Protocol, Service};
+use super::model::{Allowlist, Entry, Protocol, Service};
 use crate::ports::PortRange;
 
 /// What makes two entries the same.
@@ -35,7 +35,8 @@ pub fn merge(documents: Vec<(String, Allowlist)>) -> Allowlist {
 }
 
 fn name_document(allowlist: &mut Allowlist, name: &str) {
-    for Finding { message, .. } in allowlist.warnings.iter_mut().chain(&mut allowlist.errors) {
+    let warnings = allowlist.warnings.iter_mut().map(|finding| &mut finding.message);
+    for message in warnings.chain(allowlist.errors.iter_mut().map(|finding| &mut finding.message)) {
         *message = format!("{name}: {message}");
     }
 }
@@ -46,11 +47,21 @@ impl Allowlist {
             self.provider = format!("{}+{}", self.provider, other.provider);
         }
         self.title = format!("{}; {}", self.title, other.title);
+        self.deny(&other);
         let mut known: HashSet<_> = self.entries.iter().map(key).collect();
         self.entries.extend(other.entries.into_iter().filter(|entry| known.insert(key(entry))));
-        self.denied.extend(other.denied.into_iter().filter(|prefix| !self.denied.contains(prefix)).collect::<Vec<_>>());
         self.unenforced.extend(other.unenforced);
         self.warnings.extend(other.warnings);
         self.errors.extend(other.errors);
+    }
+
+    /// Adds the denied prefixes of another.
+    fn deny(&mut self, other: &Self) {
+        let known: HashSet<_> = self.denied.iter().copied().collect();
+        self.denied_lines.resize(self.denied.len(), 0);
+        for (prefix, line) in other.denied().filter(|(prefix, _)| !known.contains(prefix)) {
+            self.denied.push(prefix);
+            self.denied_lines.push(line);
+        }
     }
 }

@@ -14,6 +14,7 @@ mod interpret;
 mod limits;
 pub mod merge;
 mod model;
+mod problem;
 mod reader;
 mod suspect;
 pub mod trunk;
@@ -21,6 +22,7 @@ mod words;
 
 pub(crate) use limits::LARGEST_DOCUMENT;
 pub use model::{Allowlist, Entry, Finding, Protocol, Service, Unenforced};
+pub use problem::{Fault, Oddity, Why};
 
 use crate::ports::PortRange;
 

@@ -1,10 +1,11 @@
 //! What an allowlist says: entries with their prefixes and ports, and the line that each came from.
 
-use std::fmt;
+use std::{fmt, iter};
 
 use ipnet::IpNet;
 use serde::{Deserialize, Deserializer, Serialize, de::Error};
 
+use super::problem::{Fault, Oddity, Problem, Why};
 use crate::ports::PortRange;
 
 /// What a provider publishes, in the provider's own direction: `remote` addresses and ports are the provider's.
@@ -20,18 +21,21 @@ pub struct Allowlist {
     /// What the document allows.
     #[serde(default)]
     pub entries: Vec<Entry>,
-    /// Prefixes that the provider's document says never to accept.
-    #[serde(default)]
+    /// Prefixes that the provider's document says never to accept, canonical.
+    #[serde(default, deserialize_with = "without_host_bits")]
     pub denied: Vec<IpNet>,
+    /// The line of each of `denied` in the document, from 1; where the list is shorter, no line is known.
+    #[serde(default)]
+    pub denied_lines: Vec<u32>,
     /// Rows that an address filter cannot enforce.
     #[serde(default)]
     pub unenforced: Vec<Unenforced>,
     /// Findings that did not stop the import.
     #[serde(default)]
-    pub warnings: Vec<Finding>,
+    pub warnings: Vec<Finding<Oddity>>,
     /// What could not be read; an allowlist with errors is written only on request.
     #[serde(default)]
-    pub errors: Vec<Finding>,
+    pub errors: Vec<Finding<Fault>>,
 }
 
 /// One service at a set of addresses, from one row or block of a document.
@@ -106,36 +110,56 @@ pub struct Unenforced {
     pub remote_ports: Vec<PortRange>,
     /// The line in the document, from 1.
     pub line: u32,
-    /// Why it is not enforced, in words.
-    pub why: String,
+    /// Why it is not enforced.
+    pub why: Why,
 }
 
 impl Unenforced {
-    /// Why a plain host name is not enforced, unless it is resolved.
-    pub(crate) const HOST_NAME: &'static str = "a host name, not an address";
-
     /// The host name, if nothing else keeps the row from being enforced.
     pub fn host_name(&self) -> Option<&str> {
-        (self.why == Self::HOST_NAME && !self.name.contains('*')).then_some(&self.name)
+        (self.why == Why::HostName).then_some(&self.name)
     }
 }
 
 /// Something that the reader of a document should know, with its place.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
-pub struct Finding {
+pub struct Finding<C> {
+    /// What kind of thing it is; its documentation has an example.
+    pub code: C,
     /// The line in the document, from 1; 0 for the document as a whole.
     pub line: u32,
     /// One sentence.
     pub message: String,
 }
 
+impl<C> Finding<C> {
+    /// The finding on this line; 0 for the document as a whole.
+    pub(crate) fn new(line: u32, problem: Problem<C>) -> Self {
+        let Problem { code, message } = problem;
+        Self { code, line, message }
+    }
+}
+
+impl Allowlist {
+    /// The denied prefixes, each with its line in the document, from 1; 0 where none is known.
+    pub fn denied(&self) -> impl Iterator<Item = (IpNet, u32)> {
+        let lines = self.denied_lines.iter().copied().chain(iter::repeat(0));
+        self.denied.iter().copied().zip(lines)
+    }
+}
+
 /// Reads the prefixes of an entry: at least one, none with host bits set.
 fn canonical_prefixes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<IpNet>, D::Error> {
-    let prefixes = Vec::<IpNet>::deserialize(deserializer)?;
+    let prefixes = without_host_bits(deserializer)?;
     if prefixes.is_empty() {
         return Err(D::Error::custom("an entry without prefixes allows nothing"));
     }
+    Ok(prefixes)
+}
+
+fn without_host_bits<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<IpNet>, D::Error> {
+    let prefixes = Vec::<IpNet>::deserialize(deserializer)?;
     match prefixes.iter().find(|prefix| prefix.trunc() != **prefix) {
         Some(prefix) => Err(D::Error::custom(format!("`{prefix}` has host bits set: write `{}`", prefix.trunc()))),
         None => Ok(prefixes),

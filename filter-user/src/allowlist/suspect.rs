@@ -4,7 +4,10 @@ use std::{collections::HashSet, sync::LazyLock};
 
 use ipnet::IpNet;
 
-use super::model::{Allowlist, Finding};
+use super::{
+    model::{Allowlist, Finding},
+    problem::{Fault, Oddity, Remark},
+};
 
 /// Networks that do not stand for hosts on the internet, from the IANA special-purpose address registries.
 const SPECIAL: [(&str, &str); 24] = [
@@ -48,14 +51,20 @@ const fn width_limits(prefix: IpNet) -> (u8, u8) {
     }
 }
 
+/// Whether `prefix` is wider than anything that a provider owns.
+pub(crate) fn is_too_wide(prefix: IpNet) -> bool {
+    let (_, refused) = width_limits(prefix);
+    prefix.prefix_len() < refused
+}
+
 /// Why `prefix` is suspect, though it is used.
-fn suspicion(prefix: IpNet) -> Option<String> {
+fn suspicion(prefix: IpNet) -> Option<Remark> {
     let special = NETWORKS.iter().find(|(network, _)| network.contains(&prefix) || prefix.contains(network));
     if let Some((network, kind)) = special {
-        return Some(format!("`{prefix}` is {kind} (`{network}`)"));
+        return Some(Oddity::SpecialPrefix.of(format!("`{prefix}` is {kind} (`{network}`)")));
     }
     let (warned, _) = width_limits(prefix);
-    (prefix.prefix_len() < warned).then(|| format!("`{prefix}` is wider than /{warned}"))
+    (prefix.prefix_len() < warned).then(|| Oddity::WidePrefix.of(format!("`{prefix}` is wider than /{warned}")))
 }
 
 impl Allowlist {
@@ -68,13 +77,13 @@ impl Allowlist {
             let line = entry.line;
             entry.remote.retain(|prefix| {
                 let (_, refused) = width_limits(*prefix);
-                let is_kept = prefix.prefix_len() >= refused;
+                let is_kept = !is_too_wide(*prefix);
                 let is_new = seen.insert((line, *prefix));
                 if !is_kept && is_new {
                     let message = format!("`{prefix}` is wider than /{refused}: no provider owns that much");
-                    self.errors.push(Finding { line, message });
-                } else if is_new && let Some(message) = suspicion(*prefix) {
-                    self.warnings.push(Finding { line, message });
+                    self.errors.push(Finding::new(line, Fault::TooWide.of(message)));
+                } else if is_new && let Some(remark) = suspicion(*prefix) {
+                    self.warnings.push(Finding::new(line, remark));
                 }
                 is_kept
             });
@@ -88,7 +97,8 @@ mod tests {
     use super::*;
 
     fn check(prefix: &str, expected: Option<&str>) {
-        assert_eq!(suspicion(prefix.parse().unwrap()).as_deref(), expected, "{prefix}");
+        let suspicion = suspicion(prefix.parse().unwrap()).map(|remark| remark.message);
+        assert_eq!(suspicion.as_deref(), expected, "{prefix}");
     }
 
     #[test]

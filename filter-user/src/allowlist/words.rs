@@ -1,6 +1,27 @@
 //! Words as documents write them: accents, footnote marks, odd dashes and spaces taken off.
 
+use std::{collections::HashSet, sync::OnceLock};
+
 use unicode_normalization::{UnicodeNormalization, char::is_combining_mark};
+
+/// A set of words that a document can use for one thing.
+#[derive(Debug)]
+pub(crate) struct WordSet {
+    listed: &'static str,
+    words: OnceLock<HashSet<&'static str>>,
+}
+
+impl WordSet {
+    /// The words of a text, in lower case and parted by one space each.
+    pub(crate) const fn new(listed: &'static str) -> Self {
+        Self { listed, words: OnceLock::new() }
+    }
+
+    /// Whether `word` is among them.
+    pub(crate) fn has(&self, word: &str) -> bool {
+        self.words.get_or_init(|| self.listed.split(' ').collect()).contains(word)
+    }
+}
 
 /// Marks that point to a footnote.
 const FOOTNOTE_MARKS: [char; 9] = ['†', '‡', '§', '¹', '²', '³', '⁴', '⁵', '®'];
@@ -9,6 +30,9 @@ const FOOTNOTE_MARKS: [char; 9] = ['†', '‡', '§', '¹', '²', '³', '⁴', 
 ///
 /// Line breaks stay: in a cell they separate items.
 pub(crate) fn tidy(text: &str) -> String {
+    if is_tidy(text) {
+        return text.to_owned();
+    }
     let mut tidied = String::with_capacity(text.len());
     for character in without_references(&text.replace("**", "")).chars() {
         match character {
@@ -21,6 +45,14 @@ pub(crate) fn tidy(text: &str) -> String {
         }
     }
     strip_star(tidied.trim()).replace('\\', "")
+}
+
+/// Whether nothing can have to be tidied, as in most cells: plain words with one space between them.
+fn is_tidy(text: &str) -> bool {
+    let is_plain = |octet: &u8| octet.is_ascii_graphic() && !b"*`\\[".contains(octet);
+    let words_are_plain =
+        text.as_bytes().split(|octet| *octet == b' ').all(|word| !word.is_empty() && word.iter().all(is_plain));
+    text.is_empty() || words_are_plain
 }
 
 /// Takes out references to footnotes, `[^1]`.
@@ -59,6 +91,9 @@ fn strip_star(text: &str) -> &str {
 
 /// `text` in lower case and without accents: `São Paulo` and `sao paulo` fold alike.
 pub(crate) fn fold(text: &str) -> String {
+    if text.is_ascii() {
+        return text.to_ascii_lowercase();
+    }
     text.nfd().filter(|character| !is_combining_mark(*character)).flat_map(char::to_lowercase).collect()
 }
 
@@ -102,6 +137,9 @@ mod tests {
             ("192.0.2.1[^1]", "192.0.2.1"),
             ("↳", ""),
             ("**Protocol**", "Protocol"),
+            ("", ""),
+            ("UDP  5060 ", "UDP 5060"),
+            ("UDP\t5060", "UDP 5060"),
         ] {
             assert_eq!(tidy(raw), expected, "{raw:?}");
         }

@@ -7,6 +7,7 @@ use comfy_table::{Table, presets};
 use filter_user::allowlist::{
     Allowlist, builtin,
     diff::{Difference, Rule, diff},
+    file,
     import::{Options, Source, import},
     ports_text,
 };
@@ -16,6 +17,10 @@ use super::{WRONG_INPUT, print};
 
 /// List, show and compare allowlists
 #[derive(clap::Args)]
+#[command(after_long_help = "Examples:
+  sipwall allowlists                                     # those that are built in
+  sipwall allowlists show twilio-interconnect            # what one allows
+  sipwall allowlists diff twilio-interconnect page.md    # what a new document changes")]
 pub(crate) struct Allowlists {
     #[command(subcommand)]
     action: Option<Action>,
@@ -65,17 +70,19 @@ impl Allowlists {
 /// A built-in allowlist, an allowlist file (TOML, or JSON that reads as one), or a document read as `import` reads it.
 fn load(name: &str) -> Result<Allowlist, String> {
     let path = Path::new(name);
-    let extension = path.extension().and_then(|extension| extension.to_str());
-    let loaded = Allowlist::load(name, Path::new(""));
-    let is_document = match extension {
-        Some("toml") => false,
-        Some("json") => loaded.is_err(),
-        _ => true,
-    };
-    if builtin::get(name).is_some() || !path.exists() || !is_document {
-        return loaded.map_err(|error| error.to_string());
+    if builtin::get(name).is_some() || !path.exists() {
+        return Allowlist::load(name, Path::new("")).map_err(|error| error.to_string());
     }
     let source = Source::read(path).map_err(|error| error.to_string())?;
+    match path.extension().and_then(|extension| extension.to_str()) {
+        Some("toml") => return file::parse(name, &source.text).map_err(|error| error.to_string()),
+        Some("json") => {
+            if let Ok(allowlist) = file::parse(name, &source.text) {
+                return Ok(allowlist);
+            }
+        }
+        _ => {}
+    }
     let allowlist = import(&source, &Options::default()).allowlist;
     match allowlist.errors.first() {
         Some(error) => Err(format!("{name}:{}: {}", error.line, error.message)),
@@ -139,7 +146,7 @@ fn show(allowlist: &Allowlist, as_json: bool) -> anyhow::Result<()> {
             "not enforced".to_owned(),
             row.protocol.to_string(),
             ports_text(&row.remote_ports),
-            row.why.clone(),
+            row.why.to_string(),
             row.name.replace('\n', " "),
         ]);
     }

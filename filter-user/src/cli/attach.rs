@@ -3,17 +3,21 @@
 use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::Result;
-use filter_user::{
-    kernel::{self, AttachMode, Attached},
-    policy::Policy,
-};
+use filter_user::kernel::{self, AttachMode, Attached};
 
-use super::{WRONG_INPUT, check, output, refresh::StateDirectory};
+use super::{
+    change::{self, Trial},
+    output,
+    refresh::StateDirectory,
+};
 
 /// Put a policy in force on interfaces
 ///
 /// Attaches the filter where there is none yet; where there is one, its policy is replaced, all at once.
 #[derive(clap::Args)]
+#[command(after_long_help = "Examples:
+  sipwall attach --policy policy.toml                         # on the policy's own interfaces
+  sipwall attach eth0 --policy policy.toml --allow-generic    # even where the driver has no native XDP")]
 pub(crate) struct Attach {
     /// The interfaces; those of the policy's `[sbc] interfaces` if none is named
     #[arg(value_name = "INTERFACE")]
@@ -21,6 +25,8 @@ pub(crate) struct Attach {
     /// The policy file
     #[arg(long, value_name = "FILE")]
     policy: PathBuf,
+    #[command(flatten)]
+    trial: Trial,
     #[command(flatten)]
     state: StateDirectory,
     /// Attach in the network stack where the driver has no native XDP: several times slower
@@ -33,32 +39,25 @@ pub(crate) struct Attach {
 
 impl Attach {
     pub(crate) fn run(self) -> Result<ExitCode> {
-        let (policy, compiled) = match check::load(&self.policy, &self.state) {
-            Ok(loaded) => loaded,
-            Err(refusals) => return Ok(check::refuse(&refusals)),
+        let prepared = self.trial.load(&self.policy, &self.state);
+        let (loaded, interfaces) = match prepared
+            .and_then(|loaded| loaded.interfaces(&self.interfaces).map(|interfaces| (loaded, interfaces)))
+        {
+            Ok(prepared) => prepared,
+            Err(code) => return Ok(code),
         };
-        let interfaces = self.interfaces(&policy);
-        if interfaces.is_empty() {
-            eprintln!("error: no interface is named\nhint: name one, or set `interfaces` in the policy's `[sbc]`");
-            return Ok(ExitCode::from(WRONG_INPUT));
-        }
         let mode = if self.allow_generic { AttachMode::AllowGeneric } else { AttachMode::Native };
-        let name = self.policy.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
         for interface in &interfaces {
-            self.report(&kernel::attach(interface, mode, &compiled, &name)?)?;
+            self.report(&kernel::attach(interface, mode, &loaded.change())?)?;
         }
         Ok(ExitCode::SUCCESS)
     }
 
-    /// Those named on the command line, else the policy's.
-    fn interfaces(&self, policy: &Policy) -> Vec<String> {
-        if self.interfaces.is_empty() { policy.file().sbc.interfaces.clone() } else { self.interfaces.clone() }
-    }
-
     fn report(&self, attached: &Attached) -> Result<()> {
-        let Attached { interface, xdp_mode, generation, replaced } = attached;
+        let Attached { interface, xdp_mode, generation, replaced, confirmation } = attached;
         let done = if *replaced { "policy replaced" } else { "attached" };
         eprintln!("`{interface}`: {done}, {xdp_mode} XDP, generation {generation}");
+        change::remind(interface, *confirmation);
         if self.json { output::json(attached) } else { Ok(()) }
     }
 }

@@ -16,6 +16,9 @@ use super::{WRONG_INPUT, output, refresh::StateDirectory};
 
 /// Read a policy without putting it in force: what it lets in, and what is likely not meant
 #[derive(clap::Args)]
+#[command(after_long_help = "Examples:
+  sipwall check policy.toml           # what it lets in, and what is likely not meant
+  sipwall check policy.toml --json")]
 pub(crate) struct Check {
     /// The policy file
     #[arg(value_name = "POLICY")]

@@ -10,15 +10,22 @@ use filter_user::kernel;
 ///
 /// From then on everything that arrives there reaches the host. Counters and the deny list are forgotten.
 #[derive(clap::Args)]
+#[command(after_long_help = "Examples:
+  sipwall detach eth0     # from now on everything that arrives there reaches the host
+  sipwall detach --all")]
 pub(crate) struct Detach {
     /// The interfaces
-    #[arg(required = true, value_name = "INTERFACE")]
+    #[arg(required_unless_present = "all", value_name = "INTERFACE")]
     interfaces: Vec<String>,
+    /// Every interface that has a filter
+    #[arg(long, conflicts_with = "interfaces")]
+    all: bool,
 }
 
 impl Detach {
     pub(crate) fn run(self) -> Result<ExitCode> {
-        for interface in &self.interfaces {
+        let interfaces = if self.all { kernel::attached_interfaces()? } else { self.interfaces };
+        for interface in &interfaces {
             kernel::detach(interface)?;
             eprintln!("`{interface}`: detached, everything passes");
         }

@@ -13,6 +13,10 @@ const NEIGHBORS: usize = 3;
 
 /// Say what a policy does with a packet, and which line of which document says so
 #[derive(clap::Args)]
+#[command(after_long_help = "Examples:
+  sipwall explain --policy policy.toml udp 192.0.2.1:5060 198.51.100.10:5060
+  sipwall explain --policy policy.toml tcp 192.0.2.1:40000 198.51.100.10:22 --tcp-flags syn
+  sipwall explain --policy policy.toml icmpv6 2001:db8::1 2001:db8::10")]
 pub(crate) struct Explain {
     /// The policy file
     #[arg(long, value_name = "FILE")]

@@ -18,6 +18,10 @@ use super::{WRONG_INPUT, print};
 ///
 /// Reads Markdown, HTML, plain text, JSON and Terraform. Several documents are compared with each other and joined.
 #[derive(clap::Args)]
+#[command(after_long_help = "Examples:
+  sipwall import page.md -o carrier.toml      # a provider's page becomes an allowlist
+  sipwall import page.html --explain           # what became of every row
+  sipwall import new.json old.json --json      # two documents, compared and joined")]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub(crate) struct Import {
     /// The providers' documents
@@ -68,7 +72,11 @@ impl Import {
         for (name, document) in &documents {
             report(name, &document.allowlist);
         }
-        let is_refused = self.refuses(&documents);
+        let is_mixed = mixes_trunks(&documents);
+        if is_mixed {
+            eprintln!("error: a trunk's table is part of a policy, not of an allowlist\nhint: import it by itself");
+        }
+        let is_refused = is_mixed || self.refuses(&documents);
         self.write(documents, is_refused)?;
         Ok(if is_refused { ExitCode::from(WRONG_INPUT) } else { ExitCode::SUCCESS })
     }
@@ -120,6 +128,12 @@ impl Import {
     }
 }
 
+/// Whether some documents are trunks and others have entries: one file cannot hold both.
+fn mixes_trunks(documents: &[Named]) -> bool {
+    let trunks = documents.iter().filter(|(_, document)| !document.trunks.is_empty()).count();
+    trunks > 0 && trunks < documents.len()
+}
+
 /// Prints what became of every row of every document.
 fn explain(documents: &[Named], json: bool) -> anyhow::Result<()> {
     let mut rows = Vec::new();
@@ -155,12 +169,12 @@ fn place(name: &str, line: u32) -> String {
 fn report(name: &str, allowlist: &Allowlist) {
     for row in &allowlist.unenforced {
         let cell = row.name.replace('\n', " ");
-        eprintln!("not enforced: {}: `{cell}`: {}", place(name, row.line), row.why);
+        eprintln!("not enforced: {}: `{cell}`: {} [{}]", place(name, row.line), row.why, row.why.code());
     }
-    for Finding { line, message } in &allowlist.warnings {
-        eprintln!("warning: {}: {message}", place(name, *line));
+    for Finding { code, line, message } in &allowlist.warnings {
+        eprintln!("warning: {}: {message} [{}]", place(name, *line), code.code());
     }
-    for Finding { line, message } in &allowlist.errors {
-        eprintln!("error: {}: {message}", place(name, *line));
+    for Finding { code, line, message } in &allowlist.errors {
+        eprintln!("error: {}: {message} [{}]", place(name, *line), code.code());
     }
 }

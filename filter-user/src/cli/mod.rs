@@ -1,16 +1,24 @@
 //! The command line: one file for each command.
 
 mod allowlists;
+mod apply;
 mod attach;
+mod change;
 mod check;
+mod completions;
+mod confirm;
+mod deny;
 mod detach;
+mod diff;
 mod explain;
 mod import;
+mod manual;
 mod output;
 mod refresh;
 mod replay;
 mod stats;
 mod status;
+mod time;
 
 use std::process::ExitCode;
 
@@ -33,11 +41,18 @@ enum Command {
     Check(check::Check),
     Explain(explain::Explain),
     Attach(attach::Attach),
+    Apply(apply::Apply),
+    Confirm(confirm::Confirm),
+    Diff(diff::Diff),
+    Deny(deny::Deny),
     Detach(detach::Detach),
     Replay(replay::Replay),
     Refresh(refresh::Refresh),
     Status(status::Status),
     Stats(stats::Stats),
+    Completions(completions::Completions),
+    #[command(name = "man")]
+    Manual(manual::Manual),
 }
 
 /// The exit code for wrong usage or input; what failed for another reason ends with 1.
@@ -51,14 +66,55 @@ pub(crate) fn run() -> ExitCode {
         Command::Check(command) => command.run(),
         Command::Explain(command) => command.run(),
         Command::Attach(command) => command.run(),
+        Command::Apply(command) => command.run(),
+        Command::Confirm(command) => command.run(),
+        Command::Diff(command) => command.run(),
+        Command::Deny(command) => command.run(),
         Command::Detach(command) => command.run(),
         Command::Replay(command) => command.run(),
         Command::Refresh(command) => command.run(),
         Command::Status(command) => command.run(),
         Command::Stats(command) => command.run(),
+        Command::Completions(command) => command.run(),
+        Command::Manual(command) => command.run(),
     };
     ended.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");
         ExitCode::FAILURE
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    fn commands() -> Vec<clap::Command> {
+        Arguments::command().get_subcommands().cloned().collect()
+    }
+
+    #[test]
+    fn every_command_has_examples() {
+        for command in commands() {
+            assert!(manual::examples(&command).is_some_and(|text| !text.is_empty()), "`{}`", command.get_name());
+        }
+    }
+
+    #[test]
+    fn every_example_is_a_command_line_that_is_taken() {
+        for command in commands() {
+            for line in manual::examples(&command).unwrap_or_default().lines() {
+                let words = line.split(" #").next().unwrap().split(" > ").next().unwrap().split_whitespace();
+                let taken = Arguments::command().try_get_matches_from(words);
+                let subcommand = taken.unwrap_or_else(|error| panic!("{line}: {error}"));
+                assert_eq!(subcommand.subcommand_name(), Some(command.get_name()), "{line}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_command_tree_is_sound() {
+        Arguments::command().debug_assert();
+    }
 }

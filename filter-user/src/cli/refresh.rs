@@ -21,6 +21,10 @@ use super::WRONG_INPUT;
 /// Asks the sources whose last answer holds no more. A document that is broken, empty or much smaller than the last one
 /// is refused, and the last accepted one stays. Where the filter is attached, the policy is replaced if anything changed.
 #[derive(clap::Args)]
+#[command(after_long_help = "Examples:
+  sipwall refresh --policy policy.toml            # ask what is due, once: for a timer
+  sipwall refresh --policy policy.toml --watch    # go on, and ask each source when it is due
+  sipwall refresh --policy policy.toml --force    # take a document even if it shrank")]
 pub(crate) struct Refresh {
     /// The interfaces; those of the policy's `[sbc] interfaces` if none is named
     #[arg(value_name = "INTERFACE")]

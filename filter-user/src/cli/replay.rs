@@ -23,8 +23,13 @@ use super::{WRONG_INPUT, check, refresh::StateDirectory};
 /// Judge every packet of a capture by a policy, with nothing attached
 ///
 /// Says what would pass and what would be dropped, whatever the policy's mode. Rate limits and return traffic do not
-/// apply. Where the decision needs octets that the capture cut off, the fate is unknown.
+/// apply; fragments are tracked by the capture's clock, on the host. Where the decision needs octets that the capture
+/// cut off, the fate is unknown.
 #[derive(clap::Args)]
+#[command(after_long_help = "Examples:
+  sipwall replay capture.pcap --policy policy.toml                 # what it would have dropped
+  sipwall replay - --policy policy.toml --json                     # a capture from standard input
+  sipwall replay capture.pcap --policy policy.toml --engine host   # without root")]
 pub(crate) struct Replay {
     /// The capture, pcap or pcapng of an Ethernet interface; `-` for standard input
     capture: PathBuf,

@@ -11,6 +11,9 @@ use filter_user::kernel;
 ///
 /// Counters run from the time the filter was attached, across policies.
 #[derive(clap::Args)]
+#[command(after_long_help = "Examples:
+  sipwall stats               # what was passed and dropped, by rule and reason
+  sipwall stats eth0 --all    # what counted nothing too")]
 pub(crate) struct Stats {
     /// The interface; all that have a filter if none is named
     interface: Option<String>,

@@ -5,10 +5,13 @@ use std::process::ExitCode;
 use anyhow::Result;
 
 use super::output;
-use filter_user::kernel;
+use filter_user::kernel::{self, Confirmation};
 
 /// Show what runs on interfaces
 #[derive(clap::Args)]
+#[command(after_long_help = "Examples:
+  sipwall status          # every interface that has a filter
+  sipwall status eth0 --json")]
 pub(crate) struct Status {
     /// The interface; all that have a filter if none is named
     interface: Option<String>,
@@ -40,20 +43,23 @@ fn describe(status: &kernel::Status) -> String {
         _ => "NOT RUNNING: the interface is gone or runs another program".to_owned(),
     };
     let mode = match status.mode {
-        "monitor" => "MONITOR: drops are counted, nothing is dropped",
-        mode => mode,
+        Some("monitor") => "MONITOR: drops are counted, nothing is dropped",
+        Some(mode) => mode,
+        None => "NO POLICY: everything passes",
     };
     let policy = status.policy.as_deref().unwrap_or("-");
     format!(
         "{interface}: {running}\n\
          \x20 mode        {mode}\n\
+         {confirmation}\
          \x20 scope       {scope}\n\
          \x20 policy      {policy}, generation {generation}, published {published}\n\
          \x20 rules       {rules}\n\
          \x20 prefixes    {v4} IPv4, {v6} IPv6, {denied} denied\n\
          \x20 program     id {program}",
         interface = status.interface,
-        scope = status.scope,
+        confirmation = confirmation(&status.confirmation),
+        scope = status.scope.unwrap_or("-"),
         generation = status.generation,
         published = output::time(status.published_at),
         rules = status.rules,
@@ -62,4 +68,21 @@ fn describe(status: &kernel::Status) -> String {
         denied = status.denied,
         program = status.program_id,
     )
+}
+
+/// A line of its own, where there is something to say.
+fn confirmation(confirmation: &Confirmation) -> String {
+    let text = match confirmation {
+        Confirmation::Confirmed => return String::new(),
+        Confirmation::Pending { seconds_left, fallback: Some(generation) } => {
+            format!("AWAITED: {seconds_left} s left, then generation {generation} is in force again")
+        }
+        Confirmation::Pending { seconds_left, fallback: None } => {
+            format!("AWAITED: {seconds_left} s left, then everything passes")
+        }
+        Confirmation::RolledBack { generation } => {
+            format!("generation {generation} was not confirmed in time and is not in force")
+        }
+    };
+    format!("  confirm     {text}\n")
 }

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context as _, Error, Result, bail, ensure};
+use anyhow::{Context as _, Error, Result, ensure};
 use aya::{
     Ebpf,
     programs::{ProgramError, ProgramInfo, XdpMode as AyaMode, links::FdLink, loaded_programs},
@@ -16,10 +16,12 @@ use serde::Serialize;
 use super::{
     egress,
     interface::{Interface, XdpMode, interface},
+    lock::WriteLock,
     maps::Maps,
-    pins::{Pins, ensure_bpffs},
+    pins::Pins,
     program,
     publish::Published,
+    standing::Confirmation,
 };
 use crate::policy::CompiledPolicy;
 
@@ -35,6 +37,17 @@ pub enum AttachMode {
     AllowGeneric,
 }
 
+/// A policy that is to be put in force.
+#[derive(Clone, Copy)]
+pub struct Change<'a> {
+    /// The policy.
+    pub policy: &'a CompiledPolicy,
+    /// What it is called in `status`: at most 63 octets.
+    pub name: &'a str,
+    /// How long it stays unless it is confirmed; for ever, if nothing.
+    pub confirm_within: Option<Duration>,
+}
+
 /// What attaching did.
 #[derive(Clone, Debug, Serialize)]
 pub struct Attached {
@@ -46,29 +59,56 @@ pub struct Attached {
     pub generation: u64,
     /// Whether the filter was there before, and only its policy is new.
     pub replaced: bool,
+    /// Whether it stays.
+    pub confirmation: Confirmation,
 }
 
-/// Puts `policy` in force on `interface`: on the filter that is there, or on one that is attached now.
+/// Puts a policy in force on `interface`: on the filter that is there, or on one that is attached now.
 ///
-/// A new filter has its policy before the first packet meets it. `name` is what the policy is called in `status`.
+/// A new filter has its policy before the first packet meets it. Where the policy is not confirmed in time, the one before
+/// it is in force again; on a new filter everything passes then.
 ///
 /// # Errors
 /// If the interface is missing, another program holds it, or the kernel refuses a step. What ran before still runs.
-pub fn attach(name: &str, mode: AttachMode, policy: &CompiledPolicy, policy_name: &str) -> Result<Attached> {
+pub fn attach(name: &str, mode: AttachMode, change: &Change<'_>) -> Result<Attached> {
     let target = interface(name)?;
-    egress::check_kernel(policy)?;
-    ensure_bpffs()?;
+    egress::check_kernel(change.policy)?;
+    let _lock = WriteLock::take()?;
     let pins = Pins::of(name);
+    finish_attaching(name, &target)?;
     let replaced = is_running(&pins, &target)?;
     let generation = if replaced {
-        let published = Maps::open(pins.directory())?.publish(policy, policy_name)?;
-        egress::follow(&pins, name, policy)?;
-        published.generation
+        replace(name, &pins, change)?
     } else {
-        NewFilter { interface: name, target: &target, mode, policy, policy_name }.attach()?
+        NewFilter { interface: name, target: &target, mode, change }.attach()?
     };
     let running = interface(name)?.xdp.context("the interface runs no XDP program after attaching one")?;
-    Ok(Attached { interface: name.to_owned(), xdp_mode: running.mode, generation, replaced })
+    let confirmation = Maps::open(pins.directory())?.confirmation()?;
+    Ok(Attached { interface: name.to_owned(), xdp_mode: running.mode, generation, replaced, confirmation })
+}
+
+/// Puts a policy in force on a filter that is attached, and returns its generation.
+pub(super) fn replace(name: &str, pins: &Pins, change: &Change<'_>) -> Result<u64> {
+    let mut maps = Maps::open(pins.directory())?;
+    // Answers are let in only if what they answer was noted: the program that notes comes before the policy, and goes after.
+    egress::attach_if_wanted(pins, name, change.policy)?;
+    maps.take_snapshot()?;
+    let published = maps.publish(change.policy, change.name, change.confirm_within)?;
+    if change.confirm_within.is_none() {
+        egress::detach_unless_wanted(pins, change.policy)?;
+    }
+    Ok(published.generation)
+}
+
+/// Moves pins under their name that a command which died left where they are made: the filter that they hold is in force.
+fn finish_attaching(name: &str, target: &Interface) -> Result<()> {
+    let staging = Pins::staging(name);
+    if is_running(&staging, target)? {
+        let pins = Pins::of(name);
+        pins.remove()?;
+        staging.rename(&pins)?;
+    }
+    Ok(())
 }
 
 /// Whether the interface runs the pinned program; pins of an interface that was made anew are stale.
@@ -85,8 +125,7 @@ struct NewFilter<'a> {
     interface: &'a str,
     target: &'a Interface,
     mode: AttachMode,
-    policy: &'a CompiledPolicy,
-    policy_name: &'a str,
+    change: &'a Change<'a>,
 }
 
 impl NewFilter<'_> {
@@ -103,14 +142,16 @@ impl NewFilter<'_> {
     }
 
     fn attach_from(&self, staging: &Pins) -> Result<u64> {
-        let Self { interface, target, mode, policy, policy_name } = *self;
+        let Self { interface, target, mode, change } = *self;
         let mut ebpf = program::load(Some(staging.directory()))?;
         program::filter(&mut ebpf)?.pin(staging.program()).context("cannot pin the program")?;
         let egress_program = program::egress(&mut ebpf)?;
         egress_program.load().context("the kernel refuses the egress program")?;
         egress_program.pin(staging.egress_program()).context("cannot pin the egress program")?;
-        let Published { generation, counters: _ } = Maps::of(&mut ebpf)?.publish(policy, policy_name)?;
-        egress::follow(staging, interface, policy)?;
+        let mut maps = Maps::of(&mut ebpf)?;
+        let Published { generation, counters: _ } = maps.publish(change.policy, change.name, change.confirm_within)?;
+        maps.take_snapshot()?;
+        egress::attach_if_wanted(staging, interface, change.policy)?;
         let link = link(&mut ebpf, interface, target, mode)?;
         // From here the policy is in force, and ends with this process unless the link is pinned.
         link.pin(staging.link()).context("cannot pin the link")?;
@@ -182,10 +223,8 @@ fn holder(target: &Interface) -> String {
 /// # Errors
 /// If none is attached there, a pin cannot be removed, or the kernel takes longer than seconds.
 pub fn detach(name: &str) -> Result<()> {
-    let pins = Pins::of(name);
-    if !pins.is_attached() {
-        bail!("no filter is attached to `{name}`\nhint: `sipwall status` lists the interfaces that have one");
-    }
+    let _lock = WriteLock::take()?;
+    let pins = Pins::attached(name)?;
     let program = program_id(&pins)?;
     pins.remove()?;
     // The kernel frees an unpinned link in its own time. An interface that is gone runs nothing.

@@ -1,6 +1,6 @@
 //! Counters, read from the pins of an attached filter.
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use aya::maps::{MapData, PerCpuArray};
 use filter_common::{Action, Counter, RULE_COUNTERS, Reason, reason_counter, tables::flags};
 use serde::Serialize;
@@ -54,10 +54,7 @@ pub struct ReasonCount {
 /// # Errors
 /// If no filter is attached there, or its pins cannot be read.
 pub fn stats(interface: &str) -> Result<Stats> {
-    let pins = Pins::of(interface);
-    if !pins.is_attached() {
-        bail!("no filter is attached to `{interface}`\nhint: `sipwall status` lists the interfaces that have one");
-    }
+    let pins = Pins::attached(interface)?;
     Maps::open(pins.directory())?.stats(interface)
 }
 

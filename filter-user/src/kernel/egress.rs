@@ -31,14 +31,22 @@ pub(super) fn check_kernel(policy: &CompiledPolicy) -> Result<()> {
     Ok(())
 }
 
-/// Attaches the pinned program if the policy needs it, takes it off if it does not.
-pub(super) fn follow(pins: &Pins, interface: &str, policy: &CompiledPolicy) -> Result<()> {
+/// Attaches the pinned program if the policy needs it and it is not attached.
+pub(super) fn attach_if_wanted(pins: &Pins, interface: &str, policy: &CompiledPolicy) -> Result<()> {
     let link = pins.egress_link();
-    match (is_wanted(policy), link.exists()) {
-        (true, false) => attach(pins, interface)?.pin(&link).map(drop).context("cannot pin the egress link"),
-        (false, true) => fs::remove_file(&link).with_context(|| format!("cannot remove `{}`", link.display())),
-        _ => Ok(()),
+    if is_wanted(policy) && !link.exists() {
+        attach(pins, interface)?.pin(&link).context("cannot pin the egress link")?;
     }
+    Ok(())
+}
+
+/// Takes the program off if it is attached and the policy does not need it.
+pub(super) fn detach_unless_wanted(pins: &Pins, policy: &CompiledPolicy) -> Result<()> {
+    let link = pins.egress_link();
+    if !is_wanted(policy) && link.exists() {
+        fs::remove_file(&link).with_context(|| format!("cannot remove `{}`", link.display()))?;
+    }
+    Ok(())
 }
 
 fn attach(pins: &Pins, interface: &str) -> Result<FdLink> {

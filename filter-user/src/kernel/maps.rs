@@ -9,7 +9,8 @@ use aya::{
 };
 use bytemuck::TransparentWrapper;
 use filter_common::{
-    BUCKETS, Counter, FLOWS, FRAGMENTS, GenerationInfo, Name, REASON_COUNTERS, RULE_COUNTERS,
+    BUCKETS, Counter, FLOWS, FRAGMENTS, GenerationInfo, Name, REASON_COUNTERS, RULE_COUNTERS, SNAPSHOTS, Snapshot,
+    Trial,
     tables::{DENY_PREFIXES, GENERATIONS, Switch, Tables},
 };
 
@@ -28,6 +29,7 @@ type Shared<T> = Array<MapData, Value<T>>;
 /// The maps that user space writes or reads.
 pub(super) struct Maps {
     pub(super) switch: Shared<Switch>,
+    pub(super) trials: Shared<Trial>,
     pub(super) tables: Shared<Tables>,
     pub(super) sources_v4: ArrayOfMaps<MapData, Sources<4>>,
     pub(super) sources_v6: ArrayOfMaps<MapData, Sources<16>>,
@@ -36,12 +38,14 @@ pub(super) struct Maps {
     pub(super) reasons: PerCpuArray<MapData, Value<Counter>>,
     pub(super) rules: PerCpuArray<MapData, Value<Counter>>,
     pub(super) rule_names: Shared<Name>,
+    pub(super) history: Shared<Snapshot>,
     pub(super) generation_info: Shared<GenerationInfo>,
 }
 
 /// Every map's name and how many entries it must have to be the one that this program knows.
-const SHAPES: [(&str, u32); 14] = [
+const SHAPES: [(&str, u32); 16] = [
     ("SWITCH", 1),
+    ("TRIALS", GENERATIONS),
     ("TABLES", GENERATIONS),
     ("SOURCES_V4", GENERATIONS),
     ("SOURCES_V6", GENERATIONS),
@@ -50,6 +54,7 @@ const SHAPES: [(&str, u32); 14] = [
     ("REASONS", REASON_COUNTERS),
     ("RULES", RULE_COUNTERS),
     ("RULE_NAMES", RULE_COUNTERS),
+    ("HISTORY", SNAPSHOTS),
     ("GENERATION_INFO", GENERATIONS),
     ("FRAGMENTS", FRAGMENTS),
     ("FLOWS", FLOWS),
@@ -90,6 +95,7 @@ impl Maps {
     fn collect(mut map: impl FnMut(&str) -> Result<Map>) -> Result<Self> {
         Ok(Self {
             switch: map("SWITCH")?.try_into()?,
+            trials: map("TRIALS")?.try_into()?,
             tables: map("TABLES")?.try_into()?,
             sources_v4: map("SOURCES_V4")?.try_into()?,
             sources_v6: map("SOURCES_V6")?.try_into()?,
@@ -98,15 +104,9 @@ impl Maps {
             reasons: map("REASONS")?.try_into()?,
             rules: map("RULES")?.try_into()?,
             rule_names: map("RULE_NAMES")?.try_into()?,
+            history: map("HISTORY")?.try_into()?,
             generation_info: map("GENERATION_INFO")?.try_into()?,
         })
-    }
-
-    /// The generation in force, if any policy was ever published.
-    pub(super) fn in_force(&self) -> Result<Option<GenerationInfo>> {
-        let slot = self.switch.get(&0, 0)?.0.slot;
-        let info = self.generation_info.get(&slot, 0)?.0;
-        Ok((info.generation != 0).then_some(info))
     }
 }
 

@@ -29,6 +29,17 @@ impl Pins {
         Self { directory: root().join(interface) }
     }
 
+    /// The pins of a filter that is attached to `interface`.
+    pub(super) fn attached(interface: &str) -> Result<Self> {
+        let pins = Self::of(interface);
+        ensure!(
+            pins.is_attached(),
+            "no filter is attached to `{interface}`\nhint: `sipwall status` lists the interfaces that have one, \
+             `sipwall attach {interface} --policy FILE` attaches one"
+        );
+        Ok(pins)
+    }
+
     /// Where the pins of `interface` are made before they stand under its name, all at once.
     pub(super) fn staging(interface: &str) -> Self {
         // No interface can have a name with a slash, a colon is refused by `ip`, and this is neither.
@@ -93,9 +104,14 @@ fn unless_missing(result: io::Result<()>) -> io::Result<()> {
     }
 }
 
+/// The directory of all pins, whatever their ABI.
+pub(super) fn home() -> PathBuf {
+    Path::new(BPFFS).join("sipwall")
+}
+
 /// The directory of this ABI's pins.
 fn root() -> PathBuf {
-    Path::new(BPFFS).join("sipwall").join(format!("v{ABI_VERSION}"))
+    home().join(format!("v{ABI_VERSION}"))
 }
 
 /// The interfaces that a filter is attached to, by name.

@@ -2,14 +2,14 @@
 
 use std::{
     collections::HashMap,
-    time::{SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use anyhow::{Context as _, Result, bail};
 use bytemuck::TransparentWrapper as _;
 use filter_common::{
     GenerationInfo, Name, RULE_COUNTERS,
-    tables::{GENERATIONS, PREFIXES, Switch},
+    tables::{PREFIXES, Switch},
 };
 use ipnet::IpNet;
 
@@ -27,29 +27,37 @@ pub(super) struct Published {
 }
 
 impl Maps {
-    /// Makes `policy` the generation in force.
+    /// Makes `policy` the generation in force; with `confirm_within`, until that time is over, unless it is confirmed.
     ///
     /// Everything is written into a slot that no packet looks at; the switch is written last.
-    pub(super) fn publish(&mut self, policy: &CompiledPolicy, name: &str) -> Result<Published> {
-        let in_force = self.in_force()?;
-        let generation = in_force.map_or(1, |info| info.generation + 1);
-        let slot = self.free_slot(in_force.is_some())?;
+    pub(super) fn publish(
+        &mut self,
+        policy: &CompiledPolicy,
+        name: &str,
+        confirm_within: Option<Duration>,
+    ) -> Result<Published> {
+        let generation = self.last_generation()? + 1;
+        let slot = self.standing()?.free_slot();
         self.write_sources(slot, &policy.sources)?;
         let counters = self.assign_counters(policy)?;
         self.write_tables(slot, generation, policy, &counters)?;
-        let info = describe(generation, policy, name)?;
-        self.generation_info.set(slot, Value(info), 0)?;
-        self.replace_deny_list(&policy.denied)?;
-        let deny_list = u32::from(!policy.denied.is_empty());
-        self.switch.set(0, Value(Switch { slot, deny_list }), 0).context("cannot switch to the new policy")?;
+        self.generation_info.set(slot, Value(describe(generation, policy, name)?), 0)?;
+        self.deny_by_policy(slot, &policy.denied)?;
+        // The time to confirm begins when all else is written.
+        let standing = self.standing()?;
+        self.trials.set(slot, Value(standing.trial(confirm_within)?), 0)?;
+        self.switch.set(0, Value(Switch { slot, ..standing.switch }), 0).context("cannot switch to the new policy")?;
         Ok(Published { generation, counters })
     }
 
-    /// The slot after the one in force. With three slots it is neither the one that packets look at now
-    /// nor the one before it, which a packet may still be in the middle of.
-    fn free_slot(&self, any: bool) -> Result<u32> {
-        let Switch { slot, deny_list: _ } = self.switch.get(&0, 0)?.0;
-        Ok(if any { (slot + 1) % GENERATIONS } else { slot })
+    /// Whether packets look at a list: one of [`lists`](filter_common::tables::lists).
+    pub(super) fn use_list(&mut self, list: u32, used: bool) -> Result<()> {
+        let switch = self.switch.get(&0, 0)?.0;
+        let lists = if used { switch.lists | list } else { switch.lists & !list };
+        if lists != switch.lists {
+            self.switch.set(0, Value(Switch { lists, ..switch }), 0).context("cannot write the switch")?;
+        }
+        Ok(())
     }
 
     fn write_sources(&mut self, slot: u32, sources: &[(IpNet, u32)]) -> Result<()> {
@@ -99,12 +107,6 @@ impl Maps {
             tables.term_rules[term] = counters[info.rule];
         }
         self.tables.set(slot, Value::wrap_ref(&*tables), 0).context("cannot write the policy's tables")
-    }
-
-    /// Makes the deny list hold these prefixes and no others.
-    fn replace_deny_list(&mut self, prefixes: &[IpNet]) -> Result<()> {
-        trie::replace(&mut self.deny_v4, prefixes)?;
-        trie::replace(&mut self.deny_v6, prefixes)
     }
 }
 

@@ -1,6 +1,6 @@
 //! What runs on an interface.
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use aya::programs::{ProgramInfo, links::PinnedLink};
 use filter_common::{GenerationInfo, tables::flags};
 use serde::Serialize;
@@ -10,6 +10,7 @@ use super::{
     interface::{XdpMode, XdpProgram, interface},
     maps::Maps,
     pins::Pins,
+    standing::Confirmation,
 };
 
 /// What runs on an interface.
@@ -21,12 +22,14 @@ pub struct Status {
     pub running: bool,
     /// Where the program runs; nothing if it does not.
     pub xdp_mode: Option<XdpMode>,
-    /// `enforce` or `monitor`.
-    pub mode: &'static str,
-    /// `interface` or `ports`.
-    pub scope: &'static str,
-    /// The number of the policy in force.
+    /// `enforce` or `monitor`; nothing where no policy is in force and everything passes.
+    pub mode: Option<&'static str>,
+    /// `interface` or `ports`; nothing where no policy is in force.
+    pub scope: Option<&'static str>,
+    /// The number of the policy in force; 0 where none is.
     pub generation: u64,
+    /// Whether the policy that was put in force last stays.
+    pub confirmation: Confirmation,
     /// The policy's file name.
     pub policy: Option<String>,
     /// When it was published, in seconds since the epoch.
@@ -48,33 +51,39 @@ pub struct Status {
 /// # Errors
 /// If no filter is attached there, or its pins cannot be read.
 pub fn status(name: &str) -> Result<Status> {
-    let pins = Pins::of(name);
-    if !pins.is_attached() {
-        bail!("no filter is attached to `{name}`\nhint: `sipwall attach {name} --policy FILE` attaches one");
-    }
+    let pins = Pins::attached(name)?;
     let link = PinnedLink::from_pin(pins.link()).with_context(|| format!("cannot open the link of `{name}`"))?;
     drop(link);
     let program_id = ProgramInfo::from_pin(pins.program()).context("cannot open the program's pin")?.id();
-    let info = Maps::open(pins.directory())?.in_force()?.context("the filter has no policy")?;
+    let maps = Maps::open(pins.directory())?;
+    let (info, confirmation) = (maps.in_force()?, maps.confirmation()?);
     // An interface that is gone runs nothing, but its state is worth showing.
     let xdp = interface(name).ok().and_then(|interface| interface.xdp).filter(|xdp| xdp.id == program_id);
-    Ok(describe(name, &info, xdp, program_id))
+    Ok(describe(name, info.as_ref(), confirmation, xdp, program_id))
 }
 
-fn describe(name: &str, info: &GenerationInfo, xdp: Option<XdpProgram>, program_id: u32) -> Status {
+fn describe(
+    name: &str,
+    info: Option<&GenerationInfo>,
+    confirmation: Confirmation,
+    xdp: Option<XdpProgram>,
+    program_id: u32,
+) -> Status {
+    let count = |count: fn(&GenerationInfo) -> u32| info.map_or(0, count);
     Status {
         interface: name.to_owned(),
         running: xdp.is_some(),
         xdp_mode: xdp.map(|xdp| xdp.mode),
-        mode: mode_name(info.flags),
-        scope: if info.flags & flags::SCOPE_PORTS == 0 { "interface" } else { "ports" },
-        generation: info.generation,
-        policy: info.policy.as_str().map(str::to_owned),
-        published_at: info.published_at,
-        rules: info.rules,
-        prefixes_v4: info.prefixes_v4,
-        prefixes_v6: info.prefixes_v6,
-        denied: info.denied,
+        mode: info.map(|info| mode_name(info.flags)),
+        scope: info.map(|info| if info.flags & flags::SCOPE_PORTS == 0 { "interface" } else { "ports" }),
+        generation: info.map_or(0, |info| info.generation),
+        confirmation,
+        policy: info.and_then(|info| info.policy.as_str()).map(str::to_owned),
+        published_at: info.map_or(0, |info| info.published_at),
+        rules: count(|info| info.rules),
+        prefixes_v4: count(|info| info.prefixes_v4),
+        prefixes_v6: count(|info| info.prefixes_v6),
+        denied: count(|info| info.denied),
         program_id,
     }
 }

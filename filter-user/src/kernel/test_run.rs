@@ -38,7 +38,7 @@ impl Sandbox {
     /// # Errors
     /// If the maps cannot be written.
     pub fn publish(&mut self, policy: &CompiledPolicy) -> Result<u64> {
-        let Published { generation, counters } = self.maps.publish(policy, "sandbox")?;
+        let Published { generation, counters } = self.maps.publish(policy, "sandbox", None)?;
         self.counters = counters;
         Ok(generation)
     }

@@ -1,6 +1,5 @@
 //! Policies: what the operator wants, compiled with the providers' allowlists into tables.
 
-mod code;
 mod compile;
 mod explain;
 pub mod file;
@@ -8,6 +7,7 @@ mod host;
 mod inputs;
 mod lint;
 mod origin;
+mod outline;
 mod port_set;
 mod probe;
 mod rate;
@@ -21,6 +21,8 @@ pub use host::HostPolicy;
 pub use inputs::{Policy, Unavailable};
 pub use lint::{Advice, Level, Lint};
 pub use origin::{Document, Origin};
+pub(crate) use outline::outermost;
+pub use outline::{Grant, Outline, OutlineDiff, PrefixDiff, RuleDiff, SettingDiff};
 pub use port_set::PortSet;
 pub use probe::{Endpoint, Probe, ProbeError, Protocol, TcpFlags};
 pub use rate::PacketRate;

@@ -1,6 +1,6 @@
 //! Rates, as policies write them: `200/s burst 400`.
 
-use std::str::FromStr;
+use std::{fmt, str::FromStr};
 
 use filter_common::tables::Rate;
 
@@ -20,6 +20,19 @@ impl PacketRate {
     pub(super) fn table(self) -> Rate {
         let interval = 1_000_000_000 / u64::from(self.per_second);
         Rate { interval, tolerance: interval * (u64::from(self.burst) - 1) }
+    }
+
+    /// The rate that the data plane has; nothing where it has no limit.
+    pub(super) fn of_table(Rate { interval, tolerance }: Rate) -> Option<Self> {
+        let per_second = 1_000_000_000_u64.checked_div(interval)?;
+        let burst = tolerance / interval + 1;
+        Some(Self { per_second: u32::try_from(per_second).ok()?, burst: u32::try_from(burst).ok()? })
+    }
+}
+
+impl fmt::Display for PacketRate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/s burst {}", self.per_second, self.burst)
     }
 }
 
@@ -48,6 +61,8 @@ mod tests {
         let rate: PacketRate = "200/s burst 400".parse().expect("a rate");
         assert_eq!(rate, PacketRate { per_second: 200, burst: 400 });
         assert_eq!(rate.table(), Rate { interval: 5_000_000, tolerance: 5_000_000 * 399 });
+        assert_eq!(PacketRate::of_table(rate.table()), Some(rate));
+        assert_eq!(PacketRate::of_table(Rate::default()), None);
         assert_eq!("1/s burst 1".parse::<PacketRate>().expect("a rate").table().tolerance, 0);
     }
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::code::codes;
+use crate::codes::codes;
 
 codes! {
     /// The kind of a [`Refusal`].

@@ -24,6 +24,11 @@ impl HostState {
         self.now.set(self.now.get() + nanoseconds);
     }
 
+    /// Sets the clock to this time, unless it is later already.
+    pub fn advance_to(&self, time: u64) {
+        self.now.set(self.now.get().max(time));
+    }
+
     /// Remembers that this host sent something.
     pub fn note(&self, outgoing: &Outgoing) {
         let mut flows = self.flows.borrow_mut();

@@ -111,7 +111,7 @@ impl Covered {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::allowlist::{Entry, Finding, Protocol, Service, Unenforced};
+    use crate::allowlist::{Entry, Fault, Finding, Protocol, Service, Unenforced, Why};
 
     fn allowlist(prefixes: &[&str]) -> Allowlist {
         let entry = Entry {
@@ -159,7 +159,7 @@ mod tests {
                 protocol: Protocol::Tcp,
                 remote_ports: Vec::new(),
                 line: 1,
-                why: Unenforced::HOST_NAME.to_owned(),
+                why: Why::HostName,
             });
             Allowlist { unenforced: rows.collect(), ..Allowlist::default() }
         };
@@ -172,7 +172,7 @@ mod tests {
         let before = allowlist(&FIVE);
         assert_eq!(judge(Some(&before), &allowlist(&[]), None), Err(Objection::Empty));
         let mut broken = allowlist(&FIVE);
-        broken.errors.push(Finding { line: 7, message: "two cells ran together".to_owned() });
+        broken.errors.push(Finding { code: Fault::BadAddress, line: 7, message: "two cells ran together".to_owned() });
         let refused = judge(None, &broken, None).unwrap_err().to_string();
         assert_eq!(refused, "the document has a row that cannot be read, the first on line 7: two cells ran together");
     }

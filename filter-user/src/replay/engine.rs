@@ -3,7 +3,11 @@
 use std::ops::RangeInclusive;
 
 use anyhow::Result;
-use filter_common::{Verdict, decide, packet::Frame as _};
+use filter_common::{
+    Reason, Verdict, decide,
+    packet::{self, Content, Fragment, Frame as _},
+    tables::flags,
+};
 
 use super::CapturedFrame;
 use crate::{
@@ -29,27 +33,34 @@ pub trait Engine {
     fn judge(&mut self, frame: &CapturedFrame<'_>) -> Result<Outcome>;
 }
 
-/// The decision on the host.
+/// The decision on the host, which remembers fragments by the capture's clock.
 pub struct HostEngine {
     policy: HostPolicy,
     state: HostState,
+    /// Whether the fate of some frame was unknown.
+    any_unknown: bool,
 }
 
 impl HostEngine {
     /// An engine that judges by this policy.
     pub fn new(policy: &CompiledPolicy) -> Self {
-        Self { policy: HostPolicy::new(&policy.without_limits()), state: HostState::default() }
+        Self { policy: HostPolicy::new(&policy.without_limits()), state: HostState::default(), any_unknown: false }
     }
 
     fn outcome(&self, frame: &CapturedFrame<'_>) -> Outcome {
+        self.state.advance_to(frame.time());
         let verdict = decide(frame, &self.policy, &self.state);
-        if frame.has_missed() { Outcome::Unknown } else { Outcome::Judged(verdict) }
+        // The first fragment may be one of those whose fate is unknown.
+        let early = self.any_unknown && verdict.reason == Reason::FragmentEarly;
+        if early || frame.has_missed() { Outcome::Unknown } else { Outcome::Judged(verdict) }
     }
 }
 
 impl Engine for HostEngine {
     fn judge(&mut self, frame: &CapturedFrame<'_>) -> Result<Outcome> {
-        Ok(self.outcome(frame))
+        let outcome = self.outcome(frame);
+        self.any_unknown |= outcome == Outcome::Unknown;
+        Ok(outcome)
     }
 }
 
@@ -60,10 +71,14 @@ impl Engine for HostEngine {
 /// the first piece alone.
 pub const KERNEL_FRAMES: RangeInclusive<usize> = 14..=3072;
 
-/// The program in the kernel; the host stands in for it where the kernel does not take the frame as it was on the wire.
+/// The program in the kernel; the host stands in for it where the kernel does not take the frame as it was on the wire,
+/// and for all that it would have to remember: the kernel's clock is not the capture's, and two memories would each have
+/// a part.
 pub struct KernelEngine {
     sandbox: Sandbox,
     host: HostEngine,
+    /// Whether fragments are remembered.
+    remembers: bool,
 }
 
 impl KernelEngine {
@@ -74,15 +89,26 @@ impl KernelEngine {
     pub fn new(policy: &CompiledPolicy) -> Result<Self> {
         let mut sandbox = Sandbox::new()?;
         sandbox.publish(&policy.without_limits())?;
-        Ok(Self { sandbox, host: HostEngine::new(policy) })
+        let remembers = policy.tables.settings.has(flags::FRAGMENTS_TRACKED);
+        Ok(Self { sandbox, host: HostEngine::new(policy), remembers })
+    }
+
+    /// Whether the kernel judges the frame.
+    fn takes(&self, frame: &CapturedFrame<'_>) -> bool {
+        let as_it_was = frame.is_whole() && KERNEL_FRAMES.contains(&frame.length());
+        as_it_was && !(self.remembers && is_fragment(frame))
     }
 }
 
 impl Engine for KernelEngine {
     fn judge(&mut self, frame: &CapturedFrame<'_>) -> Result<Outcome> {
-        if frame.is_whole() && KERNEL_FRAMES.contains(&frame.length()) {
+        if self.takes(frame) {
             return Ok(Outcome::Judged(self.sandbox.judge(frame.octets())?));
         }
         self.host.judge(frame)
     }
+}
+
+fn is_fragment(frame: &CapturedFrame<'_>) -> bool {
+    matches!(packet::parse(frame), Ok(Content::Ip(packet)) if packet.fragment != Fragment::Whole)
 }

@@ -12,13 +12,26 @@ use filter_common::packet::Frame;
 pub struct CapturedFrame<'a> {
     octets: &'a [u8],
     length: usize,
+    time: u64,
     missed: Cell<bool>,
 }
 
 impl<'a> CapturedFrame<'a> {
     /// The first octets of a frame that had `length` of them; it has no fewer than `octets`.
     pub const fn new(octets: &'a [u8], length: usize) -> Self {
-        Self { octets, length, missed: Cell::new(false) }
+        Self { octets, length, time: 0, missed: Cell::new(false) }
+    }
+
+    /// The same frame, captured so many nanoseconds after some moment that is the same for all frames of a capture.
+    #[must_use]
+    pub const fn at(mut self, time: u64) -> Self {
+        self.time = time;
+        self
+    }
+
+    /// When it was captured, in nanoseconds; 0 where the capture does not say.
+    pub const fn time(&self) -> u64 {
+        self.time
     }
 
     /// What was captured.

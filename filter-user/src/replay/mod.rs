@@ -1,6 +1,7 @@
 //! Replay: every frame of a capture is judged by a policy, before anything is attached.
 //!
 //! What a capture cannot show does not apply: rate limits and return traffic depend on time and on what the host sent.
+//! Fragments do too where they are tracked: they are remembered by the capture's own clock.
 
 pub mod capture;
 mod engine;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use filter_user::{
-    allowlist::{Allowlist, Finding, Protocol, Service},
+    allowlist::{Allowlist, Fault, Finding, Oddity, Protocol, Service},
     policy::{Code, Lint, Policy},
 };
 
@@ -39,8 +39,11 @@ fn files() -> Vec<Allowlist> {
     let bare = allowlist("bare-addresses.toml", &[(Service::Unspecified, Protocol::Any, &["192.0.2.0/24"], &[])]);
     let media = (Service::Media, Protocol::Udp, &["192.0.2.0/24"] as &[_], &["10000-20000"] as &[_]);
     let mut partial = allowlist("written-with-partial.toml", &[media]);
-    partial.errors.push(Finding { line: 7, message: "two cells ran together".to_owned() });
-    vec![bare, partial]
+    partial.errors.push(Finding { code: Fault::BadAddress, line: 7, message: "two cells ran together".to_owned() });
+    let mut odd = allowlist("written-with-warnings.toml", &[media]);
+    let message = "`192.0.2.0/24` is for documentation (`192.0.2.0/24`)".to_owned();
+    odd.warnings.push(Finding { code: Oddity::SpecialPrefix, line: 7, message });
+    vec![bare, partial, odd]
 }
 
 #[test]

@@ -7,6 +7,8 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 
+use super::target;
+
 /// A kernel image and its modules.
 #[derive(Clone, Debug)]
 pub struct Kernel {
@@ -50,13 +52,6 @@ impl Kernel {
         files.push(path);
         Ok(files)
     }
-}
-
-/// The directory of build results, in which this test lies too.
-fn target() -> Result<PathBuf> {
-    let test = std::env::current_exe()?;
-    let target = test.ancestors().find(|directory| directory.join("CACHEDIR.TAG").exists());
-    Ok(target.with_context(|| format!("`{}` is in no directory of build results", test.display()))?.to_owned())
 }
 
 fn find(directory: &Path, name: &str) -> Option<PathBuf> {

@@ -1,12 +1,12 @@
 //! Another kernel than this machine's, in a virtual machine that holds nothing but what a test puts into it.
 
+mod emulator;
 mod initramfs;
 mod kernel;
 
 use std::{
     fs::{self, File},
-    path::Path,
-    process::Command,
+    path::{Path, PathBuf},
     time::Duration,
 };
 
@@ -45,7 +45,7 @@ impl Console {
 pub fn boot(kernel: &Kernel, disk: &Path, limit: Duration) -> Result<Console> {
     let directory = tempfile::tempdir()?;
     let console = directory.path().join("console");
-    let mut qemu = Command::new("qemu-system-x86_64");
+    let mut qemu = emulator::emulator()?;
     // The newest processor that the emulator knows, and no more devices than a console.
     qemu.args(["-machine", "q35", "-accel", "tcg", "-cpu", "max", "-m", "1024", "-nic", "none", "-nographic"]);
     qemu.arg("-no-reboot").arg("-kernel").arg(&kernel.image).arg("-initrd").arg(disk);
@@ -60,4 +60,11 @@ pub fn boot(kernel: &Kernel, disk: &Path, limit: Duration) -> Result<Console> {
         Some(status) => bail!("the emulator failed ({status}):\n{text}"),
         None => bail!("the guest did not end within {} s:\n{text}", limit.as_secs()),
     }
+}
+
+/// The directory of build results, in which this test lies too.
+fn target() -> Result<PathBuf> {
+    let test = std::env::current_exe()?;
+    let target = test.ancestors().find(|directory| directory.join("CACHEDIR.TAG").exists());
+    Ok(target.with_context(|| format!("`{}` is in no directory of build results", test.display()))?.to_owned())
 }

@@ -41,6 +41,22 @@ pub fn fragment(frame: Vec<u8>, offset: u16, more: bool) -> Vec<u8> {
     patch(frame, ETHERNET + 6, &field.to_be_bytes())
 }
 
+/// The frame's IP packet, without options or extension headers, in two fragments: the second begins at this octet of the
+/// payload.
+pub fn in_fragments(frame: &[u8], at: usize, identification: u8) -> [Vec<u8>; 2] {
+    let is_ipv6 = frame[ETHERNET] >> 4 == 6;
+    let (header, length_at, before) = if is_ipv6 { (IPV6_HEADER, 4, IPV6_HEADER) } else { (IPV4_HEADER, 2, 0) };
+    let start = ETHERNET + header;
+    let piece = |payload: &[u8], offset, more| {
+        let frame = [&frame[..start], payload].concat();
+        let total = length(frame.len() - ETHERNET - before);
+        let fragment = fragment(patch(frame, ETHERNET + length_at, &total), offset, more);
+        patch(fragment, ETHERNET + if is_ipv6 { IPV6_HEADER + 7 } else { 5 }, &[identification])
+    };
+    let offset = u16::try_from(at).expect("test frames are short");
+    [piece(&frame[start..start + at], 0, true), piece(&frame[start + at..], offset, false)]
+}
+
 /// An IPv6 fragment header, at an offset in octets.
 pub fn ipv6_fragment(next_header: u8, offset: u16, more: bool) -> [u8; 8] {
     let [high, low] = (offset | u16::from(more)).to_be_bytes();

@@ -6,7 +6,7 @@ mod bend;
 
 use std::net::{IpAddr, SocketAddr};
 
-pub use bend::{cut, fragment, ipv4_options, ipv6_extension, ipv6_fragment, patch, tagged};
+pub use bend::{cut, fragment, in_fragments, ipv4_options, ipv6_extension, ipv6_fragment, patch, tagged};
 use etherparse::{IpHeaders, IpNumber, PacketBuilder, PacketBuilderStep, TcpHeader};
 
 /// The Ethernet header's length in octets.

@@ -5,10 +5,7 @@ use std::{path::PathBuf, process::Command};
 use anyhow::{Result, anyhow, bail};
 use filter_ebpf_build::Places;
 
-use super::{
-    requirement::{Requirement, Source},
-    unpack::unpack,
-};
+use super::requirement::{Requirement, Source};
 use crate::workspace;
 
 /// Options of `apt-get install`. Debian's compiler conflicts with Debian's own rustup: what a
@@ -43,12 +40,11 @@ impl Installer {
                     cargo.arg("install").args(arguments).env("LLVM_PREFIX", llvm);
                     workspace::run(&mut cargo).map_err(|error| anyhow!("{error}\n{}", requirement.hint()))?;
                 }
-                Source::Unpacked { package, directory } => {
+                Source::Unpacked(unpacked) => {
                     let Some(apt_get) = &self.apt_get else {
                         bail!("there is no `apt-get` on this machine to get it with\n{}", requirement.hint());
                     };
-                    unpack(apt_get, package, directory)
-                        .map_err(|error| anyhow!("{error:#}\n{}", requirement.hint()))?;
+                    unpacked.unpack(apt_get).map_err(|error| anyhow!("{error:#}\n{}", requirement.hint()))?;
                 }
             }
         }
@@ -93,7 +89,7 @@ impl Requirement {
     fn packages(&self) -> &[String] {
         match &self.source {
             Source::Debian(packages) => packages,
-            Source::Rustup(_) | Source::Cargo { .. } | Source::Unpacked { .. } => &[],
+            Source::Rustup(_) | Source::Cargo { .. } | Source::Unpacked(_) => &[],
         }
     }
 

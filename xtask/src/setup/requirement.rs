@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use filter_ebpf_build::{Compiler, Places};
 
-use super::unpack;
+use super::unpack::Unpacked;
 
 /// The LLVM of the Debian compiler named below.
 const DEBIAN_LLVM: u32 = 22;
@@ -54,8 +54,8 @@ pub(super) enum Source {
     Rustup(Vec<&'static str>),
     /// A program from the crate registry.
     Cargo { arguments: Vec<String>, llvm: PathBuf },
-    /// The kernel that a package of Debian stands for, unpacked into a directory.
-    Unpacked { package: &'static str, directory: PathBuf },
+    /// A package of Debian, unpacked under the build results.
+    Unpacked(Unpacked),
 }
 
 /// All that is needed, in the order in which it can be installed.
@@ -93,7 +93,7 @@ pub(super) fn requirements(places: &Places) -> Vec<Requirement> {
         tool(places, "ip", "iproute2", "makes network namespaces"),
         tool(places, "nsenter", "util-linux", "enters network namespaces"),
         tool(places, "sipp", "sip-tester", "makes calls"),
-        for_tests(tool(places, "qemu-system-x86_64", "qemu-system-x86", "runs an older kernel")),
+        emulator(places),
         for_tests(tool(places, "busybox", "busybox-static", "is what the older kernel starts")),
         for_tests(tool(places, "cpio", "cpio", "packs what the older kernel finds")),
         older_kernel(),
@@ -142,15 +142,25 @@ fn for_tests(requirement: Requirement) -> Requirement {
     Requirement { purposes: TESTING, ..requirement }
 }
 
+/// An emulator that is installed will do.
+fn emulator(places: &Places) -> Requirement {
+    let (program, package) = ("qemu-system-x86_64", Unpacked::Emulator.package());
+    Requirement {
+        present: places.program(program).is_some() || Unpacked::Emulator.is_present(),
+        source: Source::Unpacked(Unpacked::Emulator),
+        ..for_tests(tool(places, program, package, "runs an older kernel"))
+    }
+}
+
 fn older_kernel() -> Requirement {
-    let (package, directory) = ("linux-image-cloud-amd64", unpack::directory());
+    let (package, directory) = (Unpacked::Kernel.package(), Unpacked::Kernel.directory());
     Requirement {
         name: "the kernel of Debian 12".into(),
         why: "shows that the program loads on it too",
         purposes: TESTING,
-        present: unpack::is_present(&directory),
+        present: Unpacked::Kernel.is_present(),
+        source: Source::Unpacked(Unpacked::Kernel),
         by_hand: format!("unpack the kernel that Debian 12's `{package}` stands for into `{}`", directory.display()),
-        source: Source::Unpacked { package, directory },
     }
 }
 

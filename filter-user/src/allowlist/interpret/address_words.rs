@@ -4,9 +4,13 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use ipnet::{IpNet, Ipv4Net};
 
+use super::super::words::WordSet;
+
 /// Words that may stand between addresses without changing what they say.
-const FILLERS: &str = "and or & from between ip ips ipv4 ipv6 address addresses range ranges cidr cidrs subnet \
-    subnets network networks host hosts block which translates translate the on";
+static FILLERS: WordSet = WordSet::new(
+    "and or & from between ip ips ipv4 ipv6 address addresses range ranges cidr cidrs subnet \
+    subnets network networks host hosts block which translates translate the on",
+);
 
 /// A word of an address cell.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -29,6 +33,14 @@ impl Token {
         matches!(self, Self::Host(_) | Self::Net(..))
     }
 
+    /// The word, where it is neither an address nor a name nor anything that stands between them.
+    pub(super) fn stray(&self) -> Option<&str> {
+        match self {
+            Self::Stray(word) => Some(word),
+            _ => None,
+        }
+    }
+
     fn of(word: &str) -> Self {
         match word {
             "(" => return Self::Open,
@@ -47,7 +59,7 @@ impl Token {
         match lower.as_str() {
             "to" | "through" | "until" => Self::To,
             "to:" => Self::Filler,
-            word if FILLERS.split(' ').any(|filler| filler == word.trim_end_matches(':')) => Self::Filler,
+            word if FILLERS.has(word.trim_end_matches(':')) => Self::Filler,
             _ if is_name(word) => Self::Name(word.to_owned()),
             _ => Self::Stray(word.to_owned()),
         }

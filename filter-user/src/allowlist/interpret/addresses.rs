@@ -8,7 +8,11 @@ use std::{
 use ipnet::{IpNet, Ipv4Subnets, Ipv6Subnets};
 
 use super::{
-    super::{limits::MOST_PREFIXES_OF_A_CELL, words::tidy},
+    super::{
+        limits::MOST_PREFIXES_OF_A_CELL,
+        problem::{Fault, Misread, Oddity, Remark},
+        words::tidy,
+    },
     address_words::{Token, looks_like_address, tokens, without_remarks},
 };
 
@@ -20,7 +24,7 @@ pub(crate) struct Addresses {
     /// Host names, `*.kore.ai`.
     pub(crate) names: Vec<String>,
     /// What was read otherwise than it was written, in words.
-    pub(crate) remarks: Vec<String>,
+    pub(crate) remarks: Vec<Remark>,
     listed: HashSet<IpNet>,
     /// The lengths of the prefixes in `listed`.
     lengths: BTreeSet<u8>,
@@ -31,16 +35,12 @@ impl Addresses {
     ///
     /// # Errors
     /// Says in words what could not be read, where the text holds something like an address.
-    pub(crate) fn read(text: &str) -> Result<Self, String> {
+    pub(crate) fn read(text: &str) -> Result<Self, Misread> {
         let tokens = without_remarks(tokens(&tidy(text)));
-        let stray = tokens.iter().find_map(|token| match token {
-            Token::Stray(word) => Some(word.clone()),
-            _ => None,
-        });
+        let strays = || tokens.iter().filter_map(Token::stray);
         let has_address = tokens.iter().any(Token::is_address);
-        match stray {
-            Some(word) if looks_like_address(&word) => Err(misread(&word)),
-            Some(word) if has_address => Err(misread(&word)),
+        match strays().find(|word| looks_like_address(word)).or_else(|| strays().next()) {
+            Some(word) if has_address || looks_like_address(word) => Err(misread(word)),
             Some(_) => Ok(Self::names_alone(tokens)),
             None => Sequence { tokens: &tokens, read: Self::default(), stated: 0 }.finish(),
         }
@@ -100,8 +100,8 @@ impl Addresses {
     }
 }
 
-fn misread(word: &str) -> String {
-    format!("cannot read `{word}`: expected an address, a CIDR or a range of addresses")
+fn misread(word: &str) -> Misread {
+    Fault::BadAddress.of(format!("cannot read `{word}`: expected an address, a CIDR or a range of addresses"))
 }
 
 /// Reads tokens one after the other.
@@ -113,7 +113,7 @@ struct Sequence<'a> {
 }
 
 impl Sequence<'_> {
-    fn finish(mut self) -> Result<Addresses, String> {
+    fn finish(mut self) -> Result<Addresses, Misread> {
         while let Some((token, rest)) = self.tokens.split_first() {
             self.tokens = rest;
             match token {
@@ -125,7 +125,8 @@ impl Sequence<'_> {
                 Token::Dash | Token::To | Token::Close | Token::Filler | Token::Stray(_) => {}
             }
             if self.stated > MOST_PREFIXES_OF_A_CELL {
-                return Err(format!("more than {MOST_PREFIXES_OF_A_CELL} prefixes in one place"));
+                let message = format!("more than {MOST_PREFIXES_OF_A_CELL} prefixes in one place");
+                return Err(Fault::TooManyPrefixes.of(message));
             }
         }
         Ok(self.read)
@@ -133,12 +134,13 @@ impl Sequence<'_> {
 
     fn net(&mut self, net: IpNet, remark: Option<&str>) {
         if let Some(written) = remark {
-            self.read.remarks.push(format!("`{written}` has host bits set: read as `{net}`"));
+            let message = format!("`{written}` has host bits set: read as `{net}`");
+            self.read.remarks.push(Oddity::HostBits.of(message));
         }
         self.read.push(net);
     }
 
-    fn host_or_range(&mut self, first: IpAddr) -> Result<(), String> {
+    fn host_or_range(&mut self, first: IpAddr) -> Result<(), Misread> {
         let [Token::Dash | Token::To, Token::Host(last), rest @ ..] = self.tokens else {
             self.read.push(first.into());
             return Ok(());
@@ -161,7 +163,7 @@ impl Sequence<'_> {
     /// What stands in parentheses says the same again, or names the address: `192.0.2.1 (sbc.example.com)`.
     ///
     /// Parentheses inside parentheses part nothing, so that no depth of them costs anything.
-    fn parentheses(&mut self) -> Result<(), String> {
+    fn parentheses(&mut self) -> Result<(), Misread> {
         let tokens = self.tokens;
         let length = tokens.iter().position(|token| *token == Token::Close).unwrap_or(tokens.len());
         let (inner, rest) = tokens.split_at(length);
@@ -173,21 +175,24 @@ impl Sequence<'_> {
             return Ok(());
         }
         match inner.prefixes.iter().find(|prefix| !self.read.covers(**prefix)) {
-            Some(other) => Err(format!("`{other}` stands in parentheses but lies outside the address before it")),
+            Some(other) => {
+                let message = format!("`{other}` stands in parentheses but lies outside the address before it");
+                Err(Fault::OutsideParentheses.of(message))
+            }
             None => Ok(()),
         }
     }
 }
 
 /// The fewest prefixes that hold the addresses from `first` to `last` and no others.
-fn range(first: IpAddr, last: IpAddr) -> Result<Vec<IpNet>, String> {
+fn range(first: IpAddr, last: IpAddr) -> Result<Vec<IpNet>, Misread> {
     if first > last {
-        return Err(format!("the range {first} - {last} is reversed"));
+        return Err(Fault::BadRange.of(format!("the range {first} - {last} is reversed")));
     }
     match (first, last) {
         (IpAddr::V4(first), IpAddr::V4(last)) => Ok(Ipv4Subnets::new(first, last, 0).map(Into::into).collect()),
         (IpAddr::V6(first), IpAddr::V6(last)) => Ok(Ipv6Subnets::new(first, last, 0).map(Into::into).collect()),
-        _ => Err(format!("the range {first} - {last} mixes IPv4 and IPv6")),
+        _ => Err(Fault::BadRange.of(format!("the range {first} - {last} mixes IPv4 and IPv6"))),
     }
 }
 
@@ -199,7 +204,7 @@ mod tests {
         let read = Addresses::read(text).map(|read| read.prefixes.iter().map(ToString::to_string).collect::<Vec<_>>());
         match (read, expected) {
             (Ok(prefixes), Ok(expected)) => assert_eq!(prefixes, expected, "{text:?}"),
-            (Err(message), Err(expected)) => {
+            (Err(Misread { message, .. }), Err(expected)) => {
                 assert!(message.contains(expected), "{text:?}: {message}");
             }
             (read, expected) => panic!("{text:?}: {read:?}, expected {expected:?}"),
@@ -257,7 +262,7 @@ mod tests {
     fn set_host_bits_are_cleared_with_a_remark() {
         let read = Addresses::read("192.0.2.9/24").unwrap();
         assert_eq!(read.prefixes[0].to_string(), "192.0.2.0/24");
-        assert_eq!(read.remarks, ["`192.0.2.9/24` has host bits set: read as `192.0.2.0/24`"]);
+        assert_eq!(read.remarks, [Oddity::HostBits.of("`192.0.2.9/24` has host bits set: read as `192.0.2.0/24`")]);
     }
 
     #[test]
@@ -267,6 +272,7 @@ mod tests {
         check("ANY168.86.128.0/18", Err("cannot read"));
         check("208.78.112.64Ports", Err("cannot read"));
         check("1.2.3", Err("cannot read"));
+        check("Media UDP ANY 198.51.100.0/2410,000 - 60,000", Err("cannot read `198.51.100.0/2410`"));
     }
 
     #[test]

@@ -4,7 +4,8 @@ use super::{
     super::{
         document::{Block, BlockKind, Line},
         limits::MOST_PREFIXES_OF_A_LIST,
-        words::{tidy, words},
+        problem::{Fault, Misread},
+        words::{WordSet, tidy, words},
     },
     address_words::looks_like_address,
     addresses::Addresses,
@@ -39,9 +40,9 @@ pub(crate) enum LineKind {
     Addresses(Addresses),
     Ports(Ports),
     /// A `Ports:` line that cannot be read.
-    BadPorts(String),
+    BadPorts(Misread),
     /// Text with something like an address that is not a list of addresses.
-    Unreadable(String),
+    Unreadable(Misread),
     Prose,
 }
 
@@ -82,16 +83,15 @@ fn without_line_number(line: &str) -> Option<&str> {
 }
 
 /// Words before the colon of a port line.
-const PORT_LINE_WORDS: &str =
-    "port ports used range ranges required allowed open destination remote number numbers and";
+static PORT_LINE_WORDS: WordSet =
+    WordSet::new("port ports used range ranges required allowed open destination remote number numbers and");
 
 /// The ports that a line states after a colon, with the protocols before it: `UDP ports: 10000-20000`.
 fn ports_text(line: &str) -> Option<String> {
     let (head, tail) = line.split_once(':')?;
     let words = words(head);
-    let is_known = |word: &String| PORT_LINE_WORDS.split(' ').any(|known| known == word);
     let names_ports = words.iter().any(|word| word == "port" || word == "ports");
-    let is_port_line = names_ports && words.iter().all(|word| is_known(word) || is_protocol_word(word));
+    let is_port_line = names_ports && words.iter().all(|word| PORT_LINE_WORDS.has(word) || is_protocol_word(word));
     if !is_port_line || !tail.contains(|c: char| c.is_ascii_digit()) {
         return None;
     }
@@ -104,7 +104,7 @@ fn ports_text(line: &str) -> Option<String> {
 pub(crate) struct BlockReading {
     pub(crate) groups: Vec<AddressGroup>,
     /// Lines that could not be read, and why.
-    pub(crate) unreadable: Vec<(u32, String)>,
+    pub(crate) unreadable: Vec<(u32, Misread)>,
     /// Lines of running text that mention addresses.
     pub(crate) mentions: Vec<Line>,
     /// Ports that a line states before any address: they hold for what follows.
@@ -161,9 +161,9 @@ impl BlockReading {
         let group = self.open.get_or_insert_with(|| AddressGroup { line, ..AddressGroup::default() });
         group.stated += addresses.prefixes.len();
         if group.stated > MOST_PREFIXES_OF_A_LIST {
-            let message = format!("more than {MOST_PREFIXES_OF_A_LIST} prefixes in one list");
-            if self.unreadable.last().is_none_or(|(_, known)| *known != message) {
-                self.unreadable.push((line, message));
+            let why = Fault::TooManyPrefixes.of(format!("more than {MOST_PREFIXES_OF_A_LIST} prefixes in one list"));
+            if self.unreadable.last().is_none_or(|(_, known)| *known != why) {
+                self.unreadable.push((line, why));
             }
             return;
         }

@@ -1,14 +1,21 @@
 //! Tells rows for people's own devices (laptops, browsers, SDKs) from rows for a session border controller.
 
-use super::{super::words::words, fields::Fields};
+use super::{
+    super::words::{WordSet, words},
+    fields::Fields,
+};
 
 /// Words that speak of people's devices.
-const CLIENT_WORDS: &str = "laptop laptops desktop desktops browser browsers sdk sdks workstation workstations softphone \
-    softphones client clients mobile smartphone smartphones pc pcs webrtc";
+static CLIENT_WORDS: WordSet = WordSet::new(
+    "laptop laptops desktop desktops browser browsers sdk sdks workstation workstations softphone \
+    softphones client clients mobile smartphone smartphones pc pcs webrtc",
+);
 
 /// Words that speak of telephony equipment.
-const SERVER_WORDS: &str = "sbc sbcs gateway gateways trunk trunks trunking server servers sip pbx border carrier byoc \
-    interconnect";
+static SERVER_WORDS: WordSet = WordSet::new(
+    "sbc sbcs gateway gateways trunk trunks trunking server servers sip pbx border carrier byoc \
+    interconnect",
+);
 
 /// Whether a row is for people's devices alone: its own words say so, or where they say nothing, the nearest heading
 /// that says anything.
@@ -25,8 +32,8 @@ pub(crate) fn stands_under_clients(headings: &[String]) -> bool {
 /// Whether a text speaks of clients alone; `None` where it speaks of neither.
 fn says(text: &str) -> Option<bool> {
     let words = words(text);
-    let has = |listed: &str| words.iter().any(|word| listed.split(' ').any(|known| known == word));
-    match (has(CLIENT_WORDS), has(SERVER_WORDS)) {
+    let has = |listed: &WordSet| words.iter().any(|word| listed.has(word));
+    match (has(&CLIENT_WORDS), has(&SERVER_WORDS)) {
         (_, true) => Some(false),
         (true, false) => Some(true),
         (false, false) => None,

@@ -1,7 +1,7 @@
 //! Finds out what each column of a table holds, from its headers or, without headers, from its cells.
 
 use super::{
-    super::words::{shorten, words},
+    super::words::{WordSet, shorten, words},
     addresses::Addresses,
     ports::Ports,
     protocols::{Kinds, Protocols, is_protocol_word},
@@ -30,7 +30,7 @@ impl Role {
     pub(crate) fn of_header(header: &str) -> Option<Self> {
         let words = words(header);
         let has = |listed: &[&str]| words.iter().any(|word| listed.contains(&word.as_str()));
-        let has_of = |listed: &str| words.iter().any(|word| listed.split(' ').any(|known| known == word));
+        let has_of = |listed: &WordSet| words.iter().any(|word| listed.has(word));
         let ours = has(&["source", "src", "client", "local", "your", "from"]);
         let theirs = has(&["destination", "destinations", "dest", "dst", "to", "target", "targets", "remote"]);
         if words.is_empty() || words.len() > 12 {
@@ -41,15 +41,15 @@ impl Role {
             Some(Self::Protocol)
         } else if has(&["direction", "initiator", "initiated"]) {
             Some(Self::Direction)
-        } else if has_of(REGION_WORDS) && !has(&["ip", "ips", "address", "addresses", "cidr"]) {
+        } else if has_of(&REGION_WORDS) && !has(&["ip", "ips", "address", "addresses", "cidr"]) {
             Some(Self::Region)
-        } else if has_of(ADDRESS_WORDS) || theirs || words == ["source"] || words == ["from"] {
+        } else if has_of(&ADDRESS_WORDS) || theirs || words == ["source"] || words == ["from"] {
             Some(match (ours, theirs) {
                 (true, false) => Self::SourceAddress,
                 (_, true) => Self::DestinationAddress,
                 (false, false) => Self::Address,
             })
-        } else if has_of(LABEL_WORDS) {
+        } else if has_of(&LABEL_WORDS) {
             Some(Self::Label)
         } else {
             None
@@ -62,16 +62,22 @@ impl Role {
     }
 }
 
-const REGION_WORDS: &str = "region regions location locations edge edges country site sites zone area \
-    datacenter datacentre geography exchange pop";
+static REGION_WORDS: WordSet = WordSet::new(
+    "region regions location locations edge edges country site sites zone area \
+    datacenter datacentre geography exchange pop",
+);
 
-const ADDRESS_WORDS: &str = "ip ips ipv4 ipv6 address addresses cidr cidrs subnet subnets network networks \
+static ADDRESS_WORDS: WordSet = WordSet::new(
+    "ip ips ipv4 ipv6 address addresses cidr cidrs subnet subnets network networks \
     range ranges host hosts hostname hostnames fqdn fqdns domain domains prefix \
-    prefixes url urls endpoint endpoints gateway gateways";
+    prefixes url urls endpoint endpoints gateway gateways",
+);
 
-const LABEL_WORDS: &str = "service services component components description purpose usage use application \
+static LABEL_WORDS: WordSet = WordSet::new(
+    "service services component components description purpose usage use application \
     name type traffic function notes note comment comments feature product category \
-    role connection system module";
+    role connection system module",
+);
 
 /// The columns of a table.
 #[derive(Clone, Debug, Default)]

@@ -1,7 +1,10 @@
 //! The cells of a row, each under what it means.
 
 use super::{
-    super::document::{Note, Row},
+    super::{
+        document::{Note, Row},
+        problem::Oddity,
+    },
     addresses::Addresses,
     columns::{Columns, Role},
     protocols::Kinds,
@@ -119,7 +122,7 @@ impl Fields {
 
     fn warn_of(&mut self, taken: &str, line: u32) {
         let message = format!("the row names no {taken} of its own: taken from line {line}");
-        self.note.get_or_insert(Note::Warn(message));
+        self.note.get_or_insert(Note::Warn(Oddity::TakenFromAbove.of(message)));
     }
 }
 

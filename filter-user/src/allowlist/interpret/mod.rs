@@ -16,6 +16,7 @@ mod rule;
 mod select;
 mod services;
 mod table;
+mod trunk;
 
 use self::{
     addresses::Addresses,
@@ -25,6 +26,7 @@ use self::{
     parts::{Content, Part, parts_of},
     regions::RegionBook,
     rule::{Judgement, Surroundings, judge_block, judge_row},
+    trunk::trunk_of,
 };
 pub(crate) use self::{provider::provider_of, select::Selection};
 use super::{
@@ -32,6 +34,8 @@ use super::{
     import::Fate,
     limits::MOST_PREFIXES,
     model::{Allowlist, Finding},
+    problem::{Fault, Misread, Why},
+    trunk::Trunk,
     words::words,
 };
 
@@ -62,6 +66,7 @@ pub(crate) struct Reading {
     /// Provider and title are left to the caller.
     pub(crate) allowlist: Allowlist,
     pub(crate) fates: Vec<Fate>,
+    pub(crate) trunks: Vec<Trunk>,
     /// How many rows were not selected.
     pub(crate) passed: usize,
     /// How many prefixes the entries hold together.
@@ -78,8 +83,9 @@ pub(crate) fn interpret(document: &Document, wanted: &Wanted) -> Reading {
     for part in &parts {
         reading.judge(part, &book, wanted);
     }
-    for line in &document.denied {
-        reading.deny(line);
+    for settings in &document.trunks {
+        settings.always_deny.iter().for_each(|line| reading.deny(line));
+        reading.trunks.push(trunk_of(settings));
     }
     reading.passed = passed;
     if passed > 0 {
@@ -153,32 +159,36 @@ impl Reading {
         match Addresses::read(&line.text) {
             Ok(addresses) if addresses.prefixes.is_empty() => {
                 let message = format!("cannot deny `{}`: expected an address or a CIDR", line.text);
-                self.take(line.number, &line.text, Err(message));
+                self.take(line.number, &line.text, Err(Fault::BadAddress.of(message)));
             }
             Ok(addresses) => {
-                self.allowlist.denied.extend(addresses.prefixes);
+                let known = &mut self.allowlist;
+                for prefix in addresses.prefixes {
+                    known.denied.push(prefix);
+                    known.denied_lines.push(line.number);
+                }
                 self.tell(line.number, &line.text, "denied");
             }
             Err(why) => self.take(line.number, &line.text, Err(why)),
         }
     }
 
-    fn take(&mut self, line: u32, text: &str, judged: Result<Judgement, String>) {
+    fn take(&mut self, line: u32, text: &str, judged: Result<Judgement, Misread>) {
         self.tell(line, text, outcome(&judged));
         match judged {
             Ok(judgement) => {
                 self.prefixes += judgement.entries.iter().map(|entry| entry.remote.len()).sum::<usize>();
                 if self.prefixes > MOST_PREFIXES {
                     let message = format!("more than {MOST_PREFIXES} prefixes: the rest is not read");
-                    self.allowlist.errors.push(Finding { line, message });
+                    self.allowlist.errors.push(Finding::new(line, Fault::TooManyPrefixes.of(message)));
                     return;
                 }
                 self.allowlist.entries.extend(judgement.entries);
                 self.allowlist.unenforced.extend(judgement.unenforced);
                 let remarks = judgement.remarks.into_iter();
-                self.allowlist.warnings.extend(remarks.map(|message| Finding { line, message }));
+                self.allowlist.warnings.extend(remarks.map(|remark| Finding::new(line, remark)));
             }
-            Err(message) => self.allowlist.errors.push(Finding { line, message }),
+            Err(why) => self.allowlist.errors.push(Finding::new(line, why)),
         }
     }
 
@@ -189,35 +199,32 @@ impl Reading {
 }
 
 impl Wanted {
-    fn judge_row(&self, row: &Fields, surroundings: &Surroundings) -> Result<Judgement, String> {
+    fn judge_row(&self, row: &Fields, surroundings: &Surroundings) -> Result<Judgement, Misread> {
         let judged = judge_row(row, surroundings);
         if self.include_clients || !is_for_clients(row, &surroundings.headings) {
             return judged;
         }
         let name = row.remote_text();
-        Ok(judged.unwrap_or_default().left_out(row.line, &name, FOR_CLIENTS))
+        Ok(judged.unwrap_or_default().left_out(row.line, &name, Why::Clients))
     }
 
     fn judge_group(&self, group: &AddressGroup, surroundings: &Surroundings) -> Judgement {
         let judgement = judge_block(group, surroundings);
         if is_example(&surroundings.section) && group.ports.is_empty() {
-            return judgement.left_out(group.line, &group.addresses.text(), "stands under a heading for examples");
+            return judgement.left_out(group.line, &group.addresses.text(), Why::Example);
         }
         if !self.include_clients && stands_under_clients(&surroundings.headings) {
-            return judgement.left_out(group.line, &group.addresses.text(), FOR_CLIENTS);
+            return judgement.left_out(group.line, &group.addresses.text(), Why::Clients);
         }
         judgement
     }
 }
 
-/// Why a row for people's own devices is no entry.
-const FOR_CLIENTS: &str = "for laptops, browsers and the like, not for a session border controller";
-
 /// What became of a row, in words.
-fn outcome(judged: &Result<Judgement, String>) -> String {
+fn outcome(judged: &Result<Judgement, Misread>) -> String {
     let judgement = match judged {
         Ok(judgement) => judgement,
-        Err(why) => return format!("error: {why}"),
+        Err(why) => return format!("error: {}", why.message),
     };
     let entries = judgement.entries.iter().map(|entry| {
         let ports: Vec<_> = entry.remote_ports.iter().map(ToString::to_string).collect();

@@ -10,7 +10,10 @@ use super::{
     select::{Selection, Sifted},
     table::rows_of,
 };
-use crate::allowlist::document::{Document, HeadingPath, Item, Table};
+use crate::allowlist::{
+    document::{Document, HeadingPath, Item, Table},
+    problem::Misread,
+};
 
 /// A table or block with its headings.
 pub(crate) struct Part {
@@ -26,7 +29,7 @@ pub(crate) enum Content {
     /// A table that is about something else than rules, with the line of its first row.
     OtherTable(u32),
     /// A table that is too large, with its first line and why.
-    Refused(u32, String),
+    Refused(u32, Misread),
     Block(Box<BlockReading>),
 }
 

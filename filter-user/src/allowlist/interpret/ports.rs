@@ -1,7 +1,13 @@
 //! Reads the text of a port cell or line: `443/5349`, `10,000 - 60,000`, `5060 (UDP/TCP), 5061 (TLS)`, `UDP/5000:65000`.
 
+use std::fmt;
+
 use super::{
-    super::{limits::MOST_PORTS_OF_A_CELL, words::tidy},
+    super::{
+        limits::MOST_PORTS_OF_A_CELL,
+        problem::{Fault, Misread},
+        words::tidy,
+    },
     protocols::{Protocols, is_protocol_word},
 };
 use crate::ports::PortRange;
@@ -25,7 +31,7 @@ impl Ports {
     ///
     /// # Errors
     /// Says in words what could not be read.
-    pub(crate) fn read(text: &str) -> Result<Self, String> {
+    pub(crate) fn read(text: &str) -> Result<Self, Misread> {
         let mut ports = Self::default();
         let mut waiting = PortGroup::default();
         let mut stated = 0;
@@ -33,7 +39,7 @@ impl Ports {
             ports.add_chunk(PortGroup::of(chunk)?, &mut waiting);
             stated += 1;
             if stated > MOST_PORTS_OF_A_CELL {
-                return Err(format!("more than {MOST_PORTS_OF_A_CELL} ports in one place"));
+                return Err(too_many());
             }
         }
         ports.finish(waiting)
@@ -56,11 +62,11 @@ impl Ports {
         }
     }
 
-    fn finish(mut self, waiting: PortGroup) -> Result<Self, String> {
+    fn finish(mut self, waiting: PortGroup) -> Result<Self, Misread> {
         if !waiting.ranges.is_empty() {
             self.groups.push(waiting);
         } else if !waiting.protocols.is_empty() {
-            return Err("names a protocol but no port".to_owned());
+            return Err(Fault::NoPort.of("names a protocol but no port"));
         }
         Ok(self)
     }
@@ -87,6 +93,14 @@ enum Token {
     Word(String),
 }
 
+fn too_many() -> Misread {
+    Fault::TooManyPorts.of(format!("more than {MOST_PORTS_OF_A_CELL} ports in one place"))
+}
+
+fn misread(text: &impl fmt::Display) -> Misread {
+    Fault::BadPorts.of(format!("cannot read `{text}`: expected ports (`5060`, `10000-60000`)"))
+}
+
 /// Splits at commas that stand outside parentheses.
 fn chunks(tokens: &[Token]) -> Vec<&[Token]> {
     let mut depth = 0_i32;
@@ -102,7 +116,7 @@ fn chunks(tokens: &[Token]) -> Vec<&[Token]> {
 }
 
 impl PortGroup {
-    fn of(tokens: &[Token]) -> Result<Self, String> {
+    fn of(tokens: &[Token]) -> Result<Self, Misread> {
         let mut group = Self::default();
         let mut named = String::new();
         let mut rest = tokens;
@@ -110,7 +124,7 @@ impl PortGroup {
             rest = after;
             match token {
                 Token::Number(_) if group.ranges.len() > MOST_PORTS_OF_A_CELL => {
-                    return Err(format!("more than {MOST_PORTS_OF_A_CELL} ports in one place"));
+                    return Err(too_many());
                 }
                 Token::Number(first) => group.ranges.push(range(*first, &mut rest)?),
                 Token::Any => group.ranges.push(PortRange::ALL),
@@ -119,7 +133,7 @@ impl PortGroup {
                 Token::Open => named.push('('),
                 Token::Close => named.push(')'),
                 Token::Comma => named.push(','),
-                Token::Through => return Err("a dash stands without a port before it".to_owned()),
+                Token::Through => return Err(Fault::BadPorts.of("a dash stands without a port before it")),
             }
         }
         group.protocols = Protocols::read(named.trim_matches(['/', ' ', ',']))?;
@@ -133,16 +147,16 @@ fn push_word(text: &mut String, word: &str) {
 }
 
 /// The range that begins with `first`, or that port alone.
-fn range(first: u64, rest: &mut &[Token]) -> Result<PortRange, String> {
+fn range(first: u64, rest: &mut &[Token]) -> Result<PortRange, Misread> {
     let mut last = first;
     if let [Token::Through, Token::Number(number), after @ ..] = *rest {
         last = *number;
         *rest = after;
     }
-    PortRange::new(first, last).map_err(|error| error.to_string())
+    PortRange::new(first, last).map_err(|error| Fault::BadPorts.of(error.to_string()))
 }
 
-fn tokens(text: &str) -> Result<Vec<Token>, String> {
+fn tokens(text: &str) -> Result<Vec<Token>, Misread> {
     let mut tokens = Vec::new();
     let mut rest = text;
     while let Some(character) = rest.chars().next() {
@@ -159,7 +173,7 @@ fn tokens(text: &str) -> Result<Vec<Token>, String> {
     Ok(tokens)
 }
 
-fn mark(character: char) -> Result<Option<Token>, String> {
+fn mark(character: char) -> Result<Option<Token>, Misread> {
     Ok(Some(match character {
         ' ' | '.' | '\t' | '=' => return Ok(None),
         '-' | '~' | ':' => Token::Through,
@@ -169,17 +183,17 @@ fn mark(character: char) -> Result<Option<Token>, String> {
         ')' | ']' => Token::Close,
         '*' => Token::Any,
         other => {
-            return Err(format!("cannot read `{other}`: expected ports (`5060`, `10000-60000`)"));
+            return Err(misread(&other));
         }
     }))
 }
 
 /// A number, which may have thousands separators; yields its length in bytes.
-fn number(text: &str, tokens: &mut Vec<Token>) -> Result<usize, String> {
+fn number(text: &str, tokens: &mut Vec<Token>) -> Result<usize, Misread> {
     let digits = digits_of(text);
     let length = if thousands(text, digits, range_start(tokens))? { digits + 4 } else { digits };
     let value = text[..length].replace(',', "").parse();
-    tokens.push(Token::Number(value.map_err(|_| format!("`{}` is no port", &text[..length]))?));
+    tokens.push(Token::Number(value.map_err(|_| Fault::BadPorts.of(format!("`{}` is no port", &text[..length])))?));
     Ok(length)
 }
 
@@ -197,7 +211,7 @@ fn range_start(tokens: &[Token]) -> Option<u64> {
 
 /// Whether the comma after `digits` digits parts thousands (`10,000`), not two ports (`443,8443`); `range_start` is the
 /// first port of the range that this number ends.
-fn thousands(text: &str, digits: usize, range_start: Option<u64>) -> Result<bool, String> {
+fn thousands(text: &str, digits: usize, range_start: Option<u64>) -> Result<bool, Misread> {
     let Some(group) = text[digits..].strip_prefix(',') else {
         return Ok(false);
     };
@@ -214,11 +228,13 @@ fn thousands(text: &str, digits: usize, range_start: Option<u64>) -> Result<bool
     if joined > u32::from(u16::MAX) {
         return Ok(false);
     }
-    Err(format!("`{}` can be one port or two: write `{joined}` or put a space after the comma", &text[..digits + 4]))
+    let stated = &text[..digits + 4];
+    let message = format!("`{stated}` can be one port or two: write `{joined}` or put a space after the comma");
+    Err(Fault::AmbiguousComma.of(message))
 }
 
 /// A word; yields its length in bytes.
-fn word(text: &str, tokens: &mut Vec<Token>) -> Result<usize, String> {
+fn word(text: &str, tokens: &mut Vec<Token>) -> Result<usize, Misread> {
     let length = text.find(|c: char| !c.is_alphanumeric()).unwrap_or(text.len());
     let word = &text[..length];
     let lower = word.to_lowercase();
@@ -229,7 +245,7 @@ fn word(text: &str, tokens: &mut Vec<Token>) -> Result<usize, String> {
         "port" | "ports" | "range" | "ranges" | "from" | "between" | "the" | "used" | "over" | "for" | "on" => {}
         _ if is_protocol_word(word) => tokens.push(Token::Word(word.to_owned())),
         _ => {
-            return Err(format!("cannot read `{word}`: expected ports (`5060`, `10000-60000`)"));
+            return Err(misread(&word));
         }
     }
     Ok(length)
@@ -257,7 +273,7 @@ mod tests {
     }
 
     fn refused(text: &str, part: &str) {
-        let message = Ports::read(text).unwrap_err();
+        let message = Ports::read(text).unwrap_err().message;
         assert!(message.contains(part), "{text:?}: {message}");
     }
 

@@ -1,6 +1,9 @@
 //! Reads the words that documents use for protocols: `TCP/UDP`, `TCP (TURN TLS)`, `SIP over TLS`, `WSS`.
 
-use super::super::words::{tidy, words};
+use super::super::{
+    problem::{Fault, Misread},
+    words::{tidy, words},
+};
 
 /// How packets of a row travel, as finely as SIP tells apart.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -77,7 +80,7 @@ impl Protocols {
     ///
     /// # Errors
     /// Says which word is no protocol.
-    pub(crate) fn read(text: &str) -> Result<Self, String> {
+    pub(crate) fn read(text: &str) -> Result<Self, Misread> {
         let mut protocols = Self::default();
         for item in split_items(&tidy(text)) {
             protocols.add_item(item)?;
@@ -86,7 +89,7 @@ impl Protocols {
     }
 
     /// Adds one item of a list: `TCP`, `TCP (TURN TLS)`, `SIP over TLS`, `SIP (UDP/TCP)`.
-    fn add_item(&mut self, item: &str) -> Result<(), String> {
+    fn add_item(&mut self, item: &str) -> Result<(), Misread> {
         let (main, parenthesised) = item.split_once('(').unwrap_or((item, ""));
         let mut main = Named::of(main)?;
         let parenthesised = Named::of(parenthesised)?;
@@ -146,7 +149,7 @@ struct Named {
 }
 
 impl Named {
-    fn of(text: &str) -> Result<Self, String> {
+    fn of(text: &str) -> Result<Self, Misread> {
         let mut named = Self { separated: text.contains('/'), ..Self::default() };
         for word in words(text) {
             named.add(&word)?;
@@ -154,7 +157,7 @@ impl Named {
         Ok(named)
     }
 
-    fn add(&mut self, word: &str) -> Result<(), String> {
+    fn add(&mut self, word: &str) -> Result<(), Misread> {
         let kinds = Kinds::of_protocol_word(word);
         match word {
             "and" | "or" => self.separated = true,
@@ -164,7 +167,8 @@ impl Named {
             _ => {
                 let wire = wire_of(word);
                 if wire.is_none() && kinds.is_empty() {
-                    return Err(format!("cannot read `{word}`: expected a protocol (`UDP`, `TCP`, `TLS`, `WSS`…)"));
+                    let message = format!("cannot read `{word}`: expected a protocol (`UDP`, `TCP`, `TLS`, `WSS`…)");
+                    return Err(Fault::BadProtocol.of(message));
                 }
                 self.wires.extend(wire);
             }
@@ -270,7 +274,7 @@ mod tests {
 
     #[test]
     fn what_is_no_protocol_is_refused() {
-        assert!(Protocols::read("5060").unwrap_err().contains("cannot read `5060`"));
-        assert!(Protocols::read("Skinny").unwrap_err().contains("cannot read `skinny`"));
+        assert!(Protocols::read("5060").unwrap_err().message.contains("cannot read `5060`"));
+        assert!(Protocols::read("Skinny").unwrap_err().message.contains("cannot read `skinny`"));
     }
 }

@@ -9,7 +9,7 @@ use super::{
     super::{
         document::{Document, Item},
         limits::{MOST_REGION_HEADINGS, MOST_REGIONS},
-        words::{contains_phrase, tidy, words},
+        words::{WordSet, contains_phrase, tidy, words},
     },
     protocols::Kinds,
 };
@@ -33,9 +33,11 @@ const CONTINENTS: [&str; 10] = [
 ];
 
 /// Words of a heading that name what stands there, not where it is.
-const THINGS: &str = "interconnect gateway gateways ip ips address addresses signaling signalling \
+static THINGS: WordSet = WordSet::new(
+    "interconnect gateway gateways ip ips address addresses signaling signalling \
     media range ranges sip servers server region edge location ports and traffic \
-    allowlist";
+    allowlist",
+);
 
 /// The regions of one document.
 #[derive(Debug, Default)]
@@ -187,7 +189,7 @@ fn place_of_heading(heading: &str) -> Option<String> {
 }
 
 fn is_thing(word: &str) -> bool {
-    words(word).iter().all(|word| THINGS.split(' ').any(|thing| thing == word))
+    words(word).iter().all(|word| THINGS.has(word))
 }
 
 fn begins_with_continent(text: &[String]) -> bool {

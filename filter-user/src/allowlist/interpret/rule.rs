@@ -4,6 +4,7 @@ use super::{
     super::{
         document::Note,
         model::{Entry, Protocol, Service, Unenforced},
+        problem::{Fault, Misread, Remark, Why},
         words::{shorten, words},
     },
     addresses::Addresses,
@@ -35,7 +36,7 @@ pub(crate) struct Judgement {
     pub(crate) entries: Vec<Entry>,
     pub(crate) unenforced: Vec<Unenforced>,
     /// What was read otherwise than it was written.
-    pub(crate) remarks: Vec<String>,
+    pub(crate) remarks: Vec<Remark>,
 }
 
 /// A row or block whose texts have been read.
@@ -57,7 +58,7 @@ struct Rule<'a> {
 ///
 /// # Errors
 /// Says what could not be read, with the cell's text.
-pub(crate) fn judge_row(fields: &Fields, surroundings: &Surroundings) -> Result<Judgement, String> {
+pub(crate) fn judge_row(fields: &Fields, surroundings: &Surroundings) -> Result<Judgement, Misread> {
     let remote = Remote::of(fields, surroundings)?;
     let (protocols, mut ports) = protocols_and_ports(fields)?;
     if ports.is_empty() && protocols.is_empty() {
@@ -81,7 +82,7 @@ pub(crate) fn judge_row(fields: &Fields, surroundings: &Surroundings) -> Result<
         take_source_ports(&mut judgement, &fields.source_port)?;
     }
     Ok(match &fields.note {
-        Some(Note::LeaveOut(why)) => judgement.left_out(fields.line, &remote.text, why),
+        Some(Note::LeaveOut(why)) => judgement.left_out(fields.line, &remote.text, *why),
         Some(Note::Warn(warning)) => {
             judgement.remarks.push(warning.clone());
             judgement
@@ -107,7 +108,7 @@ pub(crate) fn judge_block(group: &AddressGroup, surroundings: &Surroundings) -> 
 
 impl Judgement {
     /// The same row as one that is not enforced, whatever it states.
-    pub(crate) fn left_out(self, line: u32, name: &str, why: &str) -> Self {
+    pub(crate) fn left_out(self, line: u32, name: &str, why: Why) -> Self {
         let mut protocols: Vec<_> = self.entries.iter().map(|entry| entry.protocol).collect();
         protocols.extend(self.unenforced.iter().map(|row| row.protocol));
         protocols.dedup();
@@ -120,7 +121,7 @@ impl Judgement {
             protocol: if let [protocol] = protocols[..] { protocol } else { Protocol::Any },
             remote_ports: ports,
             line,
-            why: why.to_owned(),
+            why,
         };
         Self { unenforced: vec![unenforced], ..Self::default() }
     }
@@ -135,13 +136,14 @@ struct Remote {
 }
 
 impl Remote {
-    fn of(fields: &Fields, surroundings: &Surroundings) -> Result<Self, String> {
+    fn of(fields: &Fields, surroundings: &Surroundings) -> Result<Self, Misread> {
         let destination = [fields.destination_address.as_str(), fields.address.as_str()].join("\n");
         let (theirs, source) = (read_cell(&destination)?, read_cell(&fields.source_address)?);
         let says_inbound = says_inbound(fields, surroundings);
         let take_source = match (theirs.prefixes.is_empty(), source.prefixes.is_empty()) {
             (false, false) => says_inbound.ok_or_else(|| {
-                format!("cannot tell which address is the provider's in `{}`", shorten(&fields.text, QUOTE))
+                let row = shorten(&fields.text, QUOTE);
+                Fault::WhoseAddress.of(format!("cannot tell which address is the provider's in `{row}`"))
             })?,
             (true, false) => true,
             _ => false,
@@ -165,20 +167,25 @@ fn says_inbound(fields: &Fields, surroundings: &Surroundings) -> Option<bool> {
     })
 }
 
-fn read_cell(text: &str) -> Result<Addresses, String> {
-    Addresses::read(text).map_err(|why| format!("{why} (cell `{}`)", shorten(text, QUOTE)))
+/// The fault with the text of its cell.
+fn in_cell(mut why: Misread, cell: &str) -> Misread {
+    why.message = format!("{} (cell `{}`)", why.message, shorten(cell, QUOTE));
+    why
+}
+
+fn read_cell(text: &str) -> Result<Addresses, Misread> {
+    Addresses::read(text).map_err(|why| in_cell(why, text))
 }
 
 /// Reads the protocol and port cells, either of which may hold what the other should: `UDP/5060`.
-fn protocols_and_ports(fields: &Fields) -> Result<(Protocols, Ports), String> {
-    let quoted = |why: String, cell: &str| format!("{why} (cell `{}`)", shorten(cell, QUOTE));
-    let ports = Ports::read(&fields.port).map_err(|why| quoted(why, &fields.port))?;
+fn protocols_and_ports(fields: &Fields) -> Result<(Protocols, Ports), Misread> {
+    let ports = Ports::read(&fields.port).map_err(|why| in_cell(why, &fields.port))?;
     match Protocols::read(&fields.protocol) {
         Ok(protocols) => Ok((protocols, ports)),
-        Err(why) if !ports.is_empty() => Err(quoted(why, &fields.protocol)),
+        Err(why) if !ports.is_empty() => Err(in_cell(why, &fields.protocol)),
         Err(why) => match Ports::read(&fields.protocol) {
             Ok(ports) => Ok((Protocols::default(), ports)),
-            Err(_) => Err(quoted(why, &fields.protocol)),
+            Err(_) => Err(in_cell(why, &fields.protocol)),
         },
     }
 }
@@ -237,11 +244,11 @@ impl Rule<'_> {
         }
     }
 
-    fn unenforced(&self, name: &str, why: impl Into<String>) -> Unenforced {
+    fn unenforced(&self, name: &str, why: Why) -> Unenforced {
         let mut remote_ports: Vec<_> = self.ports.groups.iter().flat_map(|group| group.ranges.clone()).collect();
         remote_ports.sort_unstable();
         remote_ports.dedup();
-        Unenforced { name: name.to_owned(), protocol: self.protocol(), remote_ports, line: self.line, why: why.into() }
+        Unenforced { name: name.to_owned(), protocol: self.protocol(), remote_ports, line: self.line, why }
     }
 
     /// The one protocol of a row, `any` where it states none or several.
@@ -267,8 +274,8 @@ impl Rule<'_> {
 }
 
 /// The source ports of a row of inbound traffic are the provider's.
-fn take_source_ports(judgement: &mut Judgement, cell: &str) -> Result<(), String> {
-    let ports = Ports::read(cell).map_err(|why| format!("{why} (cell `{}`)", shorten(cell, QUOTE)))?;
+fn take_source_ports(judgement: &mut Judgement, cell: &str) -> Result<(), Misread> {
+    let ports = Ports::read(cell).map_err(|why| in_cell(why, cell))?;
     let stated = ports.groups.into_iter().flat_map(|group| group.ranges);
     let stated: Vec<_> = stated.filter(|range| *range != PortRange::ALL).collect();
     for entry in &mut judgement.entries {
@@ -279,18 +286,18 @@ fn take_source_ports(judgement: &mut Judgement, cell: &str) -> Result<(), String
     Ok(())
 }
 
-fn why_name(name: &str) -> &'static str {
-    if name.contains('*') { "a wildcard name stands for no list of addresses" } else { Unenforced::HOST_NAME }
+fn why_name(name: &str) -> Why {
+    if name.contains('*') { Why::Wildcard } else { Why::HostName }
 }
 
-fn why_text(text: &str) -> &'static str {
+fn why_text(text: &str) -> Why {
     let words = words(text);
     let says = |listed: &[&str]| words.iter().any(|word| listed.contains(&word.as_str()));
     if says(&["dynamic", "dynamically", "varies", "ephemeral"]) {
-        "the address is dynamic"
+        Why::Dynamic
     } else if says(&["any", "all"]) || text == "*" {
-        "every address is no list of addresses"
+        Why::EveryAddress
     } else {
-        "the row names no address"
+        Why::NoAddress
     }
 }

@@ -4,6 +4,7 @@ use super::{
     super::{
         document::{Row, Table},
         limits::{MOST_COLUMNS, MOST_REPEATED_TEXT},
+        problem::{Fault, Misread},
         words::tidy,
     },
     columns::{Columns, Role, is_addresses, is_header, is_ports},
@@ -18,9 +19,10 @@ const LONGEST_TITLE: usize = 60;
 ///
 /// # Errors
 /// If the table is larger than any that a provider publishes.
-pub(crate) fn rows_of(table: &Table) -> Result<Vec<Fields>, String> {
+pub(crate) fn rows_of(table: &Table) -> Result<Vec<Fields>, Misread> {
     if table.rows.iter().any(|row| row.cells.len() > MOST_COLUMNS) {
-        return Err(format!("a table with more than {MOST_COLUMNS} columns is not read"));
+        let message = format!("a table with more than {MOST_COLUMNS} columns is not read");
+        return Err(Fault::TooManyColumns.of(message));
     }
     let cells: Vec<_> = table.rows.iter().map(tidied).collect();
     let columns = columns_of(table, &cells);
@@ -41,7 +43,7 @@ pub(crate) fn rows_of(table: &Table) -> Result<Vec<Fields>, String> {
         walk.take(index, row, cells);
     }
     if walk.budget == 0 {
-        return Err("too much of a table stands for the cells above".to_owned());
+        return Err(Fault::TooMuchRepeated.of("too much of a table stands for the cells above"));
     }
     Ok(walk.rows)
 }

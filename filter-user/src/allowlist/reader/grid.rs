@@ -3,6 +3,7 @@
 use super::super::{
     document::{Row, Table},
     limits::{MOST_COLUMNS, MOST_REPEATED_TEXT},
+    problem::{Fault, Misread},
 };
 
 /// A table as its cells come.
@@ -47,7 +48,7 @@ impl Grid {
     ///
     /// # Errors
     /// If its spans repeat more text than any provider's table holds.
-    pub(super) fn into_table(self) -> Result<Table, String> {
+    pub(super) fn into_table(self) -> Result<Table, Misread> {
         let mut table = Table::default();
         let mut layout = Layout { hanging: Vec::new(), budget: MOST_REPEATED_TEXT };
         for row in self.rows {
@@ -62,7 +63,7 @@ impl Grid {
             table.rows.push(Row { line: row.line, cells, note: None });
         }
         if layout.budget == 0 {
-            return Err("the cells of a table span too much of it".to_owned());
+            return Err(Fault::TooMuchRepeated.of("the cells of a table span too much of it"));
         }
         Ok(table)
     }

@@ -197,7 +197,7 @@ impl Page {
             match table.grid.into_table() {
                 Ok(grid) if grid.rows.is_empty() => {}
                 Ok(grid) => self.document.items.push(Item::Table(grid)),
-                Err(message) => self.document.errors.push(Finding { line: table.line, message }),
+                Err(why) => self.document.errors.push(Finding::new(table.line, why)),
             }
         }
     }

@@ -6,6 +6,7 @@ use super::{
     super::{
         document::{Document, LineIndex},
         model::Finding,
+        problem::Fault,
     },
     shapes,
     tree::{Node, Tree},
@@ -42,8 +43,8 @@ pub(super) fn read(text: &str) -> Document {
 
 /// A document that could not be read.
 pub(super) fn failed(line: u32, message: &str) -> Document {
-    let message = message.trim_end_matches('.').to_owned();
-    Document { errors: vec![Finding { line, message }], ..Document::default() }
+    let message = message.trim_end_matches('.');
+    Document { errors: vec![Finding::new(line, Fault::Syntax.of(message))], ..Document::default() }
 }
 
 fn tree(value: &ast::Value<'_>, index: &LineIndex) -> Tree {

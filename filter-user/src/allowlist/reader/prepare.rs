@@ -7,6 +7,7 @@ use super::{
     super::{
         document::{Heading, Item, SectionEnd},
         model::Finding,
+        problem::{Fault, Oddity},
     },
     html,
 };
@@ -23,8 +24,8 @@ pub(super) struct Prepared {
     pub(super) markdown: String,
     /// What was taken out of it.
     pub(super) items: Vec<Item>,
-    pub(super) warnings: Vec<Finding>,
-    pub(super) errors: Vec<Finding>,
+    pub(super) warnings: Vec<Finding<Oddity>>,
+    pub(super) errors: Vec<Finding<Fault>>,
 }
 
 /// Takes out of a page what is not Markdown.
@@ -133,7 +134,7 @@ impl Preparation {
     fn pass_over_include(&mut self, line: u32, file: &str) {
         if self.has_heading {
             let message = format!("`{file}` is included here and was not read: import it too if it holds rules");
-            self.prepared.warnings.push(Finding { line, message });
+            self.prepared.warnings.push(Finding::new(line, Oddity::Included.of(message)));
         }
     }
 

@@ -1,7 +1,10 @@
 //! Knows the data files that providers publish, and reads others by their keys.
 
 use super::{
-    super::document::{Block, BlockKind, Document, Heading, Item, Line, Note, Row, Table},
+    super::{
+        document::{Block, BlockKind, Document, Heading, Item, Line, Note, Row, Table},
+        problem::{Oddity, Why},
+    },
     tree::{Node, Tree},
     trunk,
 };
@@ -46,9 +49,11 @@ fn ip_ranges(entities: &Tree) -> Document {
 fn note_of_direction(direction: Option<&str>) -> Option<Note> {
     match direction.map(str::to_lowercase).as_deref() {
         Some("outbound" | "both") => None,
-        Some("inbound") => Some(Note::LeaveOut("Genesys Cloud listens there and sends nothing from it".to_owned())),
-        Some(other) => Some(Note::Warn(format!("the direction `{other}` is not known: taken as `both`"))),
-        None => Some(Note::Warn("no direction is stated: taken as `both`".to_owned())),
+        Some("inbound") => Some(Note::LeaveOut(Why::Inbound)),
+        Some(other) => Some(Note::Warn(
+            Oddity::UnknownDirection.of(format!("the direction `{other}` is not known: taken as `both`")),
+        )),
+        None => Some(Note::Warn(Oddity::NoDirection.of("no direction is stated: taken as `both`"))),
     }
 }
 

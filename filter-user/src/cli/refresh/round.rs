@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
 use filter_user::{
-    kernel::{self, AttachMode},
+    kernel::{self, AttachMode, Change},
     policy::{Code, CompiledPolicy, Refusals, file::PolicyFile},
     refresh::{Asking, Moment, Outcome, Refresher, Step},
 };
@@ -70,7 +70,8 @@ fn put_in_force(command: &Refresh, interfaces: &[String], policy: &CompiledPolic
         if !attached.contains(interface) {
             eprintln!("note: `{interface}` has no filter: `sipwall attach` puts the policy in force there");
         } else if is_outdated(interface, steps)? {
-            report::attached(&kernel::attach(interface, AttachMode::Native, policy, &name)?, command.json)?;
+            let change = Change { policy, name: &name, confirm_within: None };
+            report::attached(&kernel::attach(interface, AttachMode::Native, &change)?, command.json)?;
         }
     }
     Ok(())

@@ -132,8 +132,10 @@ fn missing_listen(file: &PolicyFile, provider: &Provider, service: Service) -> R
 }
 
 fn denied_by_allowlist(context: &Context<'_>, allowlist: &Allowlist) -> Vec<ProviderDeny> {
-    // The list stands in the document as a whole: an allowlist keeps no line for it.
-    let origin = Origin { document: allowlist_document(context.provider), line: 0 };
-    let sources = allowlist.denied.iter().map(|prefix| SourcePrefix { prefix: prefix.trunc(), origin: origin.clone() });
+    let document = allowlist_document(context.provider);
+    let sources = allowlist.denied().map(|(prefix, line)| SourcePrefix {
+        prefix: prefix.trunc(),
+        origin: Origin { document: document.clone(), line },
+    });
     sources.map(|source| context.deny(source)).collect()
 }

@@ -8,7 +8,7 @@ mod sbc;
 mod source;
 mod values;
 
-use std::{collections::HashMap, fs, path::Path, sync::Arc};
+use std::{collections::HashMap, path::Path, sync::Arc};
 
 pub use model::{
     CLASSES, DEFAULT_CLASSES, Deny, Fragments, Inspection, Inspections, LimitRates, Listen, Located, OwnAllow,
@@ -18,7 +18,10 @@ pub use source::is_url;
 
 use self::document::{Document, Section};
 use super::refusal::{Code, Refusal, Refusals};
-use crate::allowlist::Service;
+use crate::{allowlist::Service, text_file};
+
+/// The largest policy file, in bytes; its deny lists can be files of their own.
+const LARGEST_POLICY: u64 = 16 * 1024 * 1024;
 
 /// The services that `[sbc.listen]` has keys for.
 const LISTEN: [Service; 5] = [Service::SipUdp, Service::SipTcp, Service::SipTls, Service::SipWss, Service::Media];
@@ -29,7 +32,7 @@ impl PolicyFile {
     /// # Errors
     /// Everything that is wrong with it, as far as it can be read.
     pub fn read(path: &Path) -> Result<Self, Refusals> {
-        let text = fs::read_to_string(path).map_err(|error| Refusal {
+        let text = text_file::read(path, LARGEST_POLICY).map_err(|error| Refusal {
             code: Code::Unreadable,
             file: path.display().to_string(),
             line: 0,

@@ -1,6 +1,6 @@
 //! `[[allow]]` and `[[deny]]`.
 
-use std::{fs, path::Path, sync::Arc};
+use std::{path::Path, sync::Arc};
 
 use ipnet::IpNet;
 
@@ -9,11 +9,17 @@ use super::{
     model::{Deny, Located, OwnAllow},
     values::{self, BadPrefix},
 };
-use crate::policy::{
-    Origin, PortSet,
-    origin::Document as OriginDocument,
-    refusal::{Code, Refusal},
+use crate::{
+    policy::{
+        Origin, PortSet,
+        origin::Document as OriginDocument,
+        refusal::{Code, Refusal},
+    },
+    text_file,
 };
+
+/// The largest deny list, in bytes: two million prefixes with a remark behind each.
+const LARGEST_DENY_LIST: u64 = 128 * 1024 * 1024;
 
 /// One `[[allow]]`; nothing if it has no name.
 pub(super) fn allow(mut section: Section<'_, '_>) -> Option<OwnAllow> {
@@ -57,7 +63,7 @@ pub(super) fn deny(mut section: Section<'_, '_>, policy: &Arc<str>, directory: &
 fn deny_file(value: &Value<'_, '_>, directory: &Path) -> Option<Vec<(IpNet, Origin)>> {
     let path = directory.join(value.text()?);
     let file: Arc<str> = path.display().to_string().into();
-    let text = match fs::read_to_string(&path) {
+    let text = match text_file::read(&path, LARGEST_DENY_LIST) {
         Ok(text) => text,
         Err(error) => {
             value.refuse(Code::Unreadable, format!("`{file}` cannot be read: {error}"));

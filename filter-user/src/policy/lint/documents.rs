@@ -7,7 +7,7 @@ use prefix_trie::joint::JointPrefixSet;
 
 use super::{Advice, Lint, Subject};
 use crate::{
-    allowlist::{Allowlist, Protocol, Service},
+    allowlist::{Allowlist, Finding, Protocol, Service},
     policy::{
         Policy, PortSet,
         file::{Deny, Provider},
@@ -19,6 +19,7 @@ pub(super) fn lint(subject: &Subject<'_>) -> Vec<Advice> {
     for (provider, allowlist) in subject.policy.providers() {
         if let Some(allowlist) = allowlist {
             advice.extend(incomplete(provider, allowlist));
+            advice.extend(warnings(provider, allowlist));
             advice.extend(not_enforced(provider, allowlist));
         }
     }
@@ -39,6 +40,16 @@ fn incomplete(provider: &Provider, allowlist: &Allowlist) -> Option<Advice> {
             first.message
         ),
         hint: "mend the document and `sipwall import` it again".to_owned(),
+    })
+}
+
+fn warnings(provider: &Provider, allowlist: &Allowlist) -> impl Iterator<Item = Advice> {
+    let place = |line| if line == 0 { String::new() } else { format!(", line {line}") };
+    allowlist.warnings.iter().map(move |Finding { code, line, message }| Advice {
+        lint: Lint::AllowlistWarning,
+        line: provider.name.line,
+        message: format!("the document of `{}`{}: {message}", provider.name.value, place(*line)),
+        hint: format!("it is used all the same: `docs/import.md` says more of `{}`", code.code()),
     })
 }
 

@@ -6,7 +6,8 @@ mod host;
 mod listen;
 mod providers;
 
-use super::{CompiledPolicy, Policy, code::codes, compile::own_ports::OwnPorts};
+use super::{CompiledPolicy, Policy, compile::own_ports::OwnPorts};
+use crate::codes::codes;
 
 codes! {
     /// The kind of an [`Advice`].
@@ -27,6 +28,7 @@ codes! {
         ServicesUnused = "services-unused", "`services` are set, and every entry of the allowlist says its own.";
         DeniedSource = "denied-source", "The deny list cuts off a source that a provider publishes.";
         AllowlistIncomplete = "allowlist-incomplete", "An allowlist was written although parts of its document could not be read.";
+        AllowlistWarning = "allowlist-warning", "Something odd in an allowlist's document, which is used all the same.";
         PortsDisagree = "ports-disagree", "Two providers publish one prefix with different ports.";
         NotEnforced = "not-enforced", "A row of an allowlist has no address that could be filtered by.";
         MonitorMode = "monitor-mode", "Nothing is dropped.";

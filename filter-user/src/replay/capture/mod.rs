@@ -12,7 +12,7 @@ use std::{
 use pcap_parser::{PcapError, create_reader, traits::PcapReaderIterator};
 
 pub use self::error::CaptureError;
-use self::section::Section;
+use self::section::{Section, Taken};
 use super::CapturedFrame;
 
 /// A capture that is read from its beginning to its end.
@@ -28,8 +28,8 @@ pub struct Capture {
 
 /// What the reader came to.
 enum Step {
-    /// A record of this many octets, with a frame in it that had this length, or without one.
-    Record(usize, Option<usize>),
+    /// A record of this many octets, with a frame in it or without one.
+    Record(usize, Option<Taken>),
     /// A record that is not in the buffer as a whole.
     Incomplete,
     /// A record that is longer than the buffer.
@@ -89,10 +89,10 @@ impl Capture {
     pub fn next_frame(&mut self) -> Result<Option<CapturedFrame<'_>>, CaptureError> {
         loop {
             match self.step()? {
-                Step::Record(size, length) => {
+                Step::Record(size, taken) => {
                     self.reader.consume(size);
-                    if let Some(length) = length {
-                        return Ok(Some(CapturedFrame::new(&self.octets, length)));
+                    if let Some(Taken { length, time }) = taken {
+                        return Ok(Some(CapturedFrame::new(&self.octets, length).at(time)));
                     }
                 }
                 Step::Incomplete => self.refill()?,

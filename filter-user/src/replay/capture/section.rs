@@ -21,6 +21,39 @@ struct Interface {
     snapshot_length: usize,
     /// How many octets the frame check sequence behind each frame has.
     check_sequence: usize,
+    clock: Clock,
+}
+
+/// How an interface counts time.
+#[derive(Clone, Copy)]
+struct Clock {
+    /// Units in a second.
+    resolution: u64,
+    /// Seconds to be added.
+    offset: i64,
+}
+
+impl Clock {
+    const MICROSECONDS: Self = Self { resolution: 1_000_000, offset: 0 };
+    const NANOSECONDS: Self = Self { resolution: 1_000_000_000, offset: 0 };
+
+    /// The exponent of the resolution is one of 10, or of 2 where its highest bit is set
+    /// (draft-ietf-opsawg-pcapng, section 4.2); one that is too large to be true counts as the usual one.
+    fn of_description(description: &InterfaceDescriptionBlock<'_>) -> Self {
+        let exponent = u32::from(description.if_tsresol & 0x7f);
+        let base: u64 = if description.if_tsresol & 0x80 == 0 { 10 } else { 2 };
+        let resolution = base.checked_pow(exponent).unwrap_or(Self::MICROSECONDS.resolution);
+        Self { resolution, offset: description.if_tsoffset }
+    }
+
+    /// So many units, in nanoseconds.
+    fn nanoseconds(self, units: u64) -> u64 {
+        let Self { resolution, offset } = self;
+        let nanoseconds = u128::from(units) * 1_000_000_000 / u128::from(resolution);
+        let nanoseconds = i128::try_from(nanoseconds).unwrap_or(i128::MAX);
+        let sum = nanoseconds.saturating_add(i128::from(offset) * 1_000_000_000).max(0);
+        u64::try_from(sum).unwrap_or(u64::MAX)
+    }
 }
 
 /// A frame in a record.
@@ -28,6 +61,17 @@ struct Interface {
 struct Recorded<'a> {
     octets: &'a [u8],
     length: u32,
+    /// In nanoseconds.
+    time: u64,
+}
+
+/// What is known of a frame that was taken from a record, but for its octets.
+#[derive(Clone, Copy)]
+pub(super) struct Taken {
+    /// The length that it had.
+    pub(super) length: usize,
+    /// When it was captured, in nanoseconds; 0 where the record does not say.
+    pub(super) time: u64,
 }
 
 /// The type of pcapng's obsolete Packet Block.
@@ -37,13 +81,13 @@ const PACKET_BLOCK: u32 = 2;
 const IF_FCSLEN: OptionCode = OptionCode(13);
 
 impl Section {
-    /// Reads the record at `octet` of the file. A frame is left in `octets`; returned is the length that it had.
+    /// Reads the record at `octet` of the file. A frame's octets are left in `octets`.
     pub(super) fn read(
         &mut self,
         record: PcapBlockOwned<'_>,
         octet: u64,
         octets: &mut Vec<u8>,
-    ) -> Result<Option<usize>, CaptureError> {
+    ) -> Result<Option<Taken>, CaptureError> {
         let (interface, recorded) = match record {
             PcapBlockOwned::LegacyHeader(header) => {
                 self.interfaces = vec![Interface::of_file(&header).ethernet()?];
@@ -60,9 +104,13 @@ impl Section {
             PcapBlockOwned::NG(Block::Unknown(block)) if block.block_type == PACKET_BLOCK => {
                 return Err(CaptureError::Obsolete { octet });
             }
-            PcapBlockOwned::Legacy(packet) => (self.interface(0, octet)?, legacy(&packet)),
+            PcapBlockOwned::Legacy(packet) => {
+                let interface = self.interface(0, octet)?;
+                (interface, legacy(&packet, interface.clock))
+            }
             PcapBlockOwned::NG(Block::EnhancedPacket(packet)) => {
-                (self.interface(packet.if_id, octet)?, enhanced(&packet))
+                let interface = self.interface(packet.if_id, octet)?;
+                (interface, enhanced(&packet, interface.clock))
             }
             PcapBlockOwned::NG(Block::SimplePacket(packet)) => {
                 let interface = self.interface(0, octet)?;
@@ -88,6 +136,7 @@ impl Interface {
             link_type: header.network.0 & 0xffff,
             snapshot_length: 0,
             check_sequence: if highest & 0x04 == 0 { 0 } else { usize::from(highest >> 4) * 2 },
+            clock: if header.is_nanosecond_precision() { Clock::NANOSECONDS } else { Clock::MICROSECONDS },
         }
     }
 
@@ -98,6 +147,7 @@ impl Interface {
             link_type: description.linktype.0,
             snapshot_length: usize::try_from(description.snaplen).unwrap_or_default(),
             check_sequence: check_sequence.and_then(|option| option.value.first()).copied().map_or(0, usize::from),
+            clock: Clock::of_description(description),
         }
     }
 
@@ -108,8 +158,8 @@ impl Interface {
         }
     }
 
-    /// Leaves a frame in `octets`, without its check sequence, and returns the length that it had.
-    fn take(self, recorded: Recorded<'_>, octet: u64, octets: &mut Vec<u8>) -> Result<usize, CaptureError> {
+    /// Leaves a frame in `octets`, without its check sequence.
+    fn take(self, recorded: Recorded<'_>, octet: u64, octets: &mut Vec<u8>) -> Result<Taken, CaptureError> {
         let length = usize::try_from(recorded.length).unwrap_or(usize::MAX);
         if recorded.octets.len() > length {
             return Err(CaptureError::Broken { octet, what: "it has more octets than the frame had" });
@@ -117,24 +167,27 @@ impl Interface {
         let length = length.saturating_sub(self.check_sequence);
         octets.clear();
         octets.extend_from_slice(&recorded.octets[..recorded.octets.len().min(length)]);
-        Ok(length)
+        Ok(Taken { length, time: recorded.time })
     }
 }
 
-const fn legacy<'a>(packet: &LegacyPcapBlock<'a>) -> Recorded<'a> {
-    Recorded { octets: packet.data, length: packet.origlen }
+fn legacy<'a>(packet: &LegacyPcapBlock<'a>, clock: Clock) -> Recorded<'a> {
+    let units = u64::from(packet.ts_sec) * clock.resolution + u64::from(packet.ts_usec);
+    Recorded { octets: packet.data, length: packet.origlen, time: clock.nanoseconds(units) }
 }
 
 /// The parser leaves the padding in.
-fn enhanced<'a>(packet: &EnhancedPacketBlock<'a>) -> Recorded<'a> {
-    Recorded { octets: first(packet.data, packet.caplen), length: packet.origlen }
+fn enhanced<'a>(packet: &EnhancedPacketBlock<'a>, clock: Clock) -> Recorded<'a> {
+    let units = u64::from(packet.ts_high) << 32 | u64::from(packet.ts_low);
+    let octets = first(packet.data, packet.caplen);
+    Recorded { octets, length: packet.origlen, time: clock.nanoseconds(units) }
 }
 
-/// Such a record does not say how much of the frame it has.
+/// Such a record says neither how much of the frame it has nor when it was captured.
 fn simple<'a>(packet: &SimplePacketBlock<'a>, interface: &Interface) -> Recorded<'a> {
     let octets = first(packet.data, packet.origlen);
     let kept = if interface.snapshot_length == 0 { octets.len() } else { interface.snapshot_length.min(octets.len()) };
-    Recorded { octets: &octets[..kept], length: packet.origlen }
+    Recorded { octets: &octets[..kept], length: packet.origlen, time: 0 }
 }
 
 fn first(octets: &[u8], count: u32) -> &[u8] {

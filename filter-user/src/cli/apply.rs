@@ -1,0 +1,74 @@
+//! `sipwall apply`
+
+use std::{path::PathBuf, process::ExitCode};
+
+use anyhow::Result;
+use filter_user::kernel::{self, Applied, Comparison};
+use serde::Serialize;
+
+use super::{
+    change::{self, Trial},
+    diff, output,
+    refresh::StateDirectory,
+};
+
+/// Put a policy in force where the filter is attached, and say what changes
+///
+/// All at once: a packet is judged by the old policy or by the new one. A policy that is in force already changes nothing.
+#[derive(clap::Args)]
+#[command(after_long_help = "Examples:
+  sipwall apply policy.toml
+  sipwall apply policy.toml --confirm 60s
+  sipwall apply policy.toml --interface eth1 --json")]
+pub(crate) struct Apply {
+    /// The policy file
+    #[arg(value_name = "POLICY")]
+    policy: PathBuf,
+    /// The interfaces; those of the policy's `[sbc] interfaces` if none is named
+    #[arg(long = "interface", value_name = "INTERFACE")]
+    interfaces: Vec<String>,
+    #[command(flatten)]
+    trial: Trial,
+    #[command(flatten)]
+    state: StateDirectory,
+    /// Print one JSON object a line
+    #[arg(long)]
+    json: bool,
+}
+
+/// What is printed as JSON.
+#[derive(Serialize)]
+struct Report<'a> {
+    #[serde(flatten)]
+    applied: &'a Applied,
+    diff: &'a Comparison,
+}
+
+impl Apply {
+    pub(crate) fn run(self) -> Result<ExitCode> {
+        let prepared = self.trial.load(&self.policy, &self.state);
+        let (loaded, interfaces) = match prepared
+            .and_then(|loaded| loaded.interfaces(&self.interfaces).map(|interfaces| (loaded, interfaces)))
+        {
+            Ok(prepared) => prepared,
+            Err(code) => return Ok(code),
+        };
+        for interface in &interfaces {
+            let comparison = kernel::compare(interface, &loaded.compiled)?;
+            if !self.json {
+                diff::show(&comparison)?;
+            }
+            let applied = kernel::apply(interface, &loaded.change())?;
+            self.report(&applied, &comparison)?;
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+
+    fn report(&self, applied: &Applied, diff: &Comparison) -> Result<()> {
+        let Applied { interface, changed, generation, confirmation } = applied;
+        let done = if *changed { "is in force now" } else { "is in force already, nothing changes" };
+        eprintln!("`{interface}`: generation {generation} {done}");
+        change::remind(interface, *confirmation);
+        if self.json { output::json(&Report { applied, diff }) } else { Ok(()) }
+    }
+}

@@ -1,0 +1,54 @@
+//! `sipwall confirm`
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use filter_user::kernel::{self, Confirmation};
+
+/// Keep a policy that was put in force with `--confirm`
+///
+/// Without it the policy that was in force before comes back by itself.
+#[derive(clap::Args)]
+#[command(after_long_help = "Examples:
+  sipwall confirm
+  sipwall confirm eth0 --revert")]
+pub(crate) struct Confirm {
+    /// The interfaces; all on which a policy awaits confirmation if none is named
+    #[arg(value_name = "INTERFACE")]
+    interfaces: Vec<String>,
+    /// Go back at once instead
+    #[arg(long)]
+    revert: bool,
+}
+
+impl Confirm {
+    pub(crate) fn run(self) -> Result<ExitCode> {
+        let interfaces = if self.interfaces.is_empty() { on_trial()? } else { self.interfaces };
+        if interfaces.is_empty() {
+            eprintln!("no policy awaits confirmation");
+        }
+        for interface in &interfaces {
+            if self.revert {
+                let generation = kernel::revert(interface)?;
+                eprintln!("`{interface}`: generation {generation} is given up, what was in force before is again");
+                continue;
+            }
+            match kernel::confirm(interface)? {
+                Some(generation) => eprintln!("`{interface}`: generation {generation} stays"),
+                None => eprintln!("`{interface}`: no policy awaits confirmation"),
+            }
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// The interfaces on which a policy is on trial, or failed to be confirmed.
+fn on_trial() -> Result<Vec<String>> {
+    let mut found = Vec::new();
+    for interface in kernel::attached_interfaces()? {
+        if kernel::status(&interface)?.confirmation != Confirmation::Confirmed {
+            found.push(interface);
+        }
+    }
+    Ok(found)
+}

@@ -1,0 +1,45 @@
+//! Putting a policy in force on a filter that is attached.
+
+use anyhow::Result;
+use serde::Serialize;
+
+use super::{
+    attach::{self, Change},
+    egress,
+    lock::WriteLock,
+    maps::Maps,
+    pins::Pins,
+    standing::Confirmation,
+};
+
+/// What applying did.
+#[derive(Clone, Debug, Serialize)]
+pub struct Applied {
+    /// The interface.
+    pub interface: String,
+    /// Whether another policy is in force now than before.
+    pub changed: bool,
+    /// The number of the policy in force.
+    pub generation: u64,
+    /// Whether it stays.
+    pub confirmation: Confirmation,
+}
+
+/// Puts a policy in force on the filter of `interface`, unless it is the one that is in force and stays.
+///
+/// # Errors
+/// If no filter is attached there, or the kernel refuses a step. What was in force still is.
+pub fn apply(interface: &str, change: &Change<'_>) -> Result<Applied> {
+    egress::check_kernel(change.policy)?;
+    let _lock = WriteLock::take()?;
+    let pins = Pins::attached(interface)?;
+    let maps = Maps::open(pins.directory())?;
+    let stays = maps.confirmation()? == Confirmation::Confirmed;
+    let same = stays && maps.is_in_force(change.policy)?;
+    let generation = match maps.in_force()? {
+        Some(info) if same => info.generation,
+        _ => attach::replace(interface, &pins, change)?,
+    };
+    let confirmation = Maps::open(pins.directory())?.confirmation()?;
+    Ok(Applied { interface: interface.to_owned(), changed: !same, generation, confirmation })
+}

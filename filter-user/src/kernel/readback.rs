@@ -1,0 +1,115 @@
+//! The policy that runs, read back from the maps.
+
+use std::{collections::HashMap, thread};
+
+use anyhow::{Context as _, Result, anyhow};
+use aya::maps::MapError;
+use filter_common::{RULE_COUNTERS, live::DenyEntry, tables::Tables};
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+
+use super::{
+    maps::Maps,
+    trie::{self, Denied, Sources},
+};
+use crate::policy::{CompiledPolicy, Outline, outermost};
+
+/// Enough for the tables, many times over.
+const TABLES_STACK: usize = 32 * size_of::<Tables>();
+
+/// A generation as the maps have it.
+pub(super) struct Running {
+    tables: Box<Tables>,
+    /// Ascending.
+    sources: Vec<(IpNet, u32)>,
+    /// Ascending.
+    denied: Vec<IpNet>,
+    /// The counter of each rule that ever had one.
+    counters: HashMap<String, u16>,
+}
+
+impl Maps {
+    /// The generation in a slot.
+    pub(super) fn running(&self, slot: u32) -> Result<Running> {
+        let mut sources = source_prefixes(self.sources_v4.get(&slot, 0))?;
+        sources.extend(source_prefixes(self.sources_v6.get(&slot, 0))?);
+        sources.sort_unstable();
+        let mut denied = denied_by(&self.deny_v4, DenyEntry::policy(slot))?;
+        denied.extend(denied_by(&self.deny_v6, DenyEntry::policy(slot))?);
+        denied.sort_unstable();
+        let tables = self.tables_in(slot)?;
+        Ok(Running { tables, sources, denied, counters: self.rule_counters()? })
+    }
+
+    /// The tables of a slot. aya returns a value by way of the stack, several times over: so much needs a stack of its own.
+    fn tables_in(&self, slot: u32) -> Result<Box<Tables>> {
+        let read = || Ok(Box::new(self.tables.get(&slot, 0).context("cannot read the tables")?.0));
+        thread::scope(|scope| {
+            let reader = thread::Builder::new().stack_size(TABLES_STACK).spawn_scoped(scope, read)?;
+            reader.join().map_err(|_| anyhow!("the thread that reads the tables panicked"))?
+        })
+    }
+
+    /// Whether the policy in force is this one.
+    pub(super) fn is_in_force(&self, policy: &CompiledPolicy) -> Result<bool> {
+        let slot = self.standing()?.slot();
+        Ok(self.generation_in(slot)?.is_some() && self.running(slot)?.is(policy))
+    }
+
+    /// The counter of each rule that ever had one.
+    pub(super) fn rule_counters(&self) -> Result<HashMap<String, u16>> {
+        let mut counters = HashMap::new();
+        for slot in 0..RULE_COUNTERS {
+            if let Some(name) = self.rule_names.get(&slot, 0)?.0.as_str() {
+                counters.insert(name.to_owned(), u16::try_from(slot)?);
+            }
+        }
+        Ok(counters)
+    }
+}
+
+impl Running {
+    /// What it comes to.
+    pub(super) fn outline(&self) -> Outline {
+        let names: HashMap<u16, &str> = self.counters.iter().map(|(name, counter)| (*counter, name.as_str())).collect();
+        let name = |rule| names.get(&rule).map_or_else(String::new, |name| (*name).to_owned());
+        Outline::new(&self.tables, &self.sources, &self.denied, name)
+    }
+
+    /// Whether it is what this policy would be published as.
+    pub(super) fn is(&self, policy: &CompiledPolicy) -> bool {
+        if self.sources != policy.sources || self.denied != outermost(&policy.denied) {
+            return false;
+        }
+        let mut expected = policy.tables.clone();
+        expected.settings.generation = self.tables.settings.generation;
+        for (term, info) in policy.terms.iter().enumerate() {
+            let Some(counter) = self.counters.get(&policy.rules[info.rule].name) else { return false };
+            expected.term_rules[term] = *counter;
+        }
+        bytemuck::bytes_of(&*expected) == bytemuck::bytes_of(&*self.tables)
+    }
+}
+
+/// The prefixes of a slot's trie; none where none was ever written.
+fn source_prefixes<const N: usize>(trie: Result<Sources<N>, MapError>) -> Result<Vec<(IpNet, u32)>> {
+    let trie = match trie {
+        Err(MapError::KeyNotFound) => return Ok(Vec::new()),
+        trie => trie.context("cannot open the trie of a policy's sources")?,
+    };
+    trie::entries(&trie)?.into_iter().map(|(key, set)| Ok((prefix(key)?, set))).collect()
+}
+
+fn denied_by<const N: usize>(denied: &Denied<N>, holder: u32) -> Result<Vec<IpNet>> {
+    let held = trie::entries(denied)?.into_iter().filter(|(_, entry)| entry.holders & holder != 0);
+    held.map(|(key, _)| prefix(key)).collect()
+}
+
+/// The prefix of a key.
+pub(super) fn prefix<const N: usize>(key: trie::Key<N>) -> Result<IpNet> {
+    let length = u8::try_from(key.prefix_len())?;
+    let octets = key.data();
+    Ok(match <[u8; 4]>::try_from(octets.as_slice()) {
+        Ok(octets) => Ipv4Net::new(octets.into(), length)?.into(),
+        Err(_) => Ipv6Net::new(<[u8; 16]>::try_from(octets.as_slice())?.into(), length)?.into(),
+    })
+}

@@ -1,0 +1,8 @@
+//! Allowlist files, TOML and JSON.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use tests::texts::Kind;
+
+fuzz_target!(|input: &[u8]| Kind::Allowlist.check(input));

@@ -1,0 +1,8 @@
+//! The importer on Terraform's HCL.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use tests::texts::Kind;
+
+fuzz_target!(|input: &[u8]| Kind::Hcl.check(input));

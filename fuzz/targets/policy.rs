@@ -1,0 +1,8 @@
+//! Policy files, with their compilation.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use tests::texts::Kind;
+
+fuzz_target!(|input: &[u8]| Kind::Policy.check(input));

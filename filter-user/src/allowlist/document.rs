@@ -4,7 +4,7 @@
 
 use super::{
     model::Finding,
-    problem::{Fault, Oddity, Remark, Why},
+    problem::{Fault, Misread, Oddity, Remark, Why},
 };
 
 /// A document, in reading order.
@@ -93,6 +93,8 @@ pub(crate) enum Note {
     LeaveOut(Why),
     /// The row is used, with a warning.
     Warn(Remark),
+    /// The row cannot be read.
+    Refuse(Misread),
 }
 
 /// Consecutive lines.

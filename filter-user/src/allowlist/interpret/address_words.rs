@@ -8,7 +8,7 @@ use super::super::words::WordSet;
 
 /// Words that may stand between addresses without changing what they say.
 static FILLERS: WordSet = WordSet::new(
-    "and or & from between ip ips ipv4 ipv6 address addresses range ranges cidr cidrs subnet \
+    "and or & from ip ips ipv4 ipv6 address addresses range ranges cidr cidrs subnet \
     subnets network networks host hosts block which translates translate the on",
 );
 
@@ -21,6 +21,8 @@ pub(super) enum Token {
     Name(String),
     Dash,
     To,
+    /// Begins a range, `between A and B`.
+    Between,
     Open,
     Close,
     Filler,
@@ -59,6 +61,7 @@ impl Token {
         match lower.as_str() {
             "to" | "through" | "until" => Self::To,
             "to:" => Self::Filler,
+            "between" => Self::Between,
             word if FILLERS.has(word.trim_end_matches(':')) => Self::Filler,
             _ if is_name(word) => Self::Name(word.to_owned()),
             _ => Self::Stray(word.to_owned()),
@@ -71,9 +74,15 @@ fn net(word: &str) -> Option<Token> {
     if let Some(net) = wildcard(word) {
         return Some(Token::Net(net, None));
     }
-    let net: IpNet = word.parse().ok()?;
+    let net: IpNet = word.parse().ok().or_else(|| with_mask(word))?;
     let remark = (net.trunc() != net).then(|| word.to_owned());
     Some(Token::Net(net.trunc(), remark))
+}
+
+/// `192.0.2.0/255.255.255.240`
+fn with_mask(word: &str) -> Option<IpNet> {
+    let (host, mask) = word.split_once('/')?;
+    Some(Ipv4Net::new(host.parse().ok()?, mask_length(mask)?).ok()?.into())
 }
 
 /// `192.0.2.*`, `192.0.*.*`: whole octets, from the right.
@@ -127,7 +136,39 @@ pub(super) fn tokens(text: &str) -> Vec<Token> {
     let spaced = text.replace('(', " ( ").replace(')', " ) ").replace(['[', ']'], " ");
     let words = spaced.split(|c: char| c.is_whitespace() || c == ',' || c == ';');
     let words = words.filter(|word| !word.is_empty());
-    words.flat_map(|word| split_range(word).unwrap_or_else(|| vec![Token::of(word)])).collect()
+    let mut tokens = Vec::new();
+    for word in words {
+        match split_range(word) {
+            Some(range) => tokens.extend(range),
+            None => push(&mut tokens, word),
+        }
+    }
+    tokens
+}
+
+/// Adds a word; a length or netmask belongs to the host before it, and `between A and B` is a range.
+fn push(tokens: &mut Vec<Token>, word: &str) {
+    if let Some(Token::Host(host)) = tokens.last() {
+        let length = word.strip_prefix('/').and_then(|length| length.parse().ok()).or_else(|| mask_length(word));
+        if let Some(net) = length.and_then(|length| IpNet::new(*host, length).ok()) {
+            let remark = (net.trunc() != net).then(|| format!("{host} {word}"));
+            tokens.pop();
+            return tokens.push(Token::Net(net.trunc(), remark));
+        }
+    }
+    let ends_range = word == "and" && matches!(tokens[..], [.., Token::Between, Token::Host(_)]);
+    tokens.push(if ends_range { Token::To } else { Token::of(word) });
+}
+
+/// The prefix length of a netmask: 28 of `255.255.255.240`.
+fn mask_length(word: &str) -> Option<u8> {
+    let mask: Ipv4Addr = word.parse().ok().filter(is_mask)?;
+    ipnet::ipv4_mask_to_prefix(mask).ok()
+}
+
+/// Whether an address can only be a netmask.
+pub(super) fn is_mask(host: &Ipv4Addr) -> bool {
+    host.octets()[0] == 255
 }
 
 /// Takes out parentheses that hold no address: `192.0.2.1 (primary)`.
@@ -150,9 +191,15 @@ pub(super) fn without_remarks(tokens: Vec<Token>) -> Vec<Token> {
     kept
 }
 
+/// Words that take something from the address that they stand behind.
+static EXCEPTIONS: WordSet =
+    WordSet::new("except excepted excluding excludes excl exclude excluded without not but minus less");
+
 fn is_remark(tokens: &[Token]) -> bool {
     !tokens.iter().any(|token| match token {
-        Token::Stray(word) => looks_like_address(word),
+        Token::Stray(word) => {
+            looks_like_address(word) || EXCEPTIONS.has(word.trim_matches([':', '.']).to_ascii_lowercase().as_str())
+        }
         other => other.is_address(),
     })
 }

@@ -13,7 +13,7 @@ use super::{
         problem::{Fault, Misread, Oddity, Remark},
         words::tidy,
     },
-    address_words::{Token, looks_like_address, tokens, without_remarks},
+    address_words::{Token, is_mask, looks_like_address, tokens, without_remarks},
 };
 
 /// What an address cell says.
@@ -114,6 +114,7 @@ struct Sequence<'a> {
 
 impl Sequence<'_> {
     fn finish(mut self) -> Result<Addresses, Misread> {
+        let mut follows_net = false;
         while let Some((token, rest)) = self.tokens.split_first() {
             self.tokens = rest;
             match token {
@@ -122,8 +123,10 @@ impl Sequence<'_> {
                 Token::Name(name) => self.read.names.push(name.clone()),
                 Token::Open => self.parentheses()?,
                 Token::Dash if !self.read.is_empty() => return Err(misread("-")),
-                Token::Dash | Token::To | Token::Close | Token::Filler | Token::Stray(_) => {}
+                Token::To if follows_net && rest.first().is_some_and(Token::is_address) => return Err(misread("to")),
+                Token::Dash | Token::To | Token::Between | Token::Close | Token::Filler | Token::Stray(_) => {}
             }
+            follows_net = token.is_address();
             if self.stated > MOST_PREFIXES_OF_A_CELL {
                 let message = format!("more than {MOST_PREFIXES_OF_A_CELL} prefixes in one place");
                 return Err(Fault::TooManyPrefixes.of(message));
@@ -141,6 +144,9 @@ impl Sequence<'_> {
     }
 
     fn host_or_range(&mut self, first: IpAddr) -> Result<(), Misread> {
+        if matches!(first, IpAddr::V4(host) if is_mask(&host)) {
+            return Err(Fault::BadAddress.of(format!("the netmask `{first}` stands without an address before it")));
+        }
         let [Token::Dash | Token::To, Token::Host(last), rest @ ..] = self.tokens else {
             self.read.push(first.into());
             return Ok(());

@@ -143,7 +143,9 @@ impl BlockReading {
             LineKind::BadPorts(why) if self.open.is_some() || is_list => {
                 self.unreadable.push((line.number, why));
             }
-            LineKind::Unreadable(why) if is_list || self.is_item(line) || runs_together(&line.text) => {
+            LineKind::Unreadable(why)
+                if is_list || self.is_item(line) || runs_together(&line.text) || is_row(&line.text) =>
+            {
                 self.unreadable.push((line.number, why));
             }
             LineKind::Unreadable(_) => self.mentions.push(line.clone()),
@@ -184,6 +186,26 @@ fn runs_together(line: &str) -> bool {
         let quads = word.split('/').next().unwrap_or_default().matches('.').count() == 3;
         !is_uri && quads && looks_like_address(word) && Addresses::read(word).is_err() && !word.starts_with(['v', 'V'])
     })
+}
+
+/// Whether a line of text is set as data: `Primary: 192.0.2.1`, or cells that spaces part.
+fn is_row(line: &str) -> bool {
+    let text = tidy(line);
+    let is_labelled = text.split_once(": ").is_some_and(|(label, rest)| {
+        let is_short = label.len() <= LONG_LINE && !label.contains(['.', '/']);
+        is_short && !words(label).iter().any(|word| is_of_reader(word)) && holds_addresses_alone(rest)
+    });
+    let cells = line.trim().split("  ").filter(|cell| !cell.trim().is_empty());
+    is_labelled || cells.count() > 2 && line.split_whitespace().any(holds_addresses_alone)
+}
+
+fn holds_addresses_alone(text: &str) -> bool {
+    Addresses::read(text).is_ok_and(|addresses| !addresses.prefixes.is_empty())
+}
+
+/// Whether a word of a label says that the address is the reader's or made up.
+fn is_of_reader(word: &str) -> bool {
+    ["your", "my", "our", "you", "customer", "local", "example", "sample", "eg"].contains(&word)
 }
 
 #[cfg(test)]

@@ -8,35 +8,60 @@ use super::{
 /// Words that speak of people's devices.
 static CLIENT_WORDS: WordSet = WordSet::new(
     "laptop laptops desktop desktops browser browsers sdk sdks workstation workstations softphone \
-    softphones client clients mobile smartphone smartphones pc pcs webrtc",
+    softphones client clients mobile smartphone smartphones pc pcs webrtc computer computers notebook notebooks \
+    tablet tablets chrome firefox safari android ios",
 );
 
 /// Words that speak of telephony equipment.
-static SERVER_WORDS: WordSet = WordSet::new(
-    "sbc sbcs gateway gateways trunk trunks trunking server servers sip pbx border carrier byoc \
-    interconnect",
-);
+static EQUIPMENT_WORDS: WordSet =
+    WordSet::new("sbc sbcs gateway gateways trunk trunks trunking pbx border carrier byoc interconnect");
+
+/// Words that clients have too: a browser talks to servers, a softphone SIP.
+static SHARED_WORDS: WordSet = WordSet::new("server servers sip");
+
+/// What a text says of whom it is for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Says {
+    Equipment,
+    Clients,
+    /// Of clients, and of what they share with equipment.
+    Both,
+    Shared,
+}
 
 /// Whether a row is for people's devices alone: its own words say so, or where they say nothing, the nearest heading
 /// that says anything.
 pub(crate) fn is_for_clients(fields: &Fields, headings: &[String]) -> bool {
-    let own = [fields.labels.join(" "), fields.group.clone()];
-    own.iter().chain(headings).find_map(|text| says(text)).unwrap_or(false)
+    let own = says(&fields.labels.join(" ")).into_iter().chain(says(&fields.group));
+    let mut says_shared = false;
+    for said in own {
+        match said {
+            Says::Equipment => return false,
+            Says::Clients | Says::Both => return true,
+            Says::Shared => says_shared = true,
+        }
+    }
+    match headings.iter().find_map(|text| says(text)) {
+        Some(Says::Clients) => true,
+        Some(Says::Both) => !says_shared && headings.first().is_some_and(|nearest| says(nearest) == Some(Says::Both)),
+        _ => false,
+    }
 }
 
 /// Whether addresses under these headings are for people's devices alone.
 pub(crate) fn stands_under_clients(headings: &[String]) -> bool {
-    headings.iter().find_map(|text| says(text)).unwrap_or(false)
+    is_for_clients(&Fields::default(), headings)
 }
 
-/// Whether a text speaks of clients alone; `None` where it speaks of neither.
-fn says(text: &str) -> Option<bool> {
+fn says(text: &str) -> Option<Says> {
     let words = words(text);
     let has = |listed: &WordSet| words.iter().any(|word| listed.has(word));
-    match (has(&CLIENT_WORDS), has(&SERVER_WORDS)) {
-        (_, true) => Some(false),
-        (true, false) => Some(true),
-        (false, false) => None,
+    match (has(&EQUIPMENT_WORDS), has(&CLIENT_WORDS), has(&SHARED_WORDS)) {
+        (true, ..) => Some(Says::Equipment),
+        (false, true, false) => Some(Says::Clients),
+        (false, true, true) => Some(Says::Both),
+        (false, false, true) => Some(Says::Shared),
+        (false, false, false) => None,
     }
 }
 

@@ -5,6 +5,7 @@ use super::{
     addresses::Addresses,
     ports::Ports,
     protocols::{Kinds, Protocols, is_protocol_word},
+    rule::stands_for_addresses,
 };
 
 /// What a column holds.
@@ -62,6 +63,37 @@ impl Role {
     }
 }
 
+impl Role {
+    /// Whether the column holds the addresses of the side that listens, as far as its header says.
+    fn is_remote(self) -> bool {
+        matches!(self, Self::DestinationAddress | Self::Address)
+    }
+}
+
+/// Whether a header leaves open what its column holds.
+fn is_vague(role: Option<Role>) -> bool {
+    matches!(role, None | Some(Role::Label | Role::Region))
+}
+
+/// Whether a header speaks of the reader's own side, or of examples.
+fn is_of_others(header: &str) -> bool {
+    words(header).iter().any(|word| OTHERS_WORDS.has(word))
+}
+
+/// Whether a cell holds addresses and nothing else.
+fn holds_prefixes(cell: &str) -> bool {
+    is_addresses(cell) && Addresses::read(cell).is_ok_and(|read| !read.prefixes.is_empty())
+}
+
+static OTHERS_WORDS: WordSet = WordSet::new(
+    "your yours you my our own local client customer customers source src example examples \
+    sample samples old previous former deprecated",
+);
+
+static FIRST_WORDS: WordSet = WordSet::new("first start starting begin beginning lower lowest low min minimum");
+
+static LAST_WORDS: WordSet = WordSet::new("last end ending upper highest high max maximum");
+
 static REGION_WORDS: WordSet = WordSet::new(
     "region regions location locations edge edges country site sites zone area \
     datacenter datacentre geography exchange pop",
@@ -70,7 +102,7 @@ static REGION_WORDS: WordSet = WordSet::new(
 static ADDRESS_WORDS: WordSet = WordSet::new(
     "ip ips ipv4 ipv6 address addresses cidr cidrs subnet subnets network networks \
     range ranges host hosts hostname hostnames fqdn fqdns domain domains prefix \
-    prefixes url urls endpoint endpoints gateway gateways",
+    prefixes url urls endpoint endpoints gateway gateways netmask netmasks mask masks",
 );
 
 static LABEL_WORDS: WordSet = WordSet::new(
@@ -88,6 +120,21 @@ pub(crate) struct Columns {
     label_kinds: Kinds,
     /// The protocols that each header names for the ports below it, `udp` of «UDP ports».
     port_protocols: Vec<String>,
+    /// What each header over addresses, ports or protocols says of the kind of traffic: «Signaling IP», «Media ports».
+    kinds: Vec<Kinds>,
+    /// The rules that stand side by side in a row; one where a row is one rule.
+    facets: Vec<Facet>,
+    /// How many columns the headers name.
+    stated: usize,
+}
+
+/// One of the rules that stand side by side in a row, as `Signaling IP | Media IP` makes two.
+#[derive(Clone, Debug)]
+pub(crate) struct Facet {
+    /// What its headers say of the kind of traffic; nothing where a row is one rule.
+    pub(crate) kinds: Kinds,
+    /// Its own columns, and those that all rules of a row share.
+    pub(crate) columns: Columns,
 }
 
 /// What counts of a header, in characters.
@@ -105,6 +152,7 @@ impl Columns {
     pub(crate) fn add_header(&mut self, header: &[String]) {
         for (column, cell) in header.iter().enumerate() {
             self.widen(column + 1);
+            self.stated = self.stated.max(column + 1);
             if cell.is_empty() || self.headers[column].contains(cell.as_str()) {
                 continue;
             }
@@ -123,6 +171,97 @@ impl Columns {
         let columns = self.roles.iter().zip(&self.headers);
         let labels = columns.filter(|(role, _)| matches!(role, Some(Role::Label | Role::Region)));
         self.label_kinds = labels.fold(Kinds::default(), |kinds, (_, header)| kinds.or(Kinds::of_text(header)));
+        let columns = self.roles.iter().zip(&self.headers);
+        let kinds = columns.map(|(role, header)| match role {
+            Some(Role::Label | Role::Region | Role::Direction) | None => Kinds::default(),
+            Some(_) => Kinds::of_text(header),
+        });
+        self.kinds = kinds.collect();
+        self.facets = self.side_by_side();
+    }
+
+    /// The rules that stand side by side: those that the headers over addresses tell apart, or else those over ports.
+    fn side_by_side(&self) -> Vec<Facet> {
+        let (by_address, by_port) = (self.kinds_over(Role::is_remote), self.kinds_over(|role| role == Role::Port));
+        let kinds = if by_address.len() > 1 { by_address } else { by_port };
+        if kinds.len() > 1 {
+            let facet = |facet: &Kinds| Facet { kinds: *facet, columns: self.of_facet(*facet, &kinds) };
+            return kinds.iter().map(facet).collect();
+        }
+        vec![Facet { kinds: Kinds::default(), columns: Self { facets: Vec::new(), ..self.clone() } }]
+    }
+
+    /// What the headers over such columns say of the kind of traffic, each once.
+    fn kinds_over(&self, is_wanted: impl Fn(Role) -> bool) -> Vec<Kinds> {
+        let columns = self.roles.iter().zip(&self.kinds);
+        let mut distinct = Vec::new();
+        for (_, kinds) in columns.filter(|(role, _)| role.is_some_and(&is_wanted)) {
+            if !distinct.contains(kinds) {
+                distinct.push(*kinds);
+            }
+        }
+        distinct
+    }
+
+    /// The rules that stand side by side in each row; one where a row is one rule.
+    pub(crate) fn facets(&self) -> &[Facet] {
+        &self.facets
+    }
+
+    /// The columns of the rule of kind `facet` alone: its own, and those that all rules of a row share.
+    fn of_facet(&self, facet: Kinds, facets: &[Kinds]) -> Self {
+        let has_own = |is_wanted: &dyn Fn(Role) -> bool| {
+            let mut columns = self.roles.iter().zip(&self.kinds);
+            columns.any(|(role, kinds)| *kinds == facet && role.is_some_and(is_wanted))
+        };
+        let has_own_address = has_own(&Role::is_remote);
+        let mut columns = Self { facets: Vec::new(), ..self.clone() };
+        for (role, kinds) in columns.roles.iter_mut().zip(&self.kinds) {
+            let is_kept = match *role {
+                Some(known) if known.is_remote() => !has_own_address || *kinds == facet,
+                Some(Role::Label | Role::Region | Role::Direction) | None => true,
+                Some(_) if kinds.is_empty() || *kinds == facet => true,
+                Some(known) => !facets.contains(kinds) && !has_own(&|role| role == known),
+            };
+            if !is_kept {
+                *role = None;
+            }
+        }
+        columns
+    }
+
+    /// A cell of a row that holds data where no header speaks of it.
+    pub(crate) fn out_of_place<'a>(&self, row: &'a [String]) -> Option<&'a str> {
+        if self.stated == 0 || !self.has_addresses() {
+            return None;
+        }
+        let columns = self.roles.iter().zip(&self.headers).zip(row).enumerate();
+        let vague = columns.filter(|(_, ((role, _), cell))| is_vague(**role) && !cell.is_empty());
+        let misplaced = vague.filter(|(column, ((_, header), cell))| {
+            let is_extra = *column >= self.stated && (is_ports(cell) || is_protocols(cell));
+            is_extra || holds_prefixes(cell) && !is_of_others(header) && !self.states(row, cell)
+        });
+        misplaced.map(|(_, (_, cell))| cell.as_str()).next()
+    }
+
+    /// Whether `text`, alone in a row, is what its column holds, not a heading inside the table.
+    pub(crate) fn understands(&self, row: &[String], text: &str) -> bool {
+        let mut stated = self.roles.iter().zip(row).enumerate().filter(|(_, (_, cell))| !cell.is_empty());
+        let (Some((column, (role, _))), None) = (stated.next(), stated.next()) else {
+            return false;
+        };
+        match role {
+            Some(Role::Protocol) => column > 0 || is_protocols(text),
+            Some(role) if role.is_address() => column > 0 || stands_for_addresses(text),
+            Some(Role::Port | Role::SourcePort) => column > 0,
+            _ => false,
+        }
+    }
+
+    /// Whether an address cell of the row says what `text` says.
+    fn states(&self, row: &[String], text: &str) -> bool {
+        let mut columns = self.roles.iter().zip(row);
+        columns.any(|(role, cell)| role.is_some_and(Role::is_address) && cell.contains(text))
     }
 
     fn widen(&mut self, columns: usize) {
@@ -135,19 +274,20 @@ impl Columns {
     /// Finds the columns of rows that no header describes, by what most of their cells hold.
     pub(crate) fn complete_from(&mut self, rows: &[Vec<String>]) {
         self.widen(rows.iter().map(Vec::len).max().unwrap_or(0));
+        let names_addresses = self.has_addresses();
         for column in 0..self.roles.len() {
             let cells = rows.iter().filter_map(|row| row.get(column)).filter(|cell| !cell.is_empty());
-            let (known, found) = (self.roles[column], role_of_cells(cells));
-            let is_vague = matches!(known, None | Some(Role::Label | Role::Region));
+            let (known, found) = (self.roles[column], role_of_cells(cells.clone()));
             match found {
-                Some(Role::Address) if is_vague && !self.has_addresses() => {
-                    self.roles[column] = found;
+                Some(Role::Address) if is_vague(known) && !is_of_others(&self.headers[column]) => {
+                    if !names_addresses || mostly(cells, |cell| holds_prefixes(cell)) {
+                        self.roles[column] = found;
+                    }
                 }
-                Some(role) if is_vague && known.is_none() && !self.has(role) => {
-                    self.roles[column] = found;
-                }
-                _ => self.roles[column] = known.or(Some(Role::Label)),
+                Some(role) if known.is_none() && !self.has(role) => self.roles[column] = found,
+                _ => {}
             }
+            self.roles[column].get_or_insert(Role::Label);
         }
         self.read_headers();
     }
@@ -168,17 +308,43 @@ impl Columns {
         columns.filter(move |(column, _)| **column == Some(role)).map(|(_, cell)| cell.as_str())
     }
 
+    /// The cells of `row` in columns of `role`, on a line each; those that are the two ends of a range are one.
+    pub(crate) fn joined(&self, row: &[String], role: Role) -> String {
+        let cells: Vec<_> = self.cells(row, role).collect();
+        match (&cells[..], self.ends(role)) {
+            ([first, last], true) if !first.is_empty() && !last.is_empty() => format!("{first} - {last}"),
+            _ => cells.into_iter().filter(|cell| !cell.is_empty()).collect::<Vec<_>>().join("\n"),
+        }
+    }
+
+    /// Whether the columns of `role` are the two ends of a range, `Start IP | End IP`.
+    fn ends(&self, role: Role) -> bool {
+        let columns = self.roles.iter().zip(&self.headers).filter(|(known, _)| **known == Some(role));
+        let headers: Vec<_> = columns.map(|(_, header)| words(header)).collect();
+        let says = |header: &[String], listed: &WordSet| header.iter().any(|word| listed.has(word));
+        matches!(&headers[..], [first, last] if says(first, &FIRST_WORDS) && says(last, &LAST_WORDS))
+    }
+
     /// The cells of the port columns, each after the protocols that its header names: `UDP ports`.
     pub(crate) fn ports(&self, row: &[String]) -> String {
+        if self.ends(Role::Port) {
+            return self.joined(row, Role::Port);
+        }
         let columns = self.roles.iter().zip(&self.port_protocols).zip(row);
         let cells = columns.filter(|((role, _), cell)| **role == Some(Role::Port) && !cell.is_empty());
         let cells = cells.map(|((_, protocols), cell)| format!("{protocols} {cell}").trim().to_owned());
         cells.collect::<Vec<_>>().join("\n")
     }
 
-    /// What the headers over the label and region columns say of the kind of traffic.
-    pub(crate) fn label_kinds(&self) -> Kinds {
-        self.label_kinds
+    /// What the headers say of the kind of traffic: those over the label and region columns, or else those over the
+    /// addresses and ports. A device that speaks several protocols says nothing there: «Gateway IP».
+    pub(crate) fn header_kinds(&self) -> Kinds {
+        if !self.label_kinds.is_empty() {
+            return self.label_kinds;
+        }
+        let mut kinds = self.kinds_over(|role| role.is_remote() || role == Role::Port).into_iter();
+        let said = kinds.find(|kinds| !kinds.is_empty()).unwrap_or_default();
+        if said == Kinds::of_text("gateway") { Kinds::default() } else { said }
     }
 }
 
@@ -193,24 +359,22 @@ fn protocols_of_ports(header: &str) -> String {
 }
 
 /// What most of the cells hold.
-fn role_of_cells<'a>(cells: impl Iterator<Item = &'a String>) -> Option<Role> {
-    let (mut all, mut addresses, mut ports, mut protocols) = (0_usize, 0, 0, 0);
-    for cell in cells {
-        all += 1;
-        addresses += usize::from(is_addresses(cell));
-        protocols += usize::from(is_protocols(cell));
-        ports += usize::from(is_ports(cell));
-    }
-    let most = |count: usize| count * 2 > all;
-    if most(addresses) {
+fn role_of_cells<'a>(cells: impl Iterator<Item = &'a String> + Clone) -> Option<Role> {
+    if mostly(cells.clone(), |cell| is_addresses(cell)) {
         Some(Role::Address)
-    } else if most(protocols) {
+    } else if mostly(cells.clone(), |cell| is_protocols(cell)) {
         Some(Role::Protocol)
-    } else if most(ports) {
+    } else if mostly(cells, |cell| is_ports(cell)) {
         Some(Role::Port)
     } else {
         None
     }
+}
+
+/// Whether something holds of more than half of the cells.
+fn mostly<'a>(cells: impl Iterator<Item = &'a String>, holds: impl Fn(&str) -> bool) -> bool {
+    let (all, matching) = cells.fold((0, 0), |(all, matching), cell| (all + 1, matching + usize::from(holds(cell))));
+    matching * 2 > all
 }
 
 /// Whether a cell holds addresses or names and nothing else.

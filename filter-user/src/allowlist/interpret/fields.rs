@@ -21,6 +21,8 @@ pub(crate) struct Fields {
     pub(crate) group: String,
     /// What the headers over the label and region columns say of the kind of traffic.
     pub(crate) header_kinds: Kinds,
+    /// The kind of the row's rule where several stand side by side, each under headers of its own.
+    pub(crate) facet: Kinds,
     pub(crate) protocol: String,
     pub(crate) source_address: String,
     pub(crate) source_port: String,
@@ -45,12 +47,13 @@ impl Fields {
             let texts = columns.cells(cells, role).filter(|cell| !cell.is_empty());
             texts.map(str::to_owned).collect::<Vec<_>>()
         };
-        let joined = |role| texts(role).join("\n");
+        let joined = |role| columns.joined(cells, role);
         Self {
             line: row.line,
             labels: texts(Role::Label),
             group: String::new(),
-            header_kinds: columns.label_kinds(),
+            header_kinds: columns.header_kinds(),
+            facet: Kinds::default(),
             protocol: joined(Role::Protocol),
             source_address: joined(Role::SourceAddress),
             source_port: joined(Role::SourcePort),

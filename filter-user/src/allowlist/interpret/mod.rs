@@ -22,6 +22,7 @@ use self::{
     addresses::Addresses,
     block::{AddressGroup, BlockReading, LineKind},
     clients::{is_for_clients, stands_under_clients},
+    columns::Role,
     fields::Fields,
     parts::{Content, Part, parts_of},
     regions::RegionBook,
@@ -50,6 +51,11 @@ pub(crate) fn is_prose_line(text: &str) -> bool {
 /// Whether a line of plain text holds addresses or ports and nothing else.
 pub(crate) fn is_address_line(text: &str) -> bool {
     matches!(LineKind::of(text), LineKind::Addresses(_) | LineKind::Ports(_))
+}
+
+/// Whether a header speaks of protocols or ports.
+pub(crate) fn states_transport(header: &str) -> bool {
+    matches!(Role::of_header(header), Some(Role::Protocol | Role::Port))
 }
 
 /// What of a document is wanted.

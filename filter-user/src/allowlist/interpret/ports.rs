@@ -6,7 +6,7 @@ use super::{
     super::{
         limits::MOST_PORTS_OF_A_CELL,
         problem::{Fault, Misread},
-        words::tidy,
+        words::{WordSet, tidy},
     },
     protocols::{Protocols, is_protocol_word},
 };
@@ -161,8 +161,13 @@ fn tokens(text: &str) -> Result<Vec<Token>, Misread> {
     let mut rest = text;
     while let Some(character) = rest.chars().next() {
         let length = match character {
-            '0'..='9' => number(rest, &mut tokens)?,
+            '0'..='9' => version(rest, &tokens).map_or_else(|| number(rest, &mut tokens), Ok)?,
             letter if letter.is_alphabetic() => word(rest, &mut tokens)?,
+            '.' if rest.starts_with("..") => {
+                tokens.push(Token::Through);
+                rest.len() - rest.trim_start_matches('.').len()
+            }
+            '-' | ':' if matches!(tokens.last(), Some(Token::Word(_))) => 1,
             other => {
                 tokens.extend(mark(other)?);
                 other.len_utf8()
@@ -171,6 +176,19 @@ fn tokens(text: &str) -> Result<Vec<Token>, Misread> {
         rest = &rest[length..];
     }
     Ok(tokens)
+}
+
+/// The length of the version that follows a protocol: `1.2` of `TLS 1.2`.
+fn version(text: &str, tokens: &[Token]) -> Option<usize> {
+    let Some(Token::Word(protocol)) = tokens.last() else {
+        return None;
+    };
+    let (major, rest) = text.split_once('.')?;
+    let minor = digits_of(rest);
+    let is_version =
+        major.len() == 1 && minor == 1 && ["tls", "ssl", "mtls", "dtls"].contains(&&*protocol.to_lowercase());
+    let length = major.len() + 1 + minor;
+    is_version.then(|| length + usize::from(text[length..].starts_with('+')))
 }
 
 fn mark(character: char) -> Result<Option<Token>, Misread> {
@@ -192,9 +210,18 @@ fn mark(character: char) -> Result<Option<Token>, Misread> {
 fn number(text: &str, tokens: &mut Vec<Token>) -> Result<usize, Misread> {
     let digits = digits_of(text);
     let length = if thousands(text, digits, range_start(tokens))? { digits + 4 } else { digits };
-    let value = text[..length].replace(',', "").parse();
-    tokens.push(Token::Number(value.map_err(|_| Fault::BadPorts.of(format!("`{}` is no port", &text[..length])))?));
+    let stated = &text[..length];
+    if text[length..].starts_with('.') && digits_of(&text[length + 1..]) > 0 || splits_thousands(stated, tokens) {
+        return Err(Fault::BadPorts.of(format!("cannot tell which ports `{}` states", text.trim())));
+    }
+    let value = stated.replace([',', '.'], "").parse();
+    tokens.push(Token::Number(value.map_err(|_| Fault::BadPorts.of(format!("`{stated}` is no port")))?));
     Ok(length)
+}
+
+/// Whether three digits follow a short number, parted by a space alone: `10 000`.
+fn splits_thousands(stated: &str, tokens: &[Token]) -> bool {
+    stated.len() == 3 && matches!(tokens.last(), Some(Token::Number(1..=99)))
 }
 
 fn digits_of(text: &str) -> usize {
@@ -209,16 +236,16 @@ fn range_start(tokens: &[Token]) -> Option<u64> {
     }
 }
 
-/// Whether the comma after `digits` digits parts thousands (`10,000`), not two ports (`443,8443`); `range_start` is the
+/// Whether the comma or point after `digits` digits parts thousands (`10,000`), not two ports (`443,8443`); `range_start` is the
 /// first port of the range that this number ends.
 fn thousands(text: &str, digits: usize, range_start: Option<u64>) -> Result<bool, Misread> {
-    let Some(group) = text[digits..].strip_prefix(',') else {
+    let Some(group) = text[digits..].strip_prefix([',', '.']) else {
         return Ok(false);
     };
     if digits > 2 || digits_of(group) != 3 {
         return Ok(false);
     }
-    let joined = text[..digits + 4].replace(',', "").parse::<u32>().unwrap_or(u32::MAX);
+    let joined = text[..digits + 4].replace([',', '.'], "").parse::<u32>().unwrap_or(u32::MAX);
     let in_range = |rest: &str| rest.trim_start().starts_with(['-', ':']) || rest.trim_start().starts_with("to ");
     let alone = text[..digits].parse::<u64>().unwrap_or(u64::MAX);
     let ends_range = range_start.is_some_and(|first| alone < first);
@@ -233,15 +260,25 @@ fn thousands(text: &str, digits: usize, range_start: Option<u64>) -> Result<bool
     Err(Fault::AmbiguousComma.of(message))
 }
 
+/// Words that change nothing about the ports beside them.
+static REMARKS: WordSet = WordSet::new(
+    "secure secured encrypted unencrypted optional preferred recommended fallback ipv4 ipv6 number numbers",
+);
+
 /// A word; yields its length in bytes.
 fn word(text: &str, tokens: &mut Vec<Token>) -> Result<usize, Misread> {
     let length = text.find(|c: char| !c.is_alphanumeric()).unwrap_or(text.len());
+    if let Some((protocol, length)) = versioned(text, length) {
+        tokens.push(Token::Word(protocol.to_owned()));
+        return Ok(length);
+    }
     let word = &text[..length];
     let lower = word.to_lowercase();
     match lower.as_str() {
         "to" | "through" | "until" => tokens.push(Token::Through),
         "and" | "or" => tokens.push(Token::Comma),
         "any" | "all" => tokens.push(Token::Any),
+        _ if REMARKS.has(&lower) => {}
         "port" | "ports" | "range" | "ranges" | "from" | "between" | "the" | "used" | "over" | "for" | "on" => {}
         _ if is_protocol_word(word) => tokens.push(Token::Word(word.to_owned())),
         _ => {
@@ -249,6 +286,16 @@ fn word(text: &str, tokens: &mut Vec<Token>) -> Result<usize, Misread> {
         }
     }
     Ok(length)
+}
+
+/// A protocol with its version and the length of both, `TLSv1.2`, where the word before the point has `length` bytes.
+fn versioned(text: &str, length: usize) -> Option<(&str, usize)> {
+    let word = &text[..length];
+    let protocol = word.trim_end_matches(|c: char| c.is_ascii_digit()).trim_end_matches(['v', 'V']);
+    let minor = text[length..].strip_prefix('.').map_or(0, digits_of);
+    let is_versioned = protocol.len() < length && minor == 1 && is_protocol_word(protocol);
+    let length = length + 1 + minor;
+    is_versioned.then(|| (protocol, length + usize::from(text[length..].starts_with('+'))))
 }
 
 #[cfg(test)]

@@ -59,8 +59,19 @@ struct Rule<'a> {
 /// # Errors
 /// Says what could not be read, with the cell's text.
 pub(crate) fn judge_row(fields: &Fields, surroundings: &Surroundings) -> Result<Judgement, Misread> {
+    if let Some(Note::Refuse(why)) = &fields.note {
+        return Err(why.clone());
+    }
     let remote = Remote::of(fields, surroundings)?;
-    let (protocols, mut ports) = protocols_and_ports(fields)?;
+    let (protocols, mut ports) = match protocols_and_ports(fields) {
+        // The port is the reader's own there, and no cell can say it for certain.
+        Err(why) if remote.is_inbound && why.code != Fault::BadProtocol => {
+            let mut protocols = protocols_of(&fields.protocol)?;
+            protocols.kinds = protocols.kinds.or(Kinds::of_text(&fields.port));
+            (protocols, Ports::default())
+        }
+        read => read?,
+    };
     if ports.is_empty() && protocols.is_empty() {
         ports.clone_from(&surroundings.standing);
     }
@@ -87,7 +98,7 @@ pub(crate) fn judge_row(fields: &Fields, surroundings: &Surroundings) -> Result<
             judgement.remarks.push(warning.clone());
             judgement
         }
-        None => judgement,
+        Some(Note::Refuse(_)) | None => judgement,
     })
 }
 
@@ -159,12 +170,34 @@ impl Remote {
 /// Whether the row's direction or a heading says that the provider opens the connection; `None` where nothing says.
 fn says_inbound(fields: &Fields, surroundings: &Surroundings) -> Option<bool> {
     let texts = [&fields.direction, &fields.group].into_iter().chain(&fields.labels).chain(&surroundings.headings);
-    texts.map(|text| words(text)).find_map(|words| {
+    texts.map(|text| words(&text.replace(['→', '➔', '⇒'], " to ").replace("->", " to "))).find_map(|words| {
         let says = |listed: &[&str]| words.iter().any(|word| listed.contains(&word.as_str()));
-        let inbound = says(&["inbound", "ingress", "incoming"]);
-        let outbound = says(&["outbound", "egress", "outgoing", "bidirectional", "both"]);
+        let inbound = says(&["inbound", "ingress", "incoming"]) || leads_to_the_reader(&words);
+        let outbound =
+            says(&["outbound", "egress", "outgoing", "bidirectional", "both"]) || comes_from_the_reader(&words);
         (inbound != outbound).then_some(inbound)
     })
+}
+
+/// Words for the reader's own side.
+const READER_WORDS: [&str; 6] = ["you", "your", "customer", "customers", "us", "our"];
+
+fn is_reader(word: &str) -> bool {
+    READER_WORDS.contains(&word)
+}
+
+/// `Acme to you`, `from Acme to the customer`.
+fn leads_to_the_reader(words: &[String]) -> bool {
+    let mut to =
+        words.iter().enumerate().skip(1).filter(|(_, word)| ["to", "toward", "towards"].contains(&word.as_str()));
+    to.any(|(at, _)| words[at + 1..].iter().find(|word| *word != "the").is_some_and(|word| is_reader(word)))
+}
+
+/// `from your network`, `you to Acme`.
+fn comes_from_the_reader(words: &[String]) -> bool {
+    let from = words.windows(2).any(|pair| pair[0] == "from" && is_reader(&pair[1]));
+    let begins = words.first().is_some_and(|word| is_reader(word) && words.iter().any(|word| word == "to"));
+    from || begins
 }
 
 /// The fault with the text of its cell.
@@ -175,6 +208,10 @@ fn in_cell(mut why: Misread, cell: &str) -> Misread {
 
 fn read_cell(text: &str) -> Result<Addresses, Misread> {
     Addresses::read(text).map_err(|why| in_cell(why, text))
+}
+
+fn protocols_of(cell: &str) -> Result<Protocols, Misread> {
+    Protocols::read(cell).map_err(|why| in_cell(why, cell))
 }
 
 /// Reads the protocol and port cells, either of which may hold what the other should: `UDP/5060`.
@@ -193,7 +230,7 @@ fn protocols_and_ports(fields: &Fields) -> Result<(Protocols, Ports), Misread> {
 /// What the row's own words say, and where they say nothing, its headers' and headings'.
 fn kinds_of_row(fields: &Fields, surroundings: &Surroundings) -> Kinds {
     let texts = fields.labels.iter().chain(&fields.regions).chain([&fields.group]);
-    let own = texts.map(|text| Kinds::of_text(text)).chain([fields.header_kinds]);
+    let own = [fields.facet].into_iter().chain(texts.map(|text| Kinds::of_text(text))).chain([fields.header_kinds]);
     let own = own.into_iter().find(|kinds| !kinds.is_empty());
     own.unwrap_or_else(|| kinds_of_headings(surroundings))
 }
@@ -300,4 +337,9 @@ fn why_text(text: &str) -> Why {
     } else {
         Why::NoAddress
     }
+}
+
+/// Whether a text stands where an address would, and says that there is none.
+pub(super) fn stands_for_addresses(text: &str) -> bool {
+    why_text(text) != Why::NoAddress
 }

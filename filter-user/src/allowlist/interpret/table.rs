@@ -2,15 +2,18 @@
 
 use super::{
     super::{
-        document::{Row, Table},
+        document::{Note, Row, Table},
         limits::{MOST_COLUMNS, MOST_REPEATED_TEXT},
         problem::{Fault, Misread},
-        words::tidy,
+        words::{shorten, tidy},
     },
     columns::{Columns, Role, is_addresses, is_header, is_ports},
     fields::Fields,
     protocols::Kinds,
 };
+
+/// The longest piece of a row that a message quotes, in characters.
+const QUOTE: usize = 80;
 
 /// A longer text alone in a row is a remark, not a heading, in bytes.
 const LONGEST_TITLE: usize = 60;
@@ -95,7 +98,7 @@ impl Walk<'_> {
         }
         if index < self.table.header_rows || is_header(cells) {
             self.take_header(index, cells);
-        } else if let Some(title) = title_of(cells) {
+        } else if let Some(title) = title_of(cells).filter(|title| !self.columns.understands(cells, title)) {
             self.take_title(row.line, title, cells);
         } else {
             self.take_data(row, cells);
@@ -129,30 +132,52 @@ impl Walk<'_> {
         }
     }
 
+    /// Takes a row of data: one rule, or several side by side.
     fn take_data(&mut self, row: &Row, cells: &[String]) {
         self.above = Above::Data;
-        let mut fields = Fields::of_row(row, cells, &self.columns);
-        fields.group.clone_from(&self.group);
-        fields.is_bare = self.table.is_bare;
-        self.continue_regions(&mut fields);
-        let above = self.rows.last().filter(|above| above.group == fields.group);
-        if let Some(above) = above.filter(|_| !self.table.is_data) {
-            self.budget = self.budget.saturating_sub(above.weight());
-            if self.budget > 0 {
-                fields.inherit(above);
-            }
+        if let Some(cell) = self.columns.out_of_place(cells) {
+            let message = format!("no header says what `{cell}` is (row `{}`)", shorten(&cells.join(" | "), QUOTE));
+            let note = Some(Note::Refuse(Fault::OutOfPlace.of(message)));
+            return self.rows.push(Fields { note, ..Fields::of_row(row, cells, &self.columns) });
         }
-        self.rows.push(fields);
+        let (line, regions) = self.regions_of(row, cells);
+        for facet in self.columns.facets() {
+            let mut fields = Fields::of_row(row, cells, &facet.columns);
+            fields.facet = facet.kinds;
+            (fields.line, fields.regions) = (line, regions.clone());
+            fields.group.clone_from(&self.group);
+            fields.is_bare = self.table.is_bare;
+            if !self.table.is_data {
+                inherit(&mut fields, &self.rows, &mut self.budget);
+            }
+            self.rows.push(fields);
+        }
     }
 
-    /// Puts the regions of the rows above before those of a row; a row with regions of its own begins with theirs.
-    fn continue_regions(&mut self, fields: &mut Fields) {
-        if let Some((line, mut regions)) = self.waiting_regions.take() {
-            if !fields.regions.is_empty() {
-                fields.line = line;
-            }
-            regions.append(&mut fields.regions);
-            fields.regions = vec![regions.join("\n")];
+    /// The first line of a row and its regions, after those of the rows above that it continues; a row with regions of
+    /// its own begins with theirs.
+    fn regions_of(&mut self, row: &Row, cells: &[String]) -> (u32, Vec<String>) {
+        let own = self.columns.cells(cells, Role::Region).filter(|cell| !cell.is_empty());
+        let mut own: Vec<_> = own.map(str::to_owned).collect();
+        let Some((line, mut regions)) = self.waiting_regions.take() else {
+            return (row.line, own);
+        };
+        let line = if own.is_empty() { row.line } else { line };
+        regions.append(&mut own);
+        (line, vec![regions.join("\n")])
+    }
+}
+
+/// The most rules that stand side by side: each has a column of its own.
+const MOST_FACETS: usize = MOST_COLUMNS;
+
+/// Fills what a rule leaves empty from the nearest rule of its kind above it, in the same group.
+fn inherit(fields: &mut Fields, rows: &[Fields], budget: &mut usize) {
+    let mut above = rows.iter().rev().take(MOST_FACETS);
+    if let Some(above) = above.find(|above| above.facet == fields.facet).filter(|above| above.group == fields.group) {
+        *budget = budget.saturating_sub(above.weight());
+        if *budget > 0 {
+            fields.inherit(above);
         }
     }
 }

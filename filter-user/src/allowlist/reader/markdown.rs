@@ -6,7 +6,7 @@ use pulldown_cmark::{Event, HeadingLevel, Options, Parser, Tag, TagEnd};
 
 use super::{
     super::document::{Block, BlockKind, Document, Heading, Item, Line, LineIndex, Row, Table},
-    pipes,
+    html, pipes,
     prepare::{Prepared, prepare},
 };
 
@@ -15,18 +15,22 @@ const BOLD_HEADING_LEVEL: u8 = 7;
 
 /// Reads a Markdown page.
 pub(super) fn read(text: &str) -> Document {
-    let Prepared { markdown, mut items, warnings, errors } = prepare(text);
+    let Prepared { markdown, mut items, warnings, mut errors } = prepare(text);
     let mut reader = Reader::new(&markdown);
     for (event, range) in Parser::new_ext(&markdown, Options::ENABLE_TABLES).into_offset_iter() {
         reader.take(event, range);
     }
     let mut document = reader.document;
     items.append(&mut document.items);
+    errors.append(&mut document.errors);
     items.sort_by_key(Item::line);
     Document { items, errors, warnings, ..document }
 }
 
-struct Reader {
+struct Reader<'a> {
+    markdown: &'a str,
+    /// Where the open row of a table stands.
+    row: Range<usize>,
     index: LineIndex,
     document: Document,
     /// The lines of the paragraph, list item, heading or cell that is open.
@@ -39,11 +43,15 @@ struct Reader {
     strong_depth: usize,
     /// Inside `<sup>`, which holds footnote marks.
     superscript: bool,
+    /// The open block of HTML, with its first line.
+    html: Option<(u32, String)>,
 }
 
-impl Reader {
-    fn new(text: &str) -> Self {
+impl<'a> Reader<'a> {
+    fn new(text: &'a str) -> Self {
         Self {
+            markdown: text,
+            row: 0..0,
             index: LineIndex::new(text),
             document: Document::default(),
             lines: Vec::new(),
@@ -53,17 +61,24 @@ impl Reader {
             bold: 0,
             strong_depth: 0,
             superscript: false,
+            html: None,
         }
     }
 
     fn take(&mut self, event: Event<'_>, range: Range<usize>) {
         let line = self.index.line_of(range.start);
         match event {
-            Event::Start(tag) => self.start(&tag, line),
+            Event::Start(tag) => {
+                if matches!(tag, Tag::TableRow) {
+                    self.row = range;
+                }
+                self.start(&tag, line);
+            }
             Event::End(tag) => self.end(tag),
             Event::Text(text) | Event::Code(text) => self.text(&text, line),
             Event::SoftBreak | Event::HardBreak => self.new_line(line + 1),
             Event::InlineHtml(html) => self.inline_html(&html, line),
+            Event::Html(html) => self.html.get_or_insert((line, String::new())).1.push_str(&html),
             _ => {}
         }
     }
@@ -98,6 +113,8 @@ impl Reader {
                 }
             }
             TagEnd::CodeBlock => self.end_code(),
+            TagEnd::HtmlBlock => self.end_html(),
+            TagEnd::TableRow => self.add_extra_cells(),
             TagEnd::TableCell => self.end_cell(),
             TagEnd::TableHead => self.count_header_row(),
             TagEnd::Table => self.end_table(),
@@ -211,6 +228,28 @@ impl Reader {
     fn count_header_row(&mut self) {
         if let Some(table) = &mut self.table {
             table.header_rows = table.rows.len();
+        }
+    }
+
+    /// Adds the cells of a row beyond those of the header, which GFM drops.
+    fn add_extra_cells(&mut self) {
+        let source = self.markdown.get(self.row.clone()).unwrap_or_default();
+        if let Some(row) = self.table.as_mut().and_then(|table| table.rows.last_mut()) {
+            let cells = pipes::Separator::Pipe.cells(source.lines().next().unwrap_or_default());
+            row.cells.extend(cells.into_iter().skip(row.cells.len()));
+        }
+    }
+
+    /// Reads a block of HTML as a page of its own.
+    fn end_html(&mut self) {
+        if let Some((line, html)) = self.html.take() {
+            self.close_block();
+            let page = html::read(&html, line);
+            self.document.items.extend(page.items);
+            self.document.errors.extend(page.errors);
+            if self.document.title.is_none() {
+                self.document.title = page.title;
+            }
         }
     }
 

@@ -198,8 +198,16 @@ fn include(line: &str) -> Option<&str> {
     Some(rest.trim_matches([' ', '"', '\'', '%', '}', '>', '{']))
 }
 
+/// Whether a line begins with a table, perhaps inside other tags: `<figure><table>`.
 fn begins_table(line: &str) -> bool {
-    line.get(..6).is_some_and(|start| start.eq_ignore_ascii_case("<table"))
+    let mut rest = line;
+    while let Some(tag) = rest.strip_prefix('<') {
+        if tag.get(..5).is_some_and(|start| start.eq_ignore_ascii_case("table")) {
+            return true;
+        }
+        rest = tag.split_once('>').map_or("", |(_, after)| after.trim_start());
+    }
+    false
 }
 
 /// A line that is one tag and nothing else.

@@ -1,15 +1,20 @@
 //! Knows the data files that providers publish, and reads others by their keys.
 
+use std::collections::HashSet;
+
 use super::{
     super::{
         document::{Block, BlockKind, Document, Heading, Item, Line, Note, Row, Table},
-        problem::{Oddity, Why},
+        interpret::{is_address_line, states_transport},
+        limits::MOST_COLUMNS,
+        model::Finding,
+        problem::{Fault, Oddity, Why},
     },
     tree::{Node, Tree},
     trunk,
 };
 
-/// Values nested deeper than this are not looked at.
+/// Values nested deeper than this are refused.
 const DEEPEST: usize = 32;
 
 /// The document that a data file makes.
@@ -21,7 +26,8 @@ pub(super) fn document_of(tree: &Tree) -> Document {
     if let Some(entities) = tree.get("entities").filter(|entities| is_ip_ranges(entities)) {
         return ip_ranges(entities);
     }
-    if tree.get("syncToken").is_some() && tree.get("prefixes").is_some() {
+    if tree.get("prefixes").is_some_and(|prefixes| prefixes.elements().iter().any(|one| one.get("ip_prefix").is_some()))
+    {
         return aws(tree);
     }
     if tree.elements().iter().any(|element| element.get("serviceArea").is_some()) {
@@ -98,33 +104,68 @@ fn spaced(key: &str) -> String {
         if character.is_uppercase() && words.ends_with(char::is_lowercase) {
             words.push(' ');
         }
-        words.push(if character == '_' { ' ' } else { character });
+        words.push(if "_-".contains(character) { ' ' } else { character });
     }
-    words
+    match words.to_lowercase().as_str() {
+        "from port" => "first port".to_owned(),
+        "to port" => "last port".to_owned(),
+        _ => words,
+    }
 }
 
-/// Adds a value that no known file has: lists of objects are tables, lists of texts are lists under their key.
+/// Adds a value that no known file has: objects that state protocols or ports are rows, lists of texts are lists under
+/// their key.
 fn add_value(document: &mut Document, key: &str, tree: &Tree, depth: usize) {
+    if depth >= DEEPEST {
+        let message = format!("values nested deeper than {DEEPEST} are not read");
+        return document.errors.push(Finding::new(tree.line, Fault::Syntax.of(message)));
+    }
     match &tree.node {
-        Node::List(elements) if elements.iter().any(|element| matches!(element.node, Node::Object(_))) => {
+        Node::List(elements) if elements.iter().any(|element| element.holds_objects()) => {
+            push_heading(document, key, tree.line, depth);
+            for element in elements {
+                add_value(document, element.name().unwrap_or_default(), element, depth + 1);
+            }
+        }
+        Node::List(elements) if elements.iter().any(|element| !element.properties().is_empty()) => {
             push_heading(document, key, tree.line, depth);
             let table = table_of(tree, &keys_of(elements));
             document.items.push(Item::Table(Table { is_bare: false, ..table }));
         }
         Node::List(elements) => {
             push_heading(document, key, tree.line, depth);
-            let lines = elements.iter().filter_map(|element| Some((element.line, element.text()?)));
-            let lines = lines.map(|(number, text)| Line { number, text: text.to_owned() }).collect();
-            document.items.push(Item::Block(Block { kind: BlockKind::List, lines }));
+            push_list(document, elements);
         }
-        Node::Object(properties) if depth < DEEPEST => {
+        Node::Object(properties) if is_rule(properties) => {
+            push_heading(document, key, tree.line, depth);
+            let keys: Vec<_> = properties.iter().map(|(key, _)| key.as_str()).collect();
+            let row = Tree { line: tree.line, node: Node::List(vec![tree.clone()]) };
+            document.items.push(Item::Table(Table { is_bare: false, ..table_of(&row, &keys) }));
+        }
+        Node::Object(properties) => {
             push_heading(document, key, tree.line, depth);
             for (key, value) in properties {
                 add_value(document, key, value, depth + 1);
             }
         }
-        _ => {}
+        Node::Text(text) if is_address_line(text) && !key.to_lowercase().contains("version") => {
+            push_heading(document, key, tree.line, depth);
+            push_list(document, std::slice::from_ref(tree));
+        }
+        Node::Text(_) | Node::Null => {}
     }
+}
+
+fn push_list(document: &mut Document, elements: &[Tree]) {
+    let lines = elements.iter().filter_map(|element| Some((element.line, element.text()?)));
+    let lines = lines.map(|(number, text)| Line { number, text: text.to_owned() }).collect();
+    document.items.push(Item::Block(Block { kind: BlockKind::List, lines }));
+}
+
+/// Whether an object states the protocol or ports of addresses beside them.
+fn is_rule(properties: &[(String, Tree)]) -> bool {
+    let is_flat = properties.iter().all(|(_, value)| value.is_flat());
+    is_flat && properties.iter().any(|(key, value)| states_transport(&spaced(key)) && !value.texts().is_empty())
 }
 
 fn push_heading(document: &mut Document, key: &str, line: u32, depth: usize) {
@@ -134,12 +175,12 @@ fn push_heading(document: &mut Document, key: &str, line: u32, depth: usize) {
     }
 }
 
-/// Every key of a list of objects, in the order in which they come.
+/// Every key of a list of objects, in the order in which they come; more than a table may have show that it is none.
 fn keys_of(elements: &[Tree]) -> Vec<&str> {
-    let mut keys = Vec::new();
-    for (key, _) in elements.iter().take(100).flat_map(Tree::properties) {
-        if !keys.contains(&key.as_str()) && keys.len() < 64 {
-            keys.push(key);
+    let (mut keys, mut known) = (Vec::new(), HashSet::new());
+    for (key, _) in elements.iter().flat_map(Tree::properties) {
+        if keys.len() <= MOST_COLUMNS && known.insert(key.as_str()) {
+            keys.push(key.as_str());
         }
     }
     keys

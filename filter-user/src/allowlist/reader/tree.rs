@@ -47,6 +47,25 @@ impl Tree {
         }
     }
 
+    /// Whether an object has objects inside it.
+    pub(super) fn holds_objects(&self) -> bool {
+        self.properties().iter().any(|(_, value)| !value.is_flat())
+    }
+
+    /// Whether the value holds no object.
+    pub(super) fn is_flat(&self) -> bool {
+        match &self.node {
+            Node::Object(_) => false,
+            Node::List(elements) => elements.iter().all(|element| matches!(element.node, Node::Text(_) | Node::Null)),
+            Node::Text(_) | Node::Null => true,
+        }
+    }
+
+    /// What an object calls itself.
+    pub(super) fn name(&self) -> Option<&str> {
+        ["name", "label", "title", "region", "id"].iter().find_map(|key| self.get(key)?.text())
+    }
+
     /// The texts in a scalar or in a list of scalars, a line each.
     pub(super) fn texts(&self) -> String {
         match &self.node {

@@ -13,6 +13,7 @@ codes! {
         BadRange = "bad-range", "A range of addresses that is reversed, or that mixes IPv4 and IPv6.";
         OutsideParentheses = "outside-parentheses", "An address in parentheses that lies outside the one before it.";
         WhoseAddress = "whose-address", "Two addresses in a row, and nothing says which is the provider's.";
+        WhosePorts = "whose-ports", "Ports of which nothing says to which of several addresses they belong.";
         OutOfPlace = "out-of-place", "A cell that holds addresses or ports where no header speaks of them.";
         TooWide = "too-wide", "A prefix wider than /8, or /16 in IPv6: no provider owns that much.";
         BadPorts = "bad-ports", "A text that is neither a port nor a range of ports.";

@@ -195,11 +195,14 @@ pub(super) fn without_remarks(tokens: Vec<Token>) -> Vec<Token> {
 static EXCEPTIONS: WordSet =
     WordSet::new("except excepted excluding excludes excl exclude excluded without not but minus less");
 
+/// Whether a word takes something from the address beside it.
+pub(super) fn takes_away(word: &str) -> bool {
+    EXCEPTIONS.has(word.trim_matches([':', '.']).to_ascii_lowercase().as_str())
+}
+
 fn is_remark(tokens: &[Token]) -> bool {
     !tokens.iter().any(|token| match token {
-        Token::Stray(word) => {
-            looks_like_address(word) || EXCEPTIONS.has(word.trim_matches([':', '.']).to_ascii_lowercase().as_str())
-        }
+        Token::Stray(word) => looks_like_address(word) || takes_away(word),
         other => other.is_address(),
     })
 }

@@ -7,7 +7,7 @@ use super::{
         problem::{Fault, Misread},
         words::{WordSet, tidy, words},
     },
-    address_words::looks_like_address,
+    address_words::{looks_like_address, takes_away},
     addresses::Addresses,
     ports::Ports,
     protocols::is_protocol_word,
@@ -49,7 +49,7 @@ pub(crate) enum LineKind {
 impl LineKind {
     /// Tells what `text` is.
     pub(crate) fn of(text: &str) -> Self {
-        let text = tidy(text);
+        let text = tidy(without_comment(text));
         match Self::of_tidy(&text) {
             kind @ (Self::Prose | Self::Unreadable(_)) => {
                 without_line_number(&text).map(Self::of_tidy).filter(Self::is_data).unwrap_or(kind)
@@ -71,6 +71,14 @@ impl LineKind {
 
     fn is_data(&self) -> bool {
         matches!(self, Self::Addresses(_) | Self::Ports(_))
+    }
+}
+
+/// The line without what stands behind `#`.
+fn without_comment(line: &str) -> &str {
+    match line.split_once(" #") {
+        Some((data, comment)) if !words(comment).iter().any(|word| takes_away(word)) => data,
+        _ => line,
     }
 }
 
@@ -107,8 +115,10 @@ pub(crate) struct BlockReading {
     pub(crate) unreadable: Vec<(u32, Misread)>,
     /// Lines of running text that mention addresses.
     pub(crate) mentions: Vec<Line>,
-    /// Ports that a line states before any address: they hold for what follows.
-    pub(crate) leading_ports: Option<Ports>,
+    /// Ports that a line states before any address, with that line: they hold for what follows.
+    pub(crate) leading_ports: Option<(u32, Ports)>,
+    /// The line above states ports.
+    follows_ports: bool,
     open: Option<AddressGroup>,
     /// The lines are the items of a list.
     is_bullets: bool,
@@ -138,8 +148,7 @@ impl BlockReading {
     fn take(&mut self, line: &Line, kind: LineKind, is_list: bool) {
         match kind {
             LineKind::Addresses(addresses) => self.add(line.number, addresses),
-            LineKind::Ports(ports) if self.open.is_none() => self.leading_ports = Some(ports),
-            LineKind::Ports(ports) => self.close(ports),
+            LineKind::Ports(ports) => return self.take_ports(line.number, ports),
             LineKind::BadPorts(why) if self.open.is_some() || is_list => {
                 self.unreadable.push((line.number, why));
             }
@@ -152,6 +161,20 @@ impl BlockReading {
             LineKind::Prose if line.text.len() > LONG_LINE => self.close(Ports::default()),
             LineKind::BadPorts(_) | LineKind::Prose => {}
         }
+        self.follows_ports = false;
+    }
+
+    /// Takes a line of ports: those of the addresses above it, or where it comes first, of those below. A line of ports
+    /// right after another adds to it.
+    fn take_ports(&mut self, line: u32, ports: Ports) {
+        let groups = ports.groups.iter().cloned();
+        match (&mut self.open, self.groups.last_mut(), &mut self.leading_ports) {
+            (Some(_), ..) => self.close(ports),
+            (None, _, Some((_, leading))) if self.follows_ports => leading.groups.extend(groups),
+            (None, Some(above), _) if self.follows_ports => above.ports.groups.extend(groups),
+            _ => self.leading_ports = Some((line, ports)),
+        }
+        self.follows_ports = true;
     }
 
     /// Whether a line is a short item of a list: data, not running text.
@@ -195,6 +218,10 @@ fn is_row(line: &str) -> bool {
         let is_short = label.len() <= LONG_LINE && !label.contains(['.', '/']);
         is_short && !words(label).iter().any(|word| is_of_reader(word)) && holds_addresses_alone(rest)
     });
+    let begins_with_address = text.split_whitespace().next().is_some_and(holds_addresses_alone);
+    if begins_with_address && text.len() <= LONGEST_ITEM && !text.ends_with('.') {
+        return true;
+    }
     let cells = line.trim().split("  ").filter(|cell| !cell.trim().is_empty());
     is_labelled || cells.count() > 2 && line.split_whitespace().any(holds_addresses_alone)
 }

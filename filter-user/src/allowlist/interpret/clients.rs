@@ -32,19 +32,10 @@ enum Says {
 /// Whether a row is for people's devices alone: its own words say so, or where they say nothing, the nearest heading
 /// that says anything.
 pub(crate) fn is_for_clients(fields: &Fields, headings: &[String]) -> bool {
-    let own = says(&fields.labels.join(" ")).into_iter().chain(says(&fields.group));
-    let mut says_shared = false;
-    for said in own {
-        match said {
-            Says::Equipment => return false,
-            Says::Clients | Says::Both => return true,
-            Says::Shared => says_shared = true,
-        }
-    }
-    match headings.iter().find_map(|text| says(text)) {
-        Some(Says::Clients) => true,
-        Some(Says::Both) => !says_shared && headings.first().is_some_and(|nearest| says(nearest) == Some(Says::Both)),
-        _ => false,
+    let mut own = says(&fields.labels.join(" ")).into_iter().chain(says(&fields.group));
+    match own.find(|said| *said != Says::Shared) {
+        Some(said) => said != Says::Equipment,
+        None => headings.iter().find_map(|text| says(text)) == Some(Says::Clients),
     }
 }
 

@@ -135,6 +135,8 @@ pub(crate) struct Facet {
     pub(crate) kinds: Kinds,
     /// Its own columns, and those that all rules of a row share.
     pub(crate) columns: Columns,
+    /// The ports are those of all rules of a row together.
+    pub(crate) shares_ports: bool,
 }
 
 /// What counts of a header, in characters.
@@ -185,10 +187,15 @@ impl Columns {
         let (by_address, by_port) = (self.kinds_over(Role::is_remote), self.kinds_over(|role| role == Role::Port));
         let kinds = if by_address.len() > 1 { by_address } else { by_port };
         if kinds.len() > 1 {
-            let facet = |facet: &Kinds| Facet { kinds: *facet, columns: self.of_facet(*facet, &kinds) };
+            let facet = |facet: &Kinds| Facet {
+                kinds: *facet,
+                columns: self.of_facet(*facet, &kinds),
+                shares_ports: !self.kinds_over(|role| role == Role::Port).contains(facet) || facet.is_empty(),
+            };
             return kinds.iter().map(facet).collect();
         }
-        vec![Facet { kinds: Kinds::default(), columns: Self { facets: Vec::new(), ..self.clone() } }]
+        let columns = Self { facets: Vec::new(), ..self.clone() };
+        vec![Facet { kinds: Kinds::default(), columns, shares_ports: false }]
     }
 
     /// What the headers over such columns say of the kind of traffic, each once.
@@ -284,6 +291,8 @@ impl Columns {
                         self.roles[column] = found;
                     }
                 }
+                Some(Role::Port) if is_counter(cells) => continue,
+                Some(Role::Port) if names_protocols_alone(&self.headers[column]) => self.roles[column] = found,
                 Some(role) if known.is_none() && !self.has(role) => self.roles[column] = found,
                 _ => {}
             }
@@ -331,7 +340,9 @@ impl Columns {
             return self.joined(row, Role::Port);
         }
         let columns = self.roles.iter().zip(&self.port_protocols).zip(row);
-        let cells = columns.filter(|((role, _), cell)| **role == Some(Role::Port) && !cell.is_empty());
+        let stated = self.cells(row, Role::Port).filter(|cell| !is_blank(cell)).count();
+        let is_stated = |cell: &str| !cell.is_empty() && (stated == 0 || !is_blank(cell));
+        let cells = columns.filter(|((role, _), cell)| **role == Some(Role::Port) && is_stated(cell));
         let cells = cells.map(|((_, protocols), cell)| format!("{protocols} {cell}").trim().to_owned());
         cells.collect::<Vec<_>>().join("\n")
     }
@@ -358,6 +369,17 @@ fn protocols_of_ports(header: &str) -> String {
     words.into_iter().filter(|word| is_protocol_word(word)).collect::<Vec<_>>().join("/")
 }
 
+/// Whether a header is protocols and nothing else, `UDP`: the cells below are ports, or marks.
+fn names_protocols_alone(header: &str) -> bool {
+    let words = words(header);
+    !words.is_empty() && words.iter().all(|word| is_protocol_word(word))
+}
+
+/// Whether a cell says that nothing belongs there.
+fn is_blank(cell: &str) -> bool {
+    matches!(cell.to_lowercase().as_str(), "" | "-" | "n/a" | "none")
+}
+
 /// What most of the cells hold.
 fn role_of_cells<'a>(cells: impl Iterator<Item = &'a String> + Clone) -> Option<Role> {
     if mostly(cells.clone(), |cell| is_addresses(cell)) {
@@ -369,6 +391,14 @@ fn role_of_cells<'a>(cells: impl Iterator<Item = &'a String> + Clone) -> Option<
     } else {
         None
     }
+}
+
+/// Whether the cells count the rows, 1, 2, 3…
+fn is_counter<'a>(cells: impl Iterator<Item = &'a String>) -> bool {
+    let numbers: Option<Vec<u32>> = cells.map(|cell| cell.trim_end_matches('.').parse().ok()).collect();
+    numbers.is_some_and(|numbers| {
+        numbers.first().is_some_and(|first| *first <= 1) && numbers.windows(2).all(|pair| pair[0] + 1 == pair[1])
+    })
 }
 
 /// Whether something holds of more than half of the cells.

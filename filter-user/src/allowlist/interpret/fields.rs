@@ -6,8 +6,10 @@ use super::{
         problem::Oddity,
     },
     addresses::Addresses,
-    columns::{Columns, Role},
+    columns::{Columns, Role, is_ports},
+    ports::Ports,
     protocols::Kinds,
+    sockets,
 };
 
 /// A row of a table: the text of its cells by meaning.
@@ -23,6 +25,8 @@ pub(crate) struct Fields {
     pub(crate) header_kinds: Kinds,
     /// The kind of the row's rule where several stand side by side, each under headers of its own.
     pub(crate) facet: Kinds,
+    /// The ports are those of all rules of the row together.
+    pub(crate) shares_ports: bool,
     pub(crate) protocol: String,
     pub(crate) source_address: String,
     pub(crate) source_port: String,
@@ -54,6 +58,7 @@ impl Fields {
             group: String::new(),
             header_kinds: columns.header_kinds(),
             facet: Kinds::default(),
+            shares_ports: false,
             protocol: joined(Role::Protocol),
             source_address: joined(Role::SourceAddress),
             source_port: joined(Role::SourcePort),
@@ -66,6 +71,15 @@ impl Fields {
             is_bare: false,
             note: row.note.clone(),
         }
+        .with_sockets_parted()
+    }
+
+    /// Puts addresses and ports that share a cell where each belongs.
+    fn with_sockets_parted(mut self) -> Self {
+        part(&mut self.address, &mut self.port);
+        part(&mut self.destination_address, &mut self.port);
+        part(&mut self.source_address, &mut self.source_port);
+        self
     }
 
     /// The texts of the address cells.
@@ -89,9 +103,14 @@ impl Fields {
             return;
         }
         self.labels.clone_from(&above.labels);
+        // A cell can hold what the other should: `UDP/3478` under protocols, `5060 (UDP)` under ports.
+        if !is_ports(&self.protocol) && self.port.is_empty() {
+            self.port.clone_from(&above.port);
+        }
+        if !names_protocols(&self.port) && self.protocol.is_empty() {
+            self.protocol.clone_from(&above.protocol);
+        }
         let pairs = [
-            (&mut self.protocol, &above.protocol),
-            (&mut self.port, &above.port),
             (&mut self.destination_address, &above.destination_address),
             (&mut self.address, &above.address),
             (&mut self.source_address, &above.source_address),
@@ -126,6 +145,24 @@ impl Fields {
     fn warn_of(&mut self, taken: &str, line: u32) {
         let message = format!("the row names no {taken} of its own: taken from line {line}");
         self.note.get_or_insert(Note::Warn(Oddity::TakenFromAbove.of(message)));
+    }
+}
+
+/// Whether every port of a cell has protocols of its own.
+fn names_protocols(cell: &str) -> bool {
+    let groups = Ports::read(cell).map(|ports| ports.groups).unwrap_or_default();
+    !groups.is_empty() && groups.iter().all(|group| !group.protocols.is_empty())
+}
+
+fn part(address: &mut String, port: &mut String) {
+    if address.is_empty() {
+        if let Some((addresses, ports)) = sockets::parted(port) {
+            (*address, *port) = (addresses, ports);
+        }
+    } else if let Some((addresses, ports)) = sockets::parted(address) {
+        if port.is_empty() || *port == ports {
+            (*address, *port) = (addresses, ports);
+        }
     }
 }
 

@@ -15,6 +15,7 @@ mod regions;
 mod rule;
 mod select;
 mod services;
+mod sockets;
 mod table;
 mod trunk;
 

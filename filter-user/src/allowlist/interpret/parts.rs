@@ -1,7 +1,7 @@
 //! The parts of a document: each table and block with its headings, its texts sorted by what they mean.
 
 use super::{
-    block::{BlockReading, read_block},
+    block::{AddressGroup, BlockReading, read_block},
     fields::Fields,
     key_value,
     ports::Ports,
@@ -12,7 +12,7 @@ use super::{
 };
 use crate::allowlist::{
     document::{Document, HeadingPath, Item, Table},
-    problem::Misread,
+    problem::{Fault, Misread},
 };
 
 /// A table or block with its headings.
@@ -35,11 +35,19 @@ pub(crate) enum Content {
 
 /// The parts of a document in order, less the rows that are not selected; and how many those are.
 pub(crate) fn parts_of(document: &Document, selection: &Selection) -> (Vec<Part>, usize) {
-    let mut walk =
-        Walk { selection, path: HeadingPath::default(), standing: Ports::default(), parts: Vec::new(), passed: 0 };
+    let mut walk = Walk {
+        selection,
+        path: HeadingPath::default(),
+        standing: Ports::default(),
+        trailing: None,
+        doubtful: None,
+        parts: Vec::new(),
+        passed: 0,
+    };
     for item in &document.items {
         walk.take(item);
     }
+    walk.end_section();
     (walk.parts, walk.passed)
 }
 
@@ -47,6 +55,10 @@ struct Walk<'a> {
     selection: &'a Selection,
     path: HeadingPath,
     standing: Ports,
+    /// The line of ports that closed the addresses above it, under the same heading.
+    trailing: Option<u32>,
+    /// The same line, where addresses below it have no ports so far.
+    doubtful: Option<u32>,
     parts: Vec<Part>,
     passed: usize,
 }
@@ -55,21 +67,44 @@ impl Walk<'_> {
     fn take(&mut self, item: &Item) {
         match item {
             Item::Heading(heading) => {
+                self.end_section();
                 self.path.enter(heading);
-                self.standing = Ports::default();
             }
             Item::SectionEnd(end) => {
+                self.end_section();
                 self.path.leave(end.level);
-                self.standing = Ports::default();
             }
             Item::Table(table) => self.table(table),
-            Item::Block(block) => {
-                let reading = read_block(block);
-                let leading = reading.leading_ports.clone();
-                self.push(Content::Block(Box::new(reading)));
-                self.standing = leading.unwrap_or_else(|| std::mem::take(&mut self.standing));
+            Item::Block(block) => self.block(read_block(block)),
+        }
+    }
+
+    /// A block of ports alone closes the addresses right above it, or stands over what follows.
+    fn block(&mut self, mut reading: BlockReading) {
+        let leading = reading.leading_ports.take();
+        if let (Some((line, ports)), true) = (&leading, reading.groups.is_empty() && self.standing.is_empty()) {
+            let follows_ports = self.trailing.is_some() && self.doubtful.is_none();
+            let above = self.parts.last_mut().and_then(|part| part.open_group(&self.path, follows_ports));
+            if let Some(above) = above {
+                above.ports.groups.extend(ports.groups.iter().cloned());
+                (self.trailing, self.doubtful) = (Some(*line), None);
+                return;
             }
         }
+        if reading.groups.iter().any(|group| group.ports.is_empty()) {
+            self.doubtful = self.doubtful.or(self.trailing);
+        }
+        self.push(Content::Block(Box::new(reading)));
+        self.standing = leading.map_or_else(|| std::mem::take(&mut self.standing), |(_, ports)| ports);
+    }
+
+    /// Nothing that was said of ports holds beyond the end of what stands under a heading.
+    fn end_section(&mut self) {
+        if let Some(line) = self.doubtful.take() {
+            let message = "cannot tell whether these ports are those of the addresses above or below";
+            self.push(Content::Refused(line, Fault::WhosePorts.of(message)));
+        }
+        (self.standing, self.trailing) = (Ports::default(), None);
     }
 
     fn table(&mut self, table: &Table) {
@@ -92,6 +127,17 @@ impl Part {
     /// The heading over the part.
     pub(crate) fn section(&self) -> &str {
         self.path.section()
+    }
+
+    /// The last addresses of a block under the same headings that no ports close, or not only those of the line above.
+    fn open_group(&mut self, path: &HeadingPath, follows_ports: bool) -> Option<&mut AddressGroup> {
+        let is_open = self.standing.is_empty() && self.path.nearest_first().eq(path.nearest_first());
+        match &mut self.content {
+            Content::Block(block) if is_open => {
+                block.groups.last_mut().filter(|group| follows_ports || group.ports.is_empty())
+            }
+            _ => None,
+        }
     }
 
     /// Whether the part holds addresses.

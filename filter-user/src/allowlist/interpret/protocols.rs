@@ -42,6 +42,11 @@ impl Kinds {
         self.0 & (1 << kind as u8) != 0
     }
 
+    /// Whether either says what the other does.
+    pub(crate) fn meets(self, other: Self) -> bool {
+        self.0 & other.0 != 0
+    }
+
     /// Adds `kind`.
     pub(crate) fn insert(&mut self, kind: Kind) {
         self.0 |= 1 << kind as u8;
@@ -224,6 +229,13 @@ fn wire_of(word: &str) -> Option<Wire> {
         "wss" | "ws" | "websocket" | "websockets" => Some(Wire::Wss),
         _ => None,
     }
+}
+
+/// The transports that a title names: TLS of «SIP over TLS».
+pub(crate) fn transports_of(text: &str) -> Vec<Wire> {
+    let words = words(text);
+    let named = words.iter().filter(|word| ["udp", "tcp", "tls", "mtls", "wss"].contains(&word.as_str()));
+    named.filter_map(|word| wire_of(word)).collect()
 }
 
 /// Whether `word` names a protocol.

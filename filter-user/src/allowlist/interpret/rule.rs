@@ -11,7 +11,7 @@ use super::{
     block::AddressGroup,
     fields::Fields,
     ports::{PortGroup, Ports},
-    protocols::{Kinds, Protocols, Wire},
+    protocols::{Kinds, Protocols, Wire, transports_of},
     services::{Offer, offers},
 };
 use crate::ports::PortRange;
@@ -48,6 +48,8 @@ struct Rule<'a> {
     ports: Ports,
     /// What the words nearest to the row say about its kind.
     kinds: Kinds,
+    /// What the same words say of how SIP travels there: «SIP over TLS».
+    wires: Vec<Wire>,
     /// The document names no service that a filter knows.
     is_bare: bool,
     /// The reader's own side listens: the ports are not the provider's.
@@ -64,24 +66,29 @@ pub(crate) fn judge_row(fields: &Fields, surroundings: &Surroundings) -> Result<
     }
     let remote = Remote::of(fields, surroundings)?;
     let (protocols, mut ports) = match protocols_and_ports(fields) {
-        // The port is the reader's own there, and no cell can say it for certain.
-        Err(why) if remote.is_inbound && why.code != Fault::BadProtocol => {
+        // The port is the reader's own, which no page can say, or there is no address that it could belong to.
+        Err(why) if (remote.is_inbound || remote.addresses.is_empty()) && why.code != Fault::BadProtocol => {
             let mut protocols = protocols_of(&fields.protocol)?;
             protocols.kinds = protocols.kinds.or(Kinds::of_text(&fields.port));
             (protocols, Ports::default())
         }
         read => read?,
     };
+    if fields.shares_ports {
+        keep_own(&mut ports, fields)?;
+    }
     if ports.is_empty() && protocols.is_empty() {
         ports.clone_from(&surroundings.standing);
     }
+    let (kinds, wires) = words_of_row(fields, surroundings);
     let rule = Rule {
         line: fields.line,
         surroundings,
         addresses: remote.addresses,
         protocols,
         ports,
-        kinds: kinds_of_row(fields, surroundings),
+        kinds,
+        wires,
         is_bare: fields.is_bare,
         is_inbound: remote.is_inbound,
     };
@@ -104,13 +111,15 @@ pub(crate) fn judge_row(fields: &Fields, surroundings: &Surroundings) -> Result<
 
 /// Judges the addresses of a block, with the ports that a line of it states.
 pub(crate) fn judge_block(group: &AddressGroup, surroundings: &Surroundings) -> Judgement {
+    let (kinds, wires) = words_of_headings(surroundings);
     Rule {
         line: group.line,
         surroundings,
         addresses: group.addresses.clone(),
         protocols: Protocols::default(),
         ports: if group.ports.is_empty() { surroundings.standing.clone() } else { group.ports.clone() },
-        kinds: kinds_of_headings(surroundings),
+        kinds,
+        wires,
         is_bare: false,
         is_inbound: false,
     }
@@ -210,6 +219,20 @@ fn read_cell(text: &str) -> Result<Addresses, Misread> {
     Addresses::read(text).map_err(|why| in_cell(why, text))
 }
 
+/// Keeps of ports that several rules share those that name the kind of this one.
+fn keep_own(ports: &mut Ports, fields: &Fields) -> Result<(), Misread> {
+    let names_kind = |group: &PortGroup| !group.protocols.kinds.is_empty();
+    if ports.groups.iter().any(names_kind) {
+        ports.groups.retain(|group| !names_kind(group) || group.protocols.kinds.meets(fields.facet));
+    }
+    let several = ports.groups.iter().map(|group| group.ranges.len()).sum::<usize>() > 1;
+    if several && !ports.groups.iter().all(names_kind) || ports.is_empty() && !fields.port.is_empty() {
+        let message = "cannot tell which ports belong to which addresses of the row";
+        return Err(in_cell(Fault::WhosePorts.of(message), &fields.port));
+    }
+    Ok(())
+}
+
 fn protocols_of(cell: &str) -> Result<Protocols, Misread> {
     Protocols::read(cell).map_err(|why| in_cell(why, cell))
 }
@@ -227,17 +250,29 @@ fn protocols_and_ports(fields: &Fields) -> Result<(Protocols, Ports), Misread> {
     }
 }
 
-/// What the row's own words say, and where they say nothing, its headers' and headings'.
-fn kinds_of_row(fields: &Fields, surroundings: &Surroundings) -> Kinds {
-    let texts = fields.labels.iter().chain(&fields.regions).chain([&fields.group]);
-    let own = [fields.facet].into_iter().chain(texts.map(|text| Kinds::of_text(text))).chain([fields.header_kinds]);
-    let own = own.into_iter().find(|kinds| !kinds.is_empty());
-    own.unwrap_or_else(|| kinds_of_headings(surroundings))
+/// What the row's own words say, and where they say nothing, its headers' and headings': of the kind of traffic and of how
+/// SIP travels.
+fn words_of_row(fields: &Fields, surroundings: &Surroundings) -> (Kinds, Vec<Wire>) {
+    if !fields.facet.is_empty() {
+        return (fields.facet, Vec::new());
+    }
+    let mut texts = fields.labels.iter().chain(&fields.regions).chain([&fields.group]);
+    if let Some(said) = texts.find_map(|text| words_of(text)) {
+        return said;
+    }
+    if fields.header_kinds.is_empty() {
+        return words_of_headings(surroundings);
+    }
+    (fields.header_kinds, Vec::new())
 }
 
-fn kinds_of_headings(surroundings: &Surroundings) -> Kinds {
-    let kinds = surroundings.headings.iter().map(|heading| Kinds::of_text(heading));
-    kinds.into_iter().find(|kinds| !kinds.is_empty()).unwrap_or_default()
+fn words_of_headings(surroundings: &Surroundings) -> (Kinds, Vec<Wire>) {
+    surroundings.headings.iter().find_map(|heading| words_of(heading)).unwrap_or_default()
+}
+
+fn words_of(text: &str) -> Option<(Kinds, Vec<Wire>)> {
+    let kinds = Kinds::of_text(text);
+    (!kinds.is_empty()).then(|| (kinds, transports_of(text)))
 }
 
 impl Rule<'_> {
@@ -260,7 +295,7 @@ impl Rule<'_> {
         let nothing = [PortGroup::default()];
         let groups = if self.ports.is_empty() { &nothing[..] } else { &self.ports.groups };
         let mut joined: Vec<Offer> = Vec::new();
-        for offer in groups.iter().flat_map(|group| offers(group, &self.protocols, self.kinds)) {
+        for offer in groups.iter().flat_map(|group| offers(group, &self.protocols, self.kinds, &self.wires)) {
             match joined.iter_mut().find(|known| (known.service, known.protocol) == (offer.service, offer.protocol)) {
                 Some(known) => known.ranges.extend(offer.ranges),
                 None => joined.push(offer),

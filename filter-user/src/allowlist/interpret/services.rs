@@ -52,8 +52,9 @@ impl Kinds {
     }
 }
 
-/// What a group of ports offers over the protocols that it or its row states; `context` is what the row's words say.
-pub(crate) fn offers(group: &PortGroup, row: &Protocols, context: Kinds) -> Vec<Offer> {
+/// What a group of ports offers over the protocols that it or its row states; `context` is what the row's words say, and
+/// `titled` the transports that they name.
+pub(crate) fn offers(group: &PortGroup, row: &Protocols, context: Kinds, titled: &[Wire]) -> Vec<Offer> {
     let mut protocols = row.clone();
     if !group.protocols.wires.is_empty() {
         protocols.wires.clear();
@@ -63,7 +64,7 @@ pub(crate) fn offers(group: &PortGroup, row: &Protocols, context: Kinds) -> Vec<
     let mut offers = Vec::new();
     for wire in wires(&protocols) {
         for range in stated_ranges(group, wire, kinds) {
-            for (service, protocol) in services(kinds, wire, range) {
+            for (service, protocol) in services(kinds, wire, range, titled) {
                 add(&mut offers, service, protocol, range);
             }
         }
@@ -118,10 +119,10 @@ fn add(offers: &mut Vec<Offer>, service: Service, protocol: Protocol, range: Opt
 }
 
 /// The services of one wire and range, each with its protocol.
-fn services(kinds: Kinds, wire: Option<Wire>, range: Option<PortRange>) -> Vec<(Service, Protocol)> {
+fn services(kinds: Kinds, wire: Option<Wire>, range: Option<PortRange>, titled: &[Wire]) -> Vec<(Service, Protocol)> {
     match wire {
         Some(wire) => vec![(service(kinds, wire, range), protocol(wire))],
-        None => without_protocol(kinds, range),
+        None => without_protocol(kinds, range, titled),
     }
 }
 
@@ -134,7 +135,8 @@ fn protocol(wire: Wire) -> Protocol {
 
 fn service(kinds: Kinds, wire: Wire, range: Option<PortRange>) -> Service {
     let port = range.filter(|range| width(*range) == 0).map(PortRange::first);
-    let is_wide = range.is_some_and(|range| width(range) >= MEDIA_RANGE);
+    let is_sip_alone = kinds.has(Kind::Sip) && !kinds.has(Kind::Media);
+    let is_wide = range.is_some_and(|range| width(range) >= MEDIA_RANGE && !(is_sip_alone && range == PortRange::ALL));
     if wire == Wire::Wss {
         return Service::SipWss;
     }
@@ -169,8 +171,8 @@ fn is_sip_port(port: Option<u16>) -> bool {
     matches!(port, Some(5060 | 5061))
 }
 
-/// A row that states no protocol: SIP names its own, of all else any may come.
-fn without_protocol(kinds: Kinds, range: Option<PortRange>) -> Vec<(Service, Protocol)> {
+/// A row that states no protocol: SIP names its own, or the row's title does; of all else any may come.
+fn without_protocol(kinds: Kinds, range: Option<PortRange>, titled: &[Wire]) -> Vec<(Service, Protocol)> {
     if range == Some(PortRange::ALL) && !kinds.has(Kind::Media) {
         return vec![(Service::Unspecified, Protocol::Any)];
     }
@@ -180,7 +182,8 @@ fn without_protocol(kinds: Kinds, range: Option<PortRange>) -> Vec<(Service, Pro
         Service::SipUdp => &[Wire::Udp, Wire::Tcp],
         service => return vec![(service, Protocol::Any)],
     };
-    expanded.iter().map(|wire| (service(kinds, *wire, range), protocol(*wire))).collect()
+    let is_titled = |wire: &&Wire| titled.contains(wire) || !expanded.iter().any(|wire| titled.contains(wire));
+    expanded.iter().filter(is_titled).map(|wire| (service(kinds, *wire, range), protocol(*wire))).collect()
 }
 
 #[cfg(test)]
@@ -194,7 +197,7 @@ mod tests {
         if groups.is_empty() {
             groups.push(PortGroup::default());
         }
-        let offers = groups.iter().flat_map(|group| offers(group, &row, Kinds::of_text(context)));
+        let offers = groups.iter().flat_map(|group| offers(group, &row, Kinds::of_text(context), &[]));
         let shown: Vec<_> = offers
             .map(|offer| {
                 let ranges: Vec<_> = offer.ranges.iter().map(ToString::to_string).collect();

@@ -143,7 +143,7 @@ impl Walk<'_> {
         let (line, regions) = self.regions_of(row, cells);
         for facet in self.columns.facets() {
             let mut fields = Fields::of_row(row, cells, &facet.columns);
-            fields.facet = facet.kinds;
+            (fields.facet, fields.shares_ports) = (facet.kinds, facet.shares_ports);
             (fields.line, fields.regions) = (line, regions.clone());
             fields.group.clone_from(&self.group);
             fields.is_bare = self.table.is_bare;

@@ -5,6 +5,9 @@ use super::super::{
     limits::MOST_COLUMNS,
 };
 
+/// A number below this, alone before a line, is the line's: no service of SIP's has such a port.
+const MOST_SINGLE_NUMBER: u32 = 20;
+
 /// The tables and blocks in the lines of a block.
 pub(super) fn items(block: Block) -> Vec<Item> {
     let Block { kind, lines } = block;
@@ -19,7 +22,11 @@ pub(super) fn items(block: Block) -> Vec<Item> {
         while let Some(next) = rest.next_if(|next| Separator::of(&next.text) == Some(separator)) {
             run.push(next);
         }
-        if is_table(&run, kind) {
+        if let Some(lines) = without_numbers(&run, separator) {
+            for line in lines {
+                push_line(&mut items, kind, line);
+            }
+        } else if is_table(&run, kind) {
             items.push(Item::Table(table(&run, separator)));
         } else {
             for line in run {
@@ -28,6 +35,23 @@ pub(super) fn items(block: Block) -> Vec<Item> {
         }
     }
     items
+}
+
+/// The lines of a page that numbers its lines, `1⇥192.0.2.1`; nothing where the first cells do not count.
+pub(super) fn without_numbers(run: &[Line], separator: Separator) -> Option<Vec<Line>> {
+    let mut lines = Vec::with_capacity(run.len());
+    let mut last = None;
+    for line in run {
+        let cells = separator.cells(&line.text);
+        let [number, text] = <[String; 2]>::try_from(cells).ok()?;
+        let number: u32 = number.parse().ok()?;
+        if last.is_some_and(|last| number != last + 1) {
+            return None;
+        }
+        last = Some(number);
+        lines.push(Line { number: line.number, text });
+    }
+    (lines.len() > 1 || last.is_some_and(|last| last < MOST_SINGLE_NUMBER)).then_some(lines)
 }
 
 /// Whether lines with separators make a table; in running text only a line of dashes shows it.

@@ -80,6 +80,8 @@ impl Preparation {
             self.open_island(number, line);
         } else if let Some(tag) = lone_tag(trimmed) {
             self.component(number, tag);
+        } else if let Some(directive) = trimmed.strip_prefix(":::") {
+            self.directive(number, directive);
         } else {
             return line.to_owned();
         }
@@ -145,12 +147,23 @@ impl Preparation {
                 self.end_label(number, depth - 1);
             }
         } else if !tag.ends_with("/>") && !is_void(tag) {
-            let label = attribute(tag, "label").or_else(|| attribute(tag, "title"));
+            let label = attribute(tag, "label").or_else(|| attribute(tag, "title")).filter(|label| !label.is_empty());
             if let Some(label) = label {
                 self.push_label(number, depth, label);
             }
             self.components.push(label.is_some());
         }
+    }
+
+    /// A directive, `:::note Title` or `:::note[Title]`, and its end, `:::`.
+    fn directive(&mut self, number: u32, directive: &str) {
+        let directive = directive.trim_matches([':', ' ']);
+        if directive.is_empty() {
+            return self.component(number, "</:::>");
+        }
+        let (name, title) = directive.split_once([' ', '[', '{']).unwrap_or((directive, ""));
+        let title = title.trim_matches([' ', ']', '"', '}']);
+        self.component(number, &format!("<:::{name} title=\"{title}\">"));
     }
 
     fn open_island(&mut self, first_line: u32, line: &str) {

@@ -74,11 +74,15 @@ impl Reader {
 
     fn close_table(&mut self) {
         if let Some(separator) = self.separator.take().filter(|_| !self.rows.is_empty()) {
-            let table = pipes::table(&self.rows, separator);
-            self.document.items.push(Item::Table(table));
-            self.data_since_heading = true;
+            let rows = std::mem::take(&mut self.rows);
+            match pipes::without_numbers(&rows, separator) {
+                Some(lines) => lines.iter().for_each(|line| self.take_line(line.number, &line.text)),
+                None => {
+                    self.document.items.push(Item::Table(pipes::table(&rows, separator)));
+                    self.data_since_heading = true;
+                }
+            }
         }
-        self.rows.clear();
         for line in std::mem::take(&mut self.held) {
             self.take_line(line.number, &line.text);
         }

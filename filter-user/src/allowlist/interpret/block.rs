@@ -10,7 +10,7 @@ use super::{
     address_words::{looks_like_address, takes_away},
     addresses::Addresses,
     ports::Ports,
-    protocols::is_protocol_word,
+    protocols::{Protocols, is_protocol_word},
 };
 
 /// Addresses that share their ports.
@@ -20,6 +20,8 @@ pub(crate) struct AddressGroup {
     pub(crate) line: u32,
     pub(crate) addresses: Addresses,
     pub(crate) ports: Ports,
+    /// The protocols that a line of its own states.
+    pub(crate) protocols: Protocols,
     /// The addresses of each line, less those that lines above state too.
     lines: Vec<(u32, Addresses)>,
     /// How many prefixes the lines state, repetitions included.
@@ -30,7 +32,21 @@ impl AddressGroup {
     /// A group for each line: addresses that nothing joins are rows of their own.
     pub(crate) fn by_line(&self) -> impl Iterator<Item = Self> {
         let lines = self.lines.iter().filter(|(_, addresses)| !addresses.is_empty());
-        lines.map(|(line, addresses)| Self { line: *line, addresses: addresses.clone(), ..Self::default() })
+        lines.map(|(line, addresses)| Self {
+            line: *line,
+            addresses: addresses.clone(),
+            protocols: self.protocols.clone(),
+            ..Self::default()
+        })
+    }
+
+    /// The lines that make no rule of their own, each with what it adds to the others; `is_joined` where one rule has all.
+    pub(crate) fn joined_lines(&self, is_joined: bool) -> impl Iterator<Item = (u32, &Addresses)> {
+        let lines = self
+            .lines
+            .iter()
+            .filter(move |(line, addresses)| *line != self.line && (is_joined || addresses.is_empty()));
+        lines.map(|(line, addresses)| (*line, addresses))
     }
 }
 
@@ -39,6 +55,8 @@ impl AddressGroup {
 pub(crate) enum LineKind {
     Addresses(Addresses),
     Ports(Ports),
+    /// A `Protocol:` line.
+    Protocols(Protocols),
     /// A `Ports:` line that cannot be read.
     BadPorts(Misread),
     /// Text with something like an address that is not a list of addresses.
@@ -62,6 +80,9 @@ impl LineKind {
         if let Some(ports) = ports_text(text) {
             return Ports::read(&ports).map_or_else(Self::BadPorts, Self::Ports);
         }
+        if let Some(protocols) = protocols_text(text) {
+            return Protocols::read(protocols).map_or_else(Self::BadPorts, Self::Protocols);
+        }
         match Addresses::read(text) {
             Ok(addresses) if !addresses.prefixes.is_empty() => Self::Addresses(addresses),
             Ok(_) => Self::Prose,
@@ -70,7 +91,7 @@ impl LineKind {
     }
 
     fn is_data(&self) -> bool {
-        matches!(self, Self::Addresses(_) | Self::Ports(_))
+        matches!(self, Self::Addresses(_) | Self::Ports(_) | Self::Protocols(_))
     }
 }
 
@@ -107,6 +128,13 @@ fn ports_text(line: &str) -> Option<String> {
     Some(format!("{} {}", protocols.join("/"), tail.trim_end_matches('.')))
 }
 
+/// The protocols that a line states after a colon, `Protocol: UDP`.
+fn protocols_text(line: &str) -> Option<&str> {
+    let (head, tail) = line.split_once(':')?;
+    let is_head = ["protocol", "protocols", "transport"].contains(&head.trim().to_lowercase().as_str());
+    is_head.then_some(tail.trim_end_matches('.'))
+}
+
 /// What a block holds.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct BlockReading {
@@ -117,12 +145,25 @@ pub(crate) struct BlockReading {
     pub(crate) mentions: Vec<Line>,
     /// Ports that a line states before any address, with that line: they hold for what follows.
     pub(crate) leading_ports: Option<(u32, Ports)>,
+    /// The block has its ports above the addresses that they are for.
+    leads: bool,
+    /// The last line of ports that stands below addresses.
+    trailing: Option<u32>,
+    /// The same line, where addresses below it have no ports.
+    pub(crate) doubtful: Option<u32>,
+    /// Lines of ports that could not be read, which are of concern where there are addresses.
+    pub(crate) bad_ports: Vec<(u32, Misread)>,
+    /// Protocols that a line states before the addresses that they are for.
+    leading_protocols: Protocols,
     /// The line above states ports.
     follows_ports: bool,
     open: Option<AddressGroup>,
     /// The lines are the items of a list.
     is_bullets: bool,
 }
+
+/// What is said of a line of ports between two lists of addresses.
+pub(crate) const ABOVE_OR_BELOW: &str = "cannot tell whether these ports are those of the addresses above or below";
 
 /// A longer item of a list that mentions an address is running text, in bytes.
 const LONGEST_ITEM: usize = 60;
@@ -139,7 +180,7 @@ pub(crate) fn read_block(block: &Block) -> BlockReading {
     for (line, kind) in kinds {
         reading.take(line, kind, is_list);
     }
-    reading.close(Ports::default());
+    reading.end();
     reading
 }
 
@@ -149,6 +190,7 @@ impl BlockReading {
         match kind {
             LineKind::Addresses(addresses) => self.add(line.number, addresses),
             LineKind::Ports(ports) => return self.take_ports(line.number, ports),
+            LineKind::Protocols(protocols) => return self.take_protocols(protocols),
             LineKind::BadPorts(why) if self.open.is_some() || is_list => {
                 self.unreadable.push((line.number, why));
             }
@@ -159,22 +201,53 @@ impl BlockReading {
             }
             LineKind::Unreadable(_) => self.mentions.push(line.clone()),
             LineKind::Prose if line.text.len() > LONG_LINE => self.close(Ports::default()),
-            LineKind::BadPorts(_) | LineKind::Prose => {}
+            LineKind::BadPorts(why) => self.bad_ports.push((line.number, why)),
+            LineKind::Prose => {}
         }
         self.follows_ports = false;
+    }
+
+    /// Takes a line of protocols: those of the addresses above it, or where it comes first, of those below.
+    fn take_protocols(&mut self, protocols: Protocols) {
+        match (&mut self.open, self.groups.last_mut()) {
+            (Some(above), _) => above.protocols = protocols,
+            (None, Some(above)) if self.follows_ports => above.protocols = protocols,
+            _ => self.leading_protocols = protocols,
+        }
     }
 
     /// Takes a line of ports: those of the addresses above it, or where it comes first, of those below. A line of ports
     /// right after another adds to it.
     fn take_ports(&mut self, line: u32, ports: Ports) {
         let groups = ports.groups.iter().cloned();
-        match (&mut self.open, self.groups.last_mut(), &mut self.leading_ports) {
-            (Some(_), ..) => self.close(ports),
+        match (&self.open, self.groups.last_mut(), &mut self.leading_ports) {
+            (Some(_), ..) if self.leads => {
+                self.close(Ports::default());
+                self.leading_ports = Some((line, ports));
+            }
+            (Some(_), ..) => {
+                self.close(ports);
+                self.trailing = Some(line);
+            }
             (None, _, Some((_, leading))) if self.follows_ports => leading.groups.extend(groups),
             (None, Some(above), _) if self.follows_ports => above.ports.groups.extend(groups),
-            _ => self.leading_ports = Some((line, ports)),
+            _ => {
+                self.leads = true;
+                self.leading_ports = Some((line, ports));
+            }
         }
         self.follows_ports = true;
+    }
+
+    /// Ends the block: ports that stand over nothing may be those of the addresses above them.
+    fn end(&mut self) {
+        if self.open.is_some() && !self.leads {
+            self.doubtful = self.trailing;
+        }
+        self.close(Ports::default());
+        if let Some((line, _)) = self.leading_ports.take_if(|_| self.leads && !self.groups.is_empty()) {
+            self.unreadable.push((line, Fault::WhosePorts.of(ABOVE_OR_BELOW)));
+        }
     }
 
     /// Whether a line is a short item of a list: data, not running text.
@@ -183,7 +256,9 @@ impl BlockReading {
     }
 
     fn add(&mut self, line: u32, addresses: Addresses) {
-        let group = self.open.get_or_insert_with(|| AddressGroup { line, ..AddressGroup::default() });
+        let protocols = &mut self.leading_protocols;
+        let begin = || AddressGroup { line, protocols: std::mem::take(protocols), ..AddressGroup::default() };
+        let group = self.open.get_or_insert_with(begin);
         group.stated += addresses.prefixes.len();
         if group.stated > MOST_PREFIXES_OF_A_LIST {
             let why = Fault::TooManyPrefixes.of(format!("more than {MOST_PREFIXES_OF_A_LIST} prefixes in one list"));
@@ -196,8 +271,13 @@ impl BlockReading {
         group.lines.push((line, new));
     }
 
+    /// Closes the open addresses with the ports below them, or with those above where the block has them there.
     fn close(&mut self, ports: Ports) {
-        self.groups.extend(self.open.take().map(|group| AddressGroup { ports, ..group }));
+        let Some(group) = self.open.take() else {
+            return;
+        };
+        let leading = self.leading_ports.take_if(|_| self.leads).map(|(_, ports)| ports);
+        self.groups.push(AddressGroup { ports: leading.unwrap_or(ports), ..group });
     }
 }
 

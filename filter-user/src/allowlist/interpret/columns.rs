@@ -152,6 +152,7 @@ impl Columns {
 
     /// Adds a header row below: where it says what a column holds, it says so more closely than the one above.
     pub(crate) fn add_header(&mut self, header: &[String]) {
+        self.spread_titles();
         for (column, cell) in header.iter().enumerate() {
             self.widen(column + 1);
             self.stated = self.stated.max(column + 1);
@@ -165,6 +166,18 @@ impl Columns {
             }
         }
         self.read_headers();
+    }
+
+    /// Puts a title that says what traffic several columns are for over all of them, where the header above has two rows:
+    /// Markdown has no cells that span columns.
+    fn spread_titles(&mut self) {
+        for column in 1..self.headers.len() {
+            let title = self.headers[column - 1].clone();
+            let is_title = Role::of_header(&title).is_none() && !Kinds::of_text(&title).is_empty();
+            if self.headers[column].is_empty() && is_title {
+                self.headers[column] = title;
+            }
+        }
     }
 
     /// Reads what the headers say beyond their roles, once for all rows.
@@ -187,12 +200,15 @@ impl Columns {
         let (by_address, by_port) = (self.kinds_over(Role::is_remote), self.kinds_over(|role| role == Role::Port));
         let kinds = if by_address.len() > 1 { by_address } else { by_port };
         if kinds.len() > 1 {
-            let facet = |facet: &Kinds| Facet {
-                kinds: *facet,
-                columns: self.of_facet(*facet, &kinds),
-                shares_ports: !self.kinds_over(|role| role == Role::Port).contains(facet) || facet.is_empty(),
+            let columns: Vec<_> = kinds.iter().map(|facet| self.of_facet(*facet, &kinds)).collect();
+            let shares_ports = |own: &Self| {
+                let is_shared =
+                    |column: usize| columns.iter().filter(|one| one.roles[column] == Some(Role::Port)).count() > 1;
+                (0..own.roles.len()).any(|column| own.roles[column] == Some(Role::Port) && is_shared(column))
             };
-            return kinds.iter().map(facet).collect();
+            let shared: Vec<_> = columns.iter().map(shares_ports).collect();
+            let facets = kinds.into_iter().zip(columns).zip(shared);
+            return facets.map(|((kinds, columns), shares_ports)| Facet { kinds, columns, shares_ports }).collect();
         }
         let columns = Self { facets: Vec::new(), ..self.clone() };
         vec![Facet { kinds: Kinds::default(), columns, shares_ports: false }]

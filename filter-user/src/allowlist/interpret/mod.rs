@@ -51,7 +51,7 @@ pub(crate) fn is_prose_line(text: &str) -> bool {
 
 /// Whether a line of plain text holds addresses or ports and nothing else.
 pub(crate) fn is_address_line(text: &str) -> bool {
-    matches!(LineKind::of(text), LineKind::Addresses(_) | LineKind::Ports(_))
+    matches!(LineKind::of(text), LineKind::Addresses(_) | LineKind::Ports(_) | LineKind::Protocols(_))
 }
 
 /// Whether a header speaks of protocols or ports.
@@ -140,7 +140,12 @@ impl Reading {
 
     fn judge_block(&mut self, block: &BlockReading, surroundings: &Surroundings, wanted: &Wanted) {
         for group in &block.groups {
-            if group.ports.is_empty() && surroundings.standing.is_empty() {
+            let is_joined = !group.ports.is_empty() || !surroundings.standing.is_empty();
+            for (line, addresses) in group.joined_lines(is_joined) {
+                let text = addresses.text();
+                self.tell(line, &text, if text.is_empty() { "stated above already" } else { "joins the lines above" });
+            }
+            if !is_joined {
                 for line in group.by_line() {
                     self.take_group(&line, surroundings, wanted);
                 }

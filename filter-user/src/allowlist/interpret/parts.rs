@@ -1,7 +1,7 @@
 //! The parts of a document: each table and block with its headings, its texts sorted by what they mean.
 
 use super::{
-    block::{AddressGroup, BlockReading, read_block},
+    block::{ABOVE_OR_BELOW, AddressGroup, BlockReading, read_block},
     fields::Fields,
     key_value,
     ports::Ports,
@@ -41,6 +41,8 @@ pub(crate) fn parts_of(document: &Document, selection: &Selection) -> (Vec<Part>
         standing: Ports::default(),
         trailing: None,
         doubtful: None,
+        bad_ports: Vec::new(),
+        has_addresses: false,
         parts: Vec::new(),
         passed: 0,
     };
@@ -59,6 +61,10 @@ struct Walk<'a> {
     trailing: Option<u32>,
     /// The same line, where addresses below it have no ports so far.
     doubtful: Option<u32>,
+    /// Lines of ports under the same heading that could not be read.
+    bad_ports: Vec<(u32, Misread)>,
+    /// Under the same heading stand addresses without ports beside them.
+    has_addresses: bool,
     parts: Vec<Part>,
     passed: usize,
 }
@@ -94,6 +100,10 @@ impl Walk<'_> {
         if reading.groups.iter().any(|group| group.ports.is_empty()) {
             self.doubtful = self.doubtful.or(self.trailing);
         }
+        self.doubtful = reading.doubtful.or(self.doubtful);
+        self.trailing = reading.doubtful.or(self.trailing);
+        self.has_addresses |= !reading.groups.is_empty();
+        self.bad_ports.append(&mut reading.bad_ports);
         self.push(Content::Block(Box::new(reading)));
         self.standing = leading.map_or_else(|| std::mem::take(&mut self.standing), |(_, ports)| ports);
     }
@@ -101,8 +111,11 @@ impl Walk<'_> {
     /// Nothing that was said of ports holds beyond the end of what stands under a heading.
     fn end_section(&mut self) {
         if let Some(line) = self.doubtful.take() {
-            let message = "cannot tell whether these ports are those of the addresses above or below";
-            self.push(Content::Refused(line, Fault::WhosePorts.of(message)));
+            self.push(Content::Refused(line, Fault::WhosePorts.of(ABOVE_OR_BELOW)));
+        }
+        let bad_ports = std::mem::take(&mut self.bad_ports);
+        if std::mem::take(&mut self.has_addresses) {
+            bad_ports.into_iter().for_each(|(line, why)| self.push(Content::Refused(line, why)));
         }
         (self.standing, self.trailing) = (Ports::default(), None);
     }
@@ -111,11 +124,15 @@ impl Walk<'_> {
         let Sifted { table, passed } = self.selection.sift(table);
         self.passed += passed;
         let line = table.rows.first().map_or(0, |row| row.line);
-        self.push(match rows_of(&key_value::as_rows(&table).unwrap_or(table)) {
+        let content = match rows_of(&key_value::as_rows(&table).unwrap_or(table)) {
             Ok(rows) if rows.is_empty() => Content::OtherTable(line),
-            Ok(rows) => Content::Rows(rows),
+            Ok(rows) => {
+                self.has_addresses |= rows.iter().any(|row| row.port.is_empty());
+                Content::Rows(rows)
+            }
             Err(why) => Content::Refused(line, why),
-        });
+        };
+        self.push(content);
     }
 
     fn push(&mut self, content: Content) {

@@ -116,7 +116,7 @@ pub(crate) fn judge_block(group: &AddressGroup, surroundings: &Surroundings) -> 
         line: group.line,
         surroundings,
         addresses: group.addresses.clone(),
-        protocols: Protocols::default(),
+        protocols: group.protocols.clone(),
         ports: if group.ports.is_empty() { surroundings.standing.clone() } else { group.ports.clone() },
         kinds,
         wires,

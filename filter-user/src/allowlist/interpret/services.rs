@@ -143,9 +143,7 @@ fn service(kinds: Kinds, wire: Wire, range: Option<PortRange>) -> Service {
     if wire == Wire::Udp && is_wide && (kinds.has(Kind::Media) || !kinds.has(Kind::Turn)) {
         return Service::Media;
     }
-    if kinds.has(Kind::Turn)
-        || (kinds.is_empty() || kinds.has(Kind::Device)) && matches!(port, Some(3478..=3481 | 5349))
-    {
+    if kinds.has(Kind::Turn) || (kinds.is_empty() || kinds.has(Kind::Device)) && range.is_some_and(is_turn_range) {
         return Service::Turn;
     }
     if port == Some(443) && !(kinds.has(Kind::Sip) && wire == Wire::Tls) {
@@ -165,6 +163,11 @@ fn service(kinds: Kinds, wire: Wire, range: Option<PortRange>) -> Service {
         (false, _) if range.is_none() && (kinds.is_empty() || kinds.has(Kind::Device)) => Service::Unspecified,
         (false, _) => Service::Other,
     }
+}
+
+/// The ports of STUN and TURN, and those beside them that providers use.
+fn is_turn_range(range: PortRange) -> bool {
+    (3478..=3481).contains(&range.first()) && range.last() <= 3481 || range.ports() == (5349..=5349)
 }
 
 fn is_sip_port(port: Option<u16>) -> bool {

@@ -31,6 +31,8 @@ struct Reader<'a> {
     markdown: &'a str,
     /// Where the open row of a table stands.
     row: Range<usize>,
+    /// Whether the header of the open table begins with a pipe.
+    begins_with_pipe: bool,
     index: LineIndex,
     document: Document,
     /// The lines of the paragraph, list item, heading or cell that is open.
@@ -52,6 +54,7 @@ impl<'a> Reader<'a> {
         Self {
             markdown: text,
             row: 0..0,
+            begins_with_pipe: true,
             index: LineIndex::new(text),
             document: Document::default(),
             lines: Vec::new(),
@@ -69,8 +72,10 @@ impl<'a> Reader<'a> {
         let line = self.index.line_of(range.start);
         match event {
             Event::Start(tag) => {
-                if matches!(tag, Tag::TableRow) {
-                    self.row = range;
+                match tag {
+                    Tag::TableHead => self.begins_with_pipe = pipes::begins_with_pipe(&self.markdown[range]),
+                    Tag::TableRow => self.row = range,
+                    _ => {}
                 }
                 self.start(&tag, line);
             }
@@ -114,7 +119,7 @@ impl<'a> Reader<'a> {
             }
             TagEnd::CodeBlock => self.end_code(),
             TagEnd::HtmlBlock => self.end_html(),
-            TagEnd::TableRow => self.add_extra_cells(),
+            TagEnd::TableRow => self.fit_row(),
             TagEnd::TableCell => self.end_cell(),
             TagEnd::TableHead => self.count_header_row(),
             TagEnd::Table => self.end_table(),
@@ -231,12 +236,19 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Adds the cells of a row beyond those of the header, which GFM drops.
-    fn add_extra_cells(&mut self) {
-        let source = self.markdown.get(self.row.clone()).unwrap_or_default();
+    /// Puts right what GFM makes of a row that does not fit its header: it drops cells that are too many, and takes an empty
+    /// first cell for the outer pipe of a table that has none.
+    fn fit_row(&mut self) {
+        let source = self.markdown.get(self.row.clone()).unwrap_or_default().lines().next().unwrap_or_default();
+        let begins_empty = pipes::begins_with_pipe(source) && !self.begins_with_pipe;
         if let Some(row) = self.table.as_mut().and_then(|table| table.rows.last_mut()) {
-            let cells = pipes::Separator::Pipe.cells(source.lines().next().unwrap_or_default());
-            row.cells.extend(cells.into_iter().skip(row.cells.len()));
+            let columns = row.cells.len();
+            if begins_empty {
+                row.cells.insert(0, String::new());
+                row.cells.truncate(columns);
+            }
+            let cells = pipes::Separator::Pipe.cells(source);
+            row.cells.extend(cells.into_iter().skip(columns - usize::from(begins_empty)));
         }
     }
 

@@ -116,6 +116,11 @@ fn split_pipes(line: &str) -> Vec<String> {
     cells
 }
 
+/// Whether a row begins with a pipe; in a table whose rows do not, that is an empty first cell.
+pub(super) fn begins_with_pipe(line: &str) -> bool {
+    line.trim_start().starts_with('|')
+}
+
 fn with_breaks(cell: &str) -> String {
     let mut cell = cell.to_owned();
     for tag in ["<br>", "<br/>", "<br />", "<BR>"] {
@@ -127,6 +132,7 @@ fn with_breaks(cell: &str) -> String {
 /// The table that consecutive lines make; a line of dashes marks what stands above it as headers.
 pub(super) fn table(lines: &[Line], separator: Separator) -> Table {
     let mut table = Table::default();
+    let begins_with_pipe = lines.first().is_some_and(|line| begins_with_pipe(&line.text));
     for line in lines {
         if is_rule(&line.text) {
             if table.header_rows == 0 {
@@ -134,7 +140,11 @@ pub(super) fn table(lines: &[Line], separator: Separator) -> Table {
             }
             continue;
         }
-        table.rows.push(Row { line: line.number, cells: separator.cells(&line.text), note: None });
+        let mut cells = separator.cells(&line.text);
+        if separator == Separator::Pipe && !begins_with_pipe && self::begins_with_pipe(&line.text) {
+            cells.insert(0, String::new());
+        }
+        table.rows.push(Row { line: line.number, cells, note: None });
     }
     let columns = table.rows.first().map_or(0, |row| row.cells.len().min(MOST_COLUMNS));
     for row in table.rows.iter_mut().filter(|row| row.cells.len() < columns) {

@@ -1,11 +1,11 @@
 //! Whether a new document may take the place of the last accepted one.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ipnet::IpNet;
 
 use super::names;
-use crate::allowlist::Allowlist;
+use crate::allowlist::{Allowlist, Service};
 
 /// Why a document is refused.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
@@ -78,17 +78,37 @@ pub(super) fn judge_names(now: &Allowlist) -> Result<(), Objection> {
 }
 
 fn judge_shrinking(before: &Allowlist, now: &Allowlist, max_shrink: u8) -> Result<(), Objection> {
-    let (before, now) = (prefixes(before), Covered::by(&prefixes(now)));
-    let of = before.len();
-    let lost = before.iter().filter(|prefix| !now.contains(prefix)).count();
+    let (before, now) = (prefixes(before), prefixes(now));
+    let covered = |services: &dyn Fn(Service) -> bool| {
+        let kept = now.iter().filter(|(_, known)| known.iter().any(|service| services(*service)));
+        Covered::by(&kept.map(|(prefix, _)| *prefix).collect())
+    };
+    let by_service: BTreeMap<_, _> =
+        before.values().flatten().map(|service| (*service, covered(&|now| same(*service, now)))).collect();
+    let is_kept = |(prefix, services): (&IpNet, &BTreeSet<Service>)| {
+        services.iter().any(|service| by_service[service].contains(prefix))
+    };
+    let (of, lost) = (before.len(), before.iter().filter(|known| !is_kept(*known)).count());
     if lost * 100 > of * usize::from(max_shrink) {
         return Err(Objection::Shrunk { lost, of, max_shrink });
     }
     Ok(())
 }
 
-fn prefixes(allowlist: &Allowlist) -> BTreeSet<IpNet> {
-    allowlist.entries.iter().flat_map(|entry| entry.remote.iter().copied()).collect()
+/// Whether a prefix that had one service still has it in the other; an unspecified one can be any.
+fn same(before: Service, now: Service) -> bool {
+    before == now || [before, now].contains(&Service::Unspecified)
+}
+
+/// The prefixes with what they are for: signalling is not kept where relays around it are.
+fn prefixes(allowlist: &Allowlist) -> BTreeMap<IpNet, BTreeSet<Service>> {
+    let mut prefixes = BTreeMap::<_, BTreeSet<_>>::new();
+    for entry in &allowlist.entries {
+        for prefix in &entry.remote {
+            prefixes.entry(*prefix).or_default().insert(entry.service);
+        }
+    }
+    prefixes
 }
 
 /// Addresses, as prefixes that neither overlap nor could be joined, in order.
@@ -111,7 +131,7 @@ impl Covered {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::allowlist::{Entry, Fault, Finding, Protocol, Service, Unenforced, Why};
+    use crate::allowlist::{Entry, Fault, Finding, Protocol, Unenforced, Why};
 
     fn allowlist(prefixes: &[&str]) -> Allowlist {
         let entry = Entry {
@@ -149,6 +169,23 @@ mod tests {
         check(&["192.0.2.0/24", "2001:db8::/32"], 0, None);
         check(&["192.0.2.0/25", "2001:db8::/49", "2001:db8:0:8000::/49"], 0, None);
         check(&["192.0.2.0/25", "2001:db8::/49"], 0, Some(1));
+    }
+
+    #[test]
+    fn signalling_inside_relays_is_lost_where_the_relays_stay() {
+        let [relays, signalling] =
+            [(Service::Turn, "192.0.2.0/24"), (Service::SipUdp, "192.0.2.0/30")].map(|(service, prefix)| {
+                let mut entry = allowlist(&[prefix]).entries.remove(0);
+                entry.service = service;
+                entry
+            });
+        let before = Allowlist { entries: vec![relays.clone(), signalling.clone()], ..Allowlist::default() };
+        let now = Allowlist { entries: vec![relays], ..Allowlist::default() };
+        let shrunk = Objection::Shrunk { lost: 1, of: 2, max_shrink: 20 };
+        assert_eq!(judge(Some(&before), &now, Some(20)), Err(shrunk));
+        let mut unspecified = before.clone();
+        unspecified.entries[1].service = Service::Unspecified;
+        assert_eq!(judge(Some(&unspecified), &before, Some(0)), Ok(()), "a page that says more has lost nothing");
     }
 
     #[test]

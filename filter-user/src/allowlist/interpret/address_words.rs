@@ -162,12 +162,12 @@ fn push(tokens: &mut Vec<Token>, word: &str) {
 
 /// The prefix length of a netmask: 28 of `255.255.255.240`.
 fn mask_length(word: &str) -> Option<u8> {
-    let mask: Ipv4Addr = word.parse().ok().filter(is_mask)?;
+    let mask: Ipv4Addr = word.parse().ok().filter(|mask| is_mask(*mask))?;
     ipnet::ipv4_mask_to_prefix(mask).ok()
 }
 
 /// Whether an address can only be a netmask.
-pub(super) fn is_mask(host: &Ipv4Addr) -> bool {
+pub(super) fn is_mask(host: Ipv4Addr) -> bool {
     host.octets()[0] == 255
 }
 

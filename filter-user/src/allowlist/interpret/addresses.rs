@@ -144,7 +144,7 @@ impl Sequence<'_> {
     }
 
     fn host_or_range(&mut self, first: IpAddr) -> Result<(), Misread> {
-        if matches!(first, IpAddr::V4(host) if is_mask(&host)) {
+        if matches!(first, IpAddr::V4(host) if is_mask(host)) {
             return Err(Fault::BadAddress.of(format!("the netmask `{first}` stands without an address before it")));
         }
         let [Token::Dash | Token::To, Token::Host(last), rest @ ..] = self.tokens else {

@@ -303,9 +303,8 @@ impl Columns {
             let (known, found) = (self.roles[column], role_of_cells(cells.clone()));
             match found {
                 Some(Role::Address) if is_vague(known) && !is_of_others(&self.headers[column]) => {
-                    if !names_addresses || mostly(cells, |cell| holds_prefixes(cell)) {
-                        self.roles[column] = found;
-                    }
+                    let is_certain = !names_addresses || mostly(cells, holds_prefixes);
+                    self.roles[column] = if is_certain { found } else { known };
                 }
                 Some(Role::Port) if is_counter(cells) => continue,
                 Some(Role::Port) if names_protocols_alone(&self.headers[column]) => self.roles[column] = found,
@@ -398,11 +397,11 @@ fn is_blank(cell: &str) -> bool {
 
 /// What most of the cells hold.
 fn role_of_cells<'a>(cells: impl Iterator<Item = &'a String> + Clone) -> Option<Role> {
-    if mostly(cells.clone(), |cell| is_addresses(cell)) {
+    if mostly(cells.clone(), is_addresses) {
         Some(Role::Address)
-    } else if mostly(cells.clone(), |cell| is_protocols(cell)) {
+    } else if mostly(cells.clone(), is_protocols) {
         Some(Role::Protocol)
-    } else if mostly(cells, |cell| is_ports(cell)) {
+    } else if mostly(cells, is_ports) {
         Some(Role::Port)
     } else {
         None

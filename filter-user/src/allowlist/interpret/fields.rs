@@ -104,10 +104,10 @@ impl Fields {
         }
         self.labels.clone_from(&above.labels);
         // A cell can hold what the other should: `UDP/3478` under protocols, `5060 (UDP)` under ports.
-        if !is_ports(&self.protocol) && self.port.is_empty() {
+        if self.port.is_empty() && !is_ports(&self.protocol) {
             self.port.clone_from(&above.port);
         }
-        if !names_protocols(&self.port) && self.protocol.is_empty() {
+        if self.protocol.is_empty() && !names_protocols(&self.port) {
             self.protocol.clone_from(&above.protocol);
         }
         let pairs = [
@@ -159,10 +159,10 @@ fn part(address: &mut String, port: &mut String) {
         if let Some((addresses, ports)) = sockets::parted(port) {
             (*address, *port) = (addresses, ports);
         }
-    } else if let Some((addresses, ports)) = sockets::parted(address) {
-        if port.is_empty() || *port == ports {
-            (*address, *port) = (addresses, ports);
-        }
+    } else if let Some((addresses, ports)) =
+        sockets::parted(address).filter(|(_, ports)| port.is_empty() || port == ports)
+    {
+        (*address, *port) = (addresses, ports);
     }
 }
 

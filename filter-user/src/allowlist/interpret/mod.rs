@@ -145,12 +145,12 @@ impl Reading {
                 let text = addresses.text();
                 self.tell(line, &text, if text.is_empty() { "stated above already" } else { "joins the lines above" });
             }
-            if !is_joined {
-                for line in group.by_line() {
-                    self.take_group(&line, surroundings, wanted);
-                }
-            } else {
+            if is_joined {
                 self.take_group(group, surroundings, wanted);
+                continue;
+            }
+            for line in group.by_line() {
+                self.take_group(&line, surroundings, wanted);
             }
         }
         for (line, why) in &block.unreadable {

@@ -115,7 +115,9 @@ impl Walk<'_> {
         }
         let bad_ports = std::mem::take(&mut self.bad_ports);
         if std::mem::take(&mut self.has_addresses) {
-            bad_ports.into_iter().for_each(|(line, why)| self.push(Content::Refused(line, why)));
+            for (line, why) in bad_ports {
+                self.push(Content::Refused(line, why));
+            }
         }
         (self.standing, self.trailing) = (Ports::default(), None);
     }

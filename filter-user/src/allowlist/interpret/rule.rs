@@ -1,5 +1,7 @@
 //! Judges one row of a table or one block of addresses: which entries it makes, or why it makes none.
 
+use std::borrow::Cow;
+
 use super::{
     super::{
         document::Note,
@@ -179,13 +181,21 @@ impl Remote {
 /// Whether the row's direction or a heading says that the provider opens the connection; `None` where nothing says.
 fn says_inbound(fields: &Fields, surroundings: &Surroundings) -> Option<bool> {
     let texts = [&fields.direction, &fields.group].into_iter().chain(&fields.labels).chain(&surroundings.headings);
-    texts.map(|text| words(&text.replace(['→', '➔', '⇒'], " to ").replace("->", " to "))).find_map(|words| {
+    texts.map(|text| words(&with_arrows_spelt(text))).find_map(|words| {
         let says = |listed: &[&str]| words.iter().any(|word| listed.contains(&word.as_str()));
         let inbound = says(&["inbound", "ingress", "incoming"]) || leads_to_the_reader(&words);
         let outbound =
             says(&["outbound", "egress", "outgoing", "bidirectional", "both"]) || comes_from_the_reader(&words);
         (inbound != outbound).then_some(inbound)
     })
+}
+
+/// The text with `to` for its arrows.
+fn with_arrows_spelt(text: &str) -> Cow<'_, str> {
+    if !text.contains(['→', '➔', '⇒', '>']) {
+        return text.into();
+    }
+    text.replace(['→', '➔', '⇒'], " to ").replace("->", " to ").into()
 }
 
 /// Words for the reader's own side.

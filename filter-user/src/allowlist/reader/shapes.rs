@@ -121,7 +121,7 @@ fn add_value(document: &mut Document, key: &str, tree: &Tree, depth: usize) {
         return document.errors.push(Finding::new(tree.line, Fault::Syntax.of(message)));
     }
     match &tree.node {
-        Node::List(elements) if elements.iter().any(|element| element.holds_objects()) => {
+        Node::List(elements) if elements.iter().any(Tree::holds_objects) => {
             push_heading(document, key, tree.line, depth);
             for element in elements {
                 add_value(document, element.name().unwrap_or_default(), element, depth + 1);

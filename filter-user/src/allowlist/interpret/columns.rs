@@ -5,70 +5,9 @@ use super::{
     addresses::Addresses,
     ports::Ports,
     protocols::{Kinds, Protocols, is_protocol_word},
+    role::Role,
     rule::stands_for_addresses,
 };
-
-/// What a column holds.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Role {
-    /// What the row is about: a component, a service, a description.
-    Label,
-    Protocol,
-    /// Addresses of the side that opens the connection.
-    SourceAddress,
-    SourcePort,
-    /// Addresses of the side that listens.
-    DestinationAddress,
-    /// Addresses, the header does not say of which side.
-    Address,
-    Port,
-    Region,
-    Direction,
-}
-
-impl Role {
-    /// The role that a header names, if it is one that tables of rules use.
-    pub(crate) fn of_header(header: &str) -> Option<Self> {
-        let words = words(header);
-        let has = |listed: &[&str]| words.iter().any(|word| listed.contains(&word.as_str()));
-        let has_of = |listed: &WordSet| words.iter().any(|word| listed.has(word));
-        let ours = has(&["source", "src", "client", "local", "your", "from"]);
-        let theirs = has(&["destination", "destinations", "dest", "dst", "to", "target", "targets", "remote"]);
-        if words.is_empty() || words.len() > 12 {
-            None
-        } else if has(&["port", "ports"]) {
-            Some(if ours && !theirs { Self::SourcePort } else { Self::Port })
-        } else if has(&["protocol", "protocols", "proto", "transport", "transports"]) || words == ["tcp", "udp"] {
-            Some(Self::Protocol)
-        } else if has(&["direction", "initiator", "initiated"]) {
-            Some(Self::Direction)
-        } else if has_of(&REGION_WORDS) && !has(&["ip", "ips", "address", "addresses", "cidr"]) {
-            Some(Self::Region)
-        } else if has_of(&ADDRESS_WORDS) || theirs || words == ["source"] || words == ["from"] {
-            Some(match (ours, theirs) {
-                (true, false) => Self::SourceAddress,
-                (_, true) => Self::DestinationAddress,
-                (false, false) => Self::Address,
-            })
-        } else if has_of(&LABEL_WORDS) {
-            Some(Self::Label)
-        } else {
-            None
-        }
-    }
-
-    /// Whether the column holds addresses.
-    pub(crate) fn is_address(self) -> bool {
-        matches!(self, Self::SourceAddress | Self::DestinationAddress | Self::Address)
-    }
-}
-
-impl Role {
-    /// Whether the column holds the addresses of the side that listens, as far as its header says.
-    fn is_remote(self) -> bool {
-        matches!(self, Self::DestinationAddress | Self::Address)
-    }
-}
 
 /// Whether a header leaves open what its column holds.
 fn is_vague(role: Option<Role>) -> bool {
@@ -94,23 +33,6 @@ static FIRST_WORDS: WordSet = WordSet::new("first start starting begin beginning
 
 static LAST_WORDS: WordSet = WordSet::new("last end ending upper highest high max maximum");
 
-static REGION_WORDS: WordSet = WordSet::new(
-    "region regions location locations edge edges country site sites zone area \
-    datacenter datacentre geography exchange pop",
-);
-
-static ADDRESS_WORDS: WordSet = WordSet::new(
-    "ip ips ipv4 ipv6 address addresses cidr cidrs subnet subnets network networks \
-    range ranges host hosts hostname hostnames fqdn fqdns domain domains prefix \
-    prefixes url urls endpoint endpoints gateway gateways netmask netmasks mask masks",
-);
-
-static LABEL_WORDS: WordSet = WordSet::new(
-    "service services component components description purpose usage use application \
-    name type traffic function notes note comment comments feature product category \
-    role connection system module",
-);
-
 /// The columns of a table.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Columns {
@@ -122,6 +44,8 @@ pub(crate) struct Columns {
     port_protocols: Vec<String>,
     /// What each header over addresses, ports or protocols says of the kind of traffic: «Signaling IP», «Media ports».
     kinds: Vec<Kinds>,
+    /// The roles whose two columns are the ends of a range, `Start IP | End IP`.
+    ends: Vec<Role>,
     /// The rules that stand side by side in a row; one where a row is one rule.
     facets: Vec<Facet>,
     /// How many columns the headers name.
@@ -192,6 +116,8 @@ impl Columns {
             Some(_) => Kinds::of_text(header),
         });
         self.kinds = kinds.collect();
+        let ranges = [Role::Address, Role::DestinationAddress, Role::Port];
+        self.ends = ranges.into_iter().filter(|role| self.are_ends(*role)).collect();
         self.facets = self.side_by_side();
     }
 
@@ -335,14 +261,16 @@ impl Columns {
     /// The cells of `row` in columns of `role`, on a line each; those that are the two ends of a range are one.
     pub(crate) fn joined(&self, row: &[String], role: Role) -> String {
         let cells: Vec<_> = self.cells(row, role).collect();
-        match (&cells[..], self.ends(role)) {
-            ([first, last], true) if !first.is_empty() && !last.is_empty() => format!("{first} - {last}"),
+        match &cells[..] {
+            [first, last] if self.ends.contains(&role) && !first.is_empty() && !last.is_empty() => {
+                format!("{first} - {last}")
+            }
             _ => cells.into_iter().filter(|cell| !cell.is_empty()).collect::<Vec<_>>().join("\n"),
         }
     }
 
     /// Whether the columns of `role` are the two ends of a range, `Start IP | End IP`.
-    fn ends(&self, role: Role) -> bool {
+    fn are_ends(&self, role: Role) -> bool {
         let columns = self.roles.iter().zip(&self.headers).filter(|(known, _)| **known == Some(role));
         let headers: Vec<_> = columns.map(|(_, header)| words(header)).collect();
         let says = |header: &[String], listed: &WordSet| header.iter().any(|word| listed.has(word));
@@ -351,7 +279,7 @@ impl Columns {
 
     /// The cells of the port columns, each after the protocols that its header names: `UDP ports`.
     pub(crate) fn ports(&self, row: &[String]) -> String {
-        if self.ends(Role::Port) {
+        if self.ends.contains(&Role::Port) {
             return self.joined(row, Role::Port);
         }
         let columns = self.roles.iter().zip(&self.port_protocols).zip(row);
@@ -453,30 +381,6 @@ fn is_data_word(cell: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn headers_and_their_synonyms_name_roles() {
-        for (header, expected) in [
-            ("Protocol", Some(Role::Protocol)),
-            ("Transport", Some(Role::Protocol)),
-            ("Source IP", Some(Role::SourceAddress)),
-            ("Source Port", Some(Role::SourcePort)),
-            ("Destination", Some(Role::DestinationAddress)),
-            ("Destination IP Ranges", Some(Role::DestinationAddress)),
-            ("Destination Port Range", Some(Role::Port)),
-            ("Transport/Port (Application)", Some(Role::Port)),
-            ("Port and Protocol", Some(Role::Port)),
-            ("Server IPv4 Address Range", Some(Role::Address)),
-            ("CIDR", Some(Role::Address)),
-            ("Secure Media (ICE/STUN/SRTP) Edge Locations", Some(Role::Region)),
-            ("Region ID", Some(Role::Region)),
-            ("Component", Some(Role::Label)),
-            ("Termination SIP URI", None),
-            ("", None),
-        ] {
-            assert_eq!(Role::of_header(header), expected, "{header}");
-        }
-    }
 
     fn row(cells: &[&str]) -> Vec<String> {
         cells.iter().map(|cell| (*cell).to_owned()).collect()

@@ -6,9 +6,10 @@ use super::{
         problem::Oddity,
     },
     addresses::Addresses,
-    columns::{Columns, Role, is_ports},
+    columns::{Columns, is_ports},
     ports::Ports,
     protocols::Kinds,
+    role::Role,
     sockets,
 };
 

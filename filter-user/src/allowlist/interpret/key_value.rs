@@ -5,7 +5,8 @@ use super::{
         document::{Row, Table},
         words::tidy,
     },
-    columns::{Columns, Role},
+    columns::Columns,
+    role::Role,
 };
 
 /// The same rules with a header row, if the first column of `table` holds what headers say.

@@ -12,6 +12,7 @@ mod ports;
 mod protocols;
 mod provider;
 mod regions;
+mod role;
 mod rule;
 mod select;
 mod services;
@@ -23,10 +24,10 @@ use self::{
     addresses::Addresses,
     block::{AddressGroup, BlockReading, LineKind},
     clients::{is_for_clients, stands_under_clients},
-    columns::Role,
     fields::Fields,
     parts::{Content, Part, parts_of},
     regions::RegionBook,
+    role::Role,
     rule::{Judgement, Surroundings, judge_block, judge_row},
     trunk::trunk_of,
 };

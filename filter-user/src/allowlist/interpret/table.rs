@@ -7,9 +7,10 @@ use super::{
         problem::{Fault, Misread},
         words::{shorten, tidy},
     },
-    columns::{Columns, Role, is_addresses, is_header, is_ports},
+    columns::{Columns, is_addresses, is_header, is_ports},
     fields::Fields,
     protocols::Kinds,
+    role::Role,
 };
 
 /// The longest piece of a row that a message quotes, in characters.

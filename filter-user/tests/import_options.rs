@@ -36,6 +36,16 @@ fn strict_leaves_documents_without_warnings_alone() {
 }
 
 #[test]
+fn explain_says_of_every_line_of_a_list_what_became_of_it() {
+    let run = sipwall(&["import", "--explain", &page("zoom.txt")]);
+    for line in [":5: unspecified  [54.1.4.0/24]", ":6: stated above already", ":7: stated above already"] {
+        assert!(run.stdout.contains(line), "{line}: {}", run.stdout);
+    }
+    let run = sipwall(&["import", "--explain", &page("port-lines.md")]);
+    assert!(run.stdout.contains(":6: joins the lines above  [185.45.2.0/24]"), "{}", run.stdout);
+}
+
+#[test]
 fn explain_says_of_every_row_what_became_of_it() {
     let run = sipwall(&["import", "--explain", &page("refusals.md")]);
     assert_eq!(run.code, 2);

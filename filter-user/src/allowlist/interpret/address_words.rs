@@ -8,7 +8,7 @@ use super::super::words::WordSet;
 
 /// Words that may stand between addresses without changing what they say.
 static FILLERS: WordSet = WordSet::new(
-    "and or & from ip ips ipv4 ipv6 address addresses range ranges cidr cidrs subnet \
+    "and or & + / | • · from ip ips ipv4 ipv6 address addresses range ranges cidr cidrs subnet \
     subnets network networks host hosts block which translates translate the on",
 );
 

@@ -164,7 +164,7 @@ impl HeadingPath {
     }
 
     /// The headings' texts, nearest first.
-    pub(crate) fn nearest_first(&self) -> impl Iterator<Item = &str> {
+    pub(crate) fn nearest_first(&self) -> impl Iterator<Item = &str> + Clone {
         self.0.iter().rev().map(|heading| heading.text.as_str())
     }
 }

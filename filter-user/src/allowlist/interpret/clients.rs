@@ -3,6 +3,7 @@
 use super::{
     super::words::{WordSet, words},
     fields::Fields,
+    headings::Headings,
 };
 
 /// Words that speak of people's devices.
@@ -31,17 +32,17 @@ enum Says {
 
 /// Whether a row is for people's devices alone: its own words say so, or where they say nothing, the nearest heading
 /// that says anything.
-pub(crate) fn is_for_clients(fields: &Fields, headings: &[String]) -> bool {
+pub(crate) fn is_for_clients(fields: &Fields, headings: &Headings) -> bool {
     let mut own = says(&fields.labels.join(" ")).into_iter().chain(says(&fields.group));
     match own.find(|said| *said != Says::Shared) {
         Some(said) => said != Says::Equipment,
-        None => headings.iter().find_map(|text| says(text)) == Some(Says::Clients),
+        None => headings.for_clients,
     }
 }
 
-/// Whether addresses under these headings are for people's devices alone.
-pub(crate) fn stands_under_clients(headings: &[String]) -> bool {
-    is_for_clients(&Fields::default(), headings)
+/// Whether what stands under headings with these texts, nearest first, is for people's devices alone.
+pub(crate) fn are_for_clients<'a>(mut texts: impl Iterator<Item = &'a str>) -> bool {
+    texts.find_map(says) == Some(Says::Clients)
 }
 
 fn says(text: &str) -> Option<Says> {
@@ -62,8 +63,8 @@ mod tests {
 
     fn check(label: &str, headings: &[&str], expected: bool) {
         let fields = Fields { labels: vec![label.to_owned()], ..Fields::default() };
-        let headings: Vec<_> = headings.iter().map(|heading| (*heading).to_owned()).collect();
-        assert_eq!(is_for_clients(&fields, &headings), expected, "{label} under {headings:?}");
+        let read = Headings::of(headings.iter().copied());
+        assert_eq!(is_for_clients(&fields, &read), expected, "{label} under {headings:?}");
     }
 
     #[test]

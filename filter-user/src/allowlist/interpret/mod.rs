@@ -5,7 +5,9 @@ mod addresses;
 mod block;
 mod clients;
 mod columns;
+mod direction;
 mod fields;
+mod headings;
 mod key_value;
 mod parts;
 mod ports;
@@ -23,7 +25,7 @@ mod trunk;
 use self::{
     addresses::Addresses,
     block::{AddressGroup, BlockReading, LineKind},
-    clients::{is_for_clients, stands_under_clients},
+    clients::is_for_clients,
     fields::Fields,
     parts::{Content, Part, parts_of},
     regions::RegionBook,
@@ -124,8 +126,9 @@ impl Reading {
     fn judge(&mut self, part: &Part, book: &RegionBook, wanted: &Wanted) {
         match &part.content {
             Content::Rows(rows) => {
+                let mut surroundings = part.surroundings(book, &[]);
                 for row in rows {
-                    let surroundings = part.surroundings(book, &row.regions);
+                    surroundings.regions = part.regions(book, &row.regions);
                     let judged = wanted.judge_row(row, &surroundings);
                     self.take(row.line, &row.text, judged);
                 }
@@ -226,7 +229,7 @@ impl Wanted {
         if is_example(&surroundings.section) && group.ports.is_empty() {
             return judgement.left_out(group.line, &group.addresses.text(), Why::Example);
         }
-        if !self.include_clients && stands_under_clients(&surroundings.headings) {
+        if !self.include_clients && surroundings.headings.for_clients {
             return judgement.left_out(group.line, &group.addresses.text(), Why::Clients);
         }
         judgement

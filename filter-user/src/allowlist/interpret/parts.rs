@@ -3,6 +3,7 @@
 use super::{
     block::{ABOVE_OR_BELOW, AddressGroup, BlockReading, read_block},
     fields::Fields,
+    headings::Headings,
     key_value,
     ports::Ports,
     regions::RegionBook,
@@ -168,12 +169,17 @@ impl Part {
         }
     }
 
+    /// The regions of a row whose region cells are `cells`.
+    pub(crate) fn regions(&self, book: &RegionBook, cells: &[String]) -> Vec<String> {
+        book.names(cells, self.section())
+    }
+
     /// What stands round a row whose region cells are `regions`.
     pub(crate) fn surroundings(&self, book: &RegionBook, regions: &[String]) -> Surroundings {
         Surroundings {
             section: self.section().to_owned(),
-            headings: self.path.nearest_first().map(str::to_owned).collect(),
-            regions: book.names(regions, self.section()),
+            headings: Headings::of(self.path.nearest_first()),
+            regions: self.regions(book, regions),
             standing: self.standing.clone(),
         }
     }

@@ -1,7 +1,5 @@
 //! Judges one row of a table or one block of addresses: which entries it makes, or why it makes none.
 
-use std::borrow::Cow;
-
 use super::{
     super::{
         document::Note,
@@ -11,7 +9,9 @@ use super::{
     },
     addresses::Addresses,
     block::AddressGroup,
+    direction,
     fields::Fields,
+    headings::Headings,
     ports::{PortGroup, Ports},
     protocols::{Kinds, Protocols, Wire, transports_of},
     services::{Offer, offers},
@@ -25,8 +25,7 @@ const QUOTE: usize = 80;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Surroundings {
     pub(crate) section: String,
-    /// The headings' texts, nearest first.
-    pub(crate) headings: Vec<String>,
+    pub(crate) headings: Headings,
     pub(crate) regions: Vec<String>,
     /// Ports that a line above the row states.
     pub(crate) standing: Ports,
@@ -113,7 +112,7 @@ pub(crate) fn judge_row(fields: &Fields, surroundings: &Surroundings) -> Result<
 
 /// Judges the addresses of a block, with the ports that a line of it states.
 pub(crate) fn judge_block(group: &AddressGroup, surroundings: &Surroundings) -> Judgement {
-    let (kinds, wires) = words_of_headings(surroundings);
+    let (kinds, wires) = surroundings.headings.words.clone();
     Rule {
         line: group.line,
         surroundings,
@@ -180,43 +179,8 @@ impl Remote {
 
 /// Whether the row's direction or a heading says that the provider opens the connection; `None` where nothing says.
 fn says_inbound(fields: &Fields, surroundings: &Surroundings) -> Option<bool> {
-    let texts = [&fields.direction, &fields.group].into_iter().chain(&fields.labels).chain(&surroundings.headings);
-    texts.map(|text| words(&with_arrows_spelt(text))).find_map(|words| {
-        let says = |listed: &[&str]| words.iter().any(|word| listed.contains(&word.as_str()));
-        let inbound = says(&["inbound", "ingress", "incoming"]) || leads_to_the_reader(&words);
-        let outbound =
-            says(&["outbound", "egress", "outgoing", "bidirectional", "both"]) || comes_from_the_reader(&words);
-        (inbound != outbound).then_some(inbound)
-    })
-}
-
-/// The text with `to` for its arrows.
-fn with_arrows_spelt(text: &str) -> Cow<'_, str> {
-    if !text.contains(['→', '➔', '⇒', '>']) {
-        return text.into();
-    }
-    text.replace(['→', '➔', '⇒'], " to ").replace("->", " to ").into()
-}
-
-/// Words for the reader's own side.
-const READER_WORDS: [&str; 6] = ["you", "your", "customer", "customers", "us", "our"];
-
-fn is_reader(word: &str) -> bool {
-    READER_WORDS.contains(&word)
-}
-
-/// `Acme to you`, `from Acme to the customer`.
-fn leads_to_the_reader(words: &[String]) -> bool {
-    let mut to =
-        words.iter().enumerate().skip(1).filter(|(_, word)| ["to", "toward", "towards"].contains(&word.as_str()));
-    to.any(|(at, _)| words[at + 1..].iter().find(|word| *word != "the").is_some_and(|word| is_reader(word)))
-}
-
-/// `from your network`, `you to Acme`.
-fn comes_from_the_reader(words: &[String]) -> bool {
-    let from = words.windows(2).any(|pair| pair[0] == "from" && is_reader(&pair[1]));
-    let begins = words.first().is_some_and(|word| is_reader(word) && words.iter().any(|word| word == "to"));
-    from || begins
+    let mut own = [&fields.direction, &fields.group].into_iter().chain(&fields.labels);
+    own.find_map(|text| direction::is_inbound(text)).or(surroundings.headings.inbound)
 }
 
 /// The fault with the text of its cell.
@@ -271,16 +235,13 @@ fn words_of_row(fields: &Fields, surroundings: &Surroundings) -> (Kinds, Vec<Wir
         return said;
     }
     if fields.header_kinds.is_empty() {
-        return words_of_headings(surroundings);
+        return surroundings.headings.words.clone();
     }
     (fields.header_kinds, Vec::new())
 }
 
-fn words_of_headings(surroundings: &Surroundings) -> (Kinds, Vec<Wire>) {
-    surroundings.headings.iter().find_map(|heading| words_of(heading)).unwrap_or_default()
-}
-
-fn words_of(text: &str) -> Option<(Kinds, Vec<Wire>)> {
+/// What a text says of the kind of traffic and of how SIP travels; `None` where it says nothing.
+pub(super) fn words_of(text: &str) -> Option<(Kinds, Vec<Wire>)> {
     let kinds = Kinds::of_text(text);
     (!kinds.is_empty()).then(|| (kinds, transports_of(text)))
 }

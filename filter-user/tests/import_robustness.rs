@@ -6,6 +6,7 @@ use std::{fs, process::Command, time::Duration};
 
 use filter_user::allowlist::import::{Imported, Options, Source, import};
 use proptest::prelude::*;
+use rustix::time::{ClockId, clock_gettime};
 
 const KORE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/provider-docs/kore-us-firewall-rules.md");
 
@@ -26,10 +27,9 @@ fn work<T>(task: impl FnOnce() -> T) -> (T, Duration) {
     (done, worked().saturating_sub(begun))
 }
 
-/// How long this thread has run, which is the first number of its scheduler's statistics (`sched-stats.rst` of the kernel).
+/// How long a processor has worked for this thread.
 fn worked() -> Duration {
-    let statistics = fs::read_to_string("/proc/thread-self/schedstat").unwrap();
-    Duration::from_nanos(statistics.split(' ').next().unwrap().parse().unwrap())
+    clock_gettime(ClockId::ThreadCPUTime).try_into().unwrap()
 }
 
 /// Imports `start`, then `unit` over and over, in time.

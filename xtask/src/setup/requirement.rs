@@ -97,6 +97,7 @@ pub(super) fn requirements(places: &Places) -> Vec<Requirement> {
         for_tests(tool(places, "busybox", "busybox-static", "is what the older kernel starts")),
         for_tests(tool(places, "cpio", "cpio", "packs what the older kernel finds")),
         older_kernel(),
+        peers(),
     ]
 }
 
@@ -144,7 +145,7 @@ fn for_tests(requirement: Requirement) -> Requirement {
 
 /// An emulator that is installed will do.
 fn emulator(places: &Places) -> Requirement {
-    let (program, package) = ("qemu-system-x86_64", Unpacked::Emulator.package());
+    let (program, package) = ("qemu-system-x86_64", Unpacked::Emulator.packages()[0]);
     Requirement {
         present: places.program(program).is_some() || Unpacked::Emulator.is_present(),
         source: Source::Unpacked(Unpacked::Emulator),
@@ -153,7 +154,7 @@ fn emulator(places: &Places) -> Requirement {
 }
 
 fn older_kernel() -> Requirement {
-    let (package, directory) = (Unpacked::Kernel.package(), Unpacked::Kernel.directory());
+    let (package, directory) = (Unpacked::Kernel.packages()[0], Unpacked::Kernel.directory());
     Requirement {
         name: "the kernel of Debian 12".into(),
         why: "shows that the program loads on it too",
@@ -161,6 +162,18 @@ fn older_kernel() -> Requirement {
         present: Unpacked::Kernel.is_present(),
         source: Source::Unpacked(Unpacked::Kernel),
         by_hand: format!("unpack the kernel that Debian 12's `{package}` stands for into `{}`", directory.display()),
+    }
+}
+
+fn peers() -> Requirement {
+    let (packages, directory) = (Unpacked::Peers.packages().join("`, `"), Unpacked::Peers.directory());
+    Requirement {
+        name: "Kamailio, rtpengine, coturn, SIPVicious, nmap and hping3".into(),
+        why: "are what stands behind the filter and before it",
+        purposes: TESTING,
+        present: Unpacked::Peers.is_present(),
+        source: Source::Unpacked(Unpacked::Peers),
+        by_hand: format!("unpack Debian 12's `{packages}` and their libraries into `{}`", directory.display()),
     }
 }
 

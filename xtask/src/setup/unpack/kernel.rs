@@ -6,6 +6,9 @@ use anyhow::{Context as _, Result};
 
 use crate::workspace;
 
+/// The package of Debian that stands for the newest kernel.
+pub(super) const PACKAGE: &str = "linux-image-cloud-amd64";
+
 /// The version that the tests ask for: that of Debian 12.
 const VERSION: &str = "6.1";
 
@@ -18,12 +21,12 @@ pub(super) fn is_in(directory: &Path) -> bool {
     entries.flatten().any(|entry| entry.file_name().to_string_lossy().starts_with(&prefix))
 }
 
-/// Downloads the kernel that a package of Debian stands for.
-pub(super) fn download(apt_get: &Path, package: &str, downloads: &Path) -> Result<()> {
+/// Downloads the kernel that the package stands for.
+pub(super) fn download(apt_get: &Path, downloads: &Path) -> Result<()> {
     let depends =
-        Command::new("apt-cache").args(["depends", package]).output().context("`apt-cache` does not start")?;
+        Command::new("apt-cache").args(["depends", PACKAGE]).output().context("`apt-cache` does not start")?;
     let image = image_in(&String::from_utf8_lossy(&depends.stdout))
-        .with_context(|| format!("`apt-cache depends {package}` names no kernel"))?;
+        .with_context(|| format!("`apt-cache depends {PACKAGE}` names no kernel"))?;
     workspace::run(super::as_root(apt_get).args(["download", &image]).current_dir(downloads))
 }
 

@@ -2,8 +2,8 @@
 //!
 //! This machine's own kernels, boot loader and emulators are left alone.
 
-mod emulator;
 mod kernel;
+mod programs;
 
 use std::{
     fs,
@@ -12,6 +12,7 @@ use std::{
 };
 
 use anyhow::Result;
+use programs::Programs;
 
 use crate::workspace;
 
@@ -22,14 +23,34 @@ pub(super) enum Unpacked {
     Kernel,
     /// The emulator that boots it. Its package conflicts with the tools of another version of it.
     Emulator,
+    /// An SBC, a relay and scanners: installed, some of them would run by themselves.
+    Peers,
 }
 
+const EMULATOR: Programs =
+    Programs { packages: &["qemu-system-x86"], sources: &["qemu"], files: &["usr/bin/qemu-system-x86_64"] };
+
+const PEERS: Programs = Programs {
+    packages: &["kamailio", "kamailio-tls-modules", "rtpengine-daemon", "coturn", "sipvicious", "nmap", "hping3"],
+    sources: &["kamailio", "rtpengine", "coturn", "sipvicious", "nmap", "hping3"],
+    files: &[
+        "usr/sbin/kamailio",
+        "usr/lib/x86_64-linux-gnu/kamailio/modules/tls.so",
+        "usr/bin/rtpengine",
+        "usr/bin/turnserver",
+        "usr/bin/svmap",
+        "usr/bin/nmap",
+        "usr/sbin/hping3",
+    ],
+};
+
 impl Unpacked {
-    /// The package that is unpacked, or stands for it.
-    pub(super) fn package(self) -> &'static str {
+    /// The packages that are unpacked, or stand for those that are.
+    pub(super) fn packages(self) -> &'static [&'static str] {
         match self {
-            Self::Kernel => "linux-image-cloud-amd64",
-            Self::Emulator => "qemu-system-x86",
+            Self::Kernel => &[kernel::PACKAGE],
+            Self::Emulator => EMULATOR.packages,
+            Self::Peers => PEERS.packages,
         }
     }
 
@@ -38,6 +59,7 @@ impl Unpacked {
         workspace::target().join(match self {
             Self::Kernel => "old-kernel",
             Self::Emulator => "emulator",
+            Self::Peers => "peers",
         })
     }
 
@@ -45,7 +67,8 @@ impl Unpacked {
     pub(super) fn is_present(self) -> bool {
         match self {
             Self::Kernel => kernel::is_in(&self.directory()),
-            Self::Emulator => emulator::is_in(&self.directory()),
+            Self::Emulator => EMULATOR.are_in(&self.directory()),
+            Self::Peers => PEERS.are_in(&self.directory()),
         }
     }
 
@@ -59,8 +82,9 @@ impl Unpacked {
         let downloads = directory.join("packages");
         fs::create_dir_all(&downloads)?;
         match self {
-            Self::Kernel => kernel::download(apt_get, self.package(), &downloads)?,
-            Self::Emulator => emulator::download(apt_get, self.package(), &downloads)?,
+            Self::Kernel => kernel::download(apt_get, &downloads)?,
+            Self::Emulator => EMULATOR.download(apt_get, &downloads)?,
+            Self::Peers => PEERS.download(apt_get, &downloads)?,
         }
         for file in fs::read_dir(&downloads)? {
             let archive = file?.path();

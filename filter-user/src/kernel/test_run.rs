@@ -1,7 +1,9 @@
 //! The program in the kernel without an interface: `BPF_PROG_TEST_RUN`.
 
-use anyhow::{Context as _, Result, bail};
-use aya::{Ebpf, TestRun, TestRunOptions, TestRunResult};
+use std::thread;
+
+use anyhow::{Context as _, Result, anyhow, bail};
+use aya::{Ebpf, TestRun, TestRunAttrs, TestRunOptions, TestRunResult, programs::Xdp};
 use filter_common::{Action, Verdict};
 
 use super::{counters::Stats, maps::Maps, program, publish::Published};
@@ -14,6 +16,9 @@ pub struct Sandbox {
     /// The counter of each rule of the policy in force.
     counters: Vec<u16>,
 }
+
+/// How many live frames the kernel runs the program on before it lets others have the CPU.
+const BATCH: u32 = 64;
 
 /// `XDP_DROP` in the kernel's `include/uapi/linux/bpf.h`.
 const XDP_DROP: u32 = 1;
@@ -38,9 +43,35 @@ impl Sandbox {
     /// # Errors
     /// If the maps cannot be written.
     pub fn publish(&mut self, policy: &CompiledPolicy) -> Result<u64> {
-        let Published { generation, counters } = self.maps.publish(policy, "sandbox", None)?;
+        let Published { generation, counters } = publish(&mut self.maps, policy)?;
         self.counters = counters;
         Ok(generation)
+    }
+
+    /// Runs the program on so many live copies of a frame, and meanwhile puts the policies in force in turns; says
+    /// how often. The policy in force afterwards is one of them.
+    ///
+    /// A live frame goes where the verdict sends it: what passes goes to the stack of the network namespace of this
+    /// thread, as if it had come in by the loopback interface.
+    ///
+    /// # Errors
+    /// If the kernel refuses a frame or a policy.
+    pub fn switch_under_traffic(&mut self, frame: &[u8], packets: u32, policies: &[&CompiledPolicy]) -> Result<u32> {
+        let Self { ebpf, maps, counters } = self;
+        let filter: &Xdp = program::filter(ebpf)?;
+        thread::scope(|scope| {
+            let traffic = scope.spawn(|| live_run(filter, frame, packets));
+            let mut switches = 0;
+            for policy in policies.iter().cycle() {
+                if traffic.is_finished() {
+                    break;
+                }
+                *counters = publish(maps, policy)?.counters;
+                switches += 1;
+            }
+            traffic.join().map_err(|_| anyhow!("the test run panicked"))??;
+            Ok(switches)
+        })
     }
 
     /// Runs the program on a frame of at least 14 octets, as a NIC would, and says what it did with it.
@@ -83,6 +114,17 @@ impl Sandbox {
     pub fn stats(&self) -> Result<Stats> {
         self.maps.stats("sandbox")
     }
+}
+
+fn publish(maps: &mut Maps, policy: &CompiledPolicy) -> Result<Published> {
+    maps.publish(policy, "sandbox", None)
+}
+
+fn live_run(filter: &Xdp, frame: &[u8], packets: u32) -> Result<()> {
+    let attrs = TestRunAttrs::new().xdp_live_frames(BATCH);
+    let options = TestRunOptions { data_in: Some(frame), repeat: packets, attrs, ..TestRunOptions::default() };
+    filter.test_run(options).context("the kernel refuses the live frames")?;
+    Ok(())
 }
 
 fn test_run<P>(program: &P, frame: &[u8]) -> Result<u32>

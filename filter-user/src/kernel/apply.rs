@@ -5,9 +5,9 @@ use serde::Serialize;
 
 use super::{
     attach::{self, Change},
-    egress,
     lock::WriteLock,
     maps::Maps,
+    needs,
     pins::Pins,
     standing::Confirmation,
 };
@@ -30,7 +30,7 @@ pub struct Applied {
 /// # Errors
 /// If no filter is attached there, or the kernel refuses a step. What was in force still is.
 pub fn apply(interface: &str, change: &Change<'_>) -> Result<Applied> {
-    egress::check_kernel(change.policy)?;
+    needs::check(change.policy)?;
     let _lock = WriteLock::take()?;
     let pins = Pins::attached(interface)?;
     let maps = Maps::open(pins.directory())?;

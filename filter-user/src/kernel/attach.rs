@@ -18,6 +18,7 @@ use super::{
     interface::{Interface, XdpMode, interface},
     lock::WriteLock,
     maps::Maps,
+    needs,
     pins::Pins,
     program,
     publish::Published,
@@ -72,7 +73,7 @@ pub struct Attached {
 /// If the interface is missing, another program holds it, or the kernel refuses a step. What ran before still runs.
 pub fn attach(name: &str, mode: AttachMode, change: &Change<'_>) -> Result<Attached> {
     let target = interface(name)?;
-    egress::check_kernel(change.policy)?;
+    needs::check(change.policy)?;
     let _lock = WriteLock::take()?;
     let pins = Pins::of(name);
     finish_attaching(name, &target)?;

@@ -2,33 +2,16 @@
 
 use std::fs;
 
-use anyhow::{Context as _, Result, ensure};
-use aya::{
-    programs::{LinkOrder, SchedClassifier, TcAttachType, links::FdLink, tc::TcAttachOptions},
-    util::KernelVersion,
-};
+use anyhow::{Context as _, Result};
+use aya::programs::{LinkOrder, SchedClassifier, TcAttachType, links::FdLink, tc::TcAttachOptions};
 use filter_common::tables::flags;
 
 use super::pins::Pins;
 use crate::policy::CompiledPolicy;
 
-/// The first kernel that has TCX, whose links can be pinned.
-const FIRST_KERNEL: KernelVersion = KernelVersion::new(6, 6, 0);
-
 /// Whether the policy needs the program.
 pub(super) const fn is_wanted(policy: &CompiledPolicy) -> bool {
     policy.tables.settings.has(flags::RETURN_TRAFFIC)
-}
-
-/// Refuses a policy that needs the program on a kernel that cannot attach it.
-pub(super) fn check_kernel(policy: &CompiledPolicy) -> Result<()> {
-    let running = KernelVersion::current().context("cannot read the kernel's version")?;
-    ensure!(
-        !is_wanted(policy) || running >= FIRST_KERNEL,
-        "`return_traffic = \"tracked\"` needs Linux 6.6 or newer, for TCX links\nhint: list in `[[allow]]` the servers \
-         whose answers this host needs"
-    );
-    Ok(())
 }
 
 /// Attaches the pinned program if the policy needs it and it is not attached.

@@ -11,14 +11,14 @@ use aya::{
 use super::maps;
 
 /// The name of the program that filters.
-const FILTER: &str = "sipwall";
+pub(super) const FILTER: &str = "sipwall";
 /// The name of the program that looks at what the host sends.
-const EGRESS: &str = "egress";
+pub(super) const EGRESS: &str = "egress";
 /// The name of the program that says its verdict, for test runs.
-const VERDICT: &str = "verdict";
+pub(super) const VERDICT: &str = "verdict";
 
 /// The object as the build made it.
-static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/sipwall"));
+pub(super) static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/sipwall"));
 
 /// Loads the program with maps of its own; with `pins`, the maps are pinned into that directory.
 pub(super) fn load(pins: Option<&Path>) -> Result<Ebpf> {

@@ -3,7 +3,10 @@
 use std::thread;
 
 use anyhow::{Context as _, Result, anyhow, bail};
-use aya::{Ebpf, TestRun, TestRunAttrs, TestRunOptions, TestRunResult, programs::Xdp};
+use aya::{
+    Ebpf, TestRun, TestRunAttrs, TestRunOptions, TestRunResult,
+    programs::{ProgramInfo, Xdp},
+};
 use filter_common::{Action, Verdict};
 
 use super::{counters::Stats, maps::Maps, program, publish::Published};
@@ -105,6 +108,15 @@ impl Sandbox {
     /// If the kernel refuses the frame.
     pub fn send(&mut self, frame: &[u8]) -> Result<()> {
         test_run(program::egress(&mut self.ebpf)?, frame).map(drop)
+    }
+
+    /// What the kernel knows of each program.
+    pub(super) fn program_infos(&self) -> Result<[(&'static str, ProgramInfo); 3]> {
+        let info = |name| {
+            let program = self.ebpf.program(name).context("the object has no program of that name")?;
+            Ok::<_, anyhow::Error>((name, program.info()?))
+        };
+        Ok([info(program::FILTER)?, info(program::VERDICT)?, info(program::EGRESS)?])
     }
 
     /// What the program has counted.

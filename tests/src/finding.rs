@@ -120,7 +120,8 @@ fn smallest_frame(contest: &Contest, choices: Vec<u32>, kernel: &mut Sandbox) ->
     octets(&shrink(choices, |choices| contest.agreed(&octets(choices), Some(kernel)).is_err()))
 }
 
-fn hexadecimal(octets: &[u8]) -> String {
+/// Octets in hexadecimal digits.
+pub(crate) fn hexadecimal(octets: &[u8]) -> String {
     octets.iter().fold(String::new(), |mut digits, octet| {
         write!(digits, "{octet:02x}").expect("a string takes every write");
         digits

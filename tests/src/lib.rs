@@ -13,5 +13,6 @@ pub mod judge;
 pub mod oracle;
 pub mod packets;
 pub mod scene;
+pub mod sequence;
 pub mod sipwall;
 pub mod texts;

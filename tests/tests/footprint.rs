@@ -1,6 +1,6 @@
 //! What the programs cost the kernel is in `docs/kernel.md`, and stays what it says there.
 
-#![expect(clippy::expect_used, clippy::panic, reason = "a test that cannot go on panics")]
+#![expect(clippy::expect_used, reason = "a test that cannot go on panics")]
 
 use std::fs;
 

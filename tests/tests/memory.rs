@@ -35,8 +35,7 @@ impl Worlds {
     /// Puts `tests/fixtures/policy.toml` in force, with this put in front of its `[sbc.listen]`.
     fn new(sbc: &str, tables: &str) -> Self {
         let listen = format!("{sbc}\n{tables}\n[sbc.listen]");
-        let mut policy = fixture_policy(&[("[sbc.listen]", &listen)]).expect("the policy compiles");
-        by_the_hour(&mut policy);
+        let policy = fixture_policy(&[("[sbc.listen]", &listen)]).expect("the policy compiles").by_the_hour();
         let mut kernel = Sandbox::new().expect("the program loads (this needs root)");
         kernel.publish(&policy).expect("the policy is published");
         let state = HostState::default();
@@ -61,15 +60,6 @@ impl Worlds {
         }
         self.kernel.send(frame).expect("the egress program runs");
         noted
-    }
-}
-
-/// Lets rates be by the hour instead of the second: the kernel's clock goes on while a test runs.
-fn by_the_hour(policy: &mut CompiledPolicy) {
-    let limits = &mut policy.tables.settings.limits;
-    for Rate { interval, tolerance } in [&mut limits.sip, &mut limits.tcp, &mut limits.icmp] {
-        *interval *= 3600;
-        *tolerance *= 3600;
     }
 }
 

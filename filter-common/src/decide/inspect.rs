@@ -37,7 +37,12 @@ fn suspicion<F: Frame + ?Sized>(frame: &F, packet: &Packet, tables: &Tables, ter
         return None;
     }
     // With its header, for the verifier does not follow how LLVM compares a single octet with the end.
-    let [.., first] = frame.read::<UDP_HEADER_AND_FIRST>(place(packet.offset))?;
+    let [_, _, _, _, length_high, length_low, _, _, first] =
+        frame.read::<UDP_HEADER_AND_FIRST>(place(packet.offset))?;
+    // What comes behind the datagram is none of it (RFC 768).
+    if usize::from(u16::from_be_bytes([length_high, length_low])) < UDP_HEADER_AND_FIRST {
+        return None;
+    }
     if settings.has(SIP) && tables.sip.contains(term) && !begins_sip(first) {
         return Some((Reason::InspectSip, settings.has(flags::INSPECT_SIP_ENFORCE)));
     }

@@ -91,12 +91,12 @@ fn helpers(function: &Function) -> impl Iterator<Item = i32> {
 /// How deep a function reaches into its stack frame, as the verifier rounds it up.
 fn stack(function: &Function) -> u32 {
     let pairs = function.instructions.windows(2);
-    let deepest = pairs.map(|pair| depth(&pair[0], &pair[1])).max().unwrap_or_default();
+    let deepest = pairs.map(|pair| depth(pair[0], pair[1])).max().unwrap_or_default();
     deepest.next_multiple_of(32)
 }
 
 /// How far below the frame pointer an instruction reaches, or the pointer that it and the next one make.
-fn depth(instruction: &bpf_insn, next: &bpf_insn) -> u32 {
+fn depth(instruction: bpf_insn, next: bpf_insn) -> u32 {
     /// The classes of loads and stores: `BPF_LDX`, `BPF_ST`, `BPF_STX`.
     const LOAD: u8 = 1;
     const STORES: [u8; 2] = [2, 3];

@@ -5,11 +5,18 @@ use std::thread;
 use anyhow::{Context as _, Result, anyhow, bail};
 use aya::{
     Ebpf, TestRun, TestRunAttrs, TestRunOptions, TestRunResult,
+    maps::{HashMap, PerCpuArray, PerCpuValues},
     programs::{ProgramInfo, Xdp},
+    util::nr_cpus,
 };
-use filter_common::{Action, Verdict};
+use filter_common::{Action, Bucket, Datagram, Flow, Verdict};
 
-use super::{counters::Stats, maps::Maps, program, publish::Published};
+use super::{
+    counters::Stats,
+    maps::{Maps, Value},
+    program,
+    publish::Published,
+};
 use crate::policy::CompiledPolicy;
 
 /// A loaded program with maps of its own, attached to nothing.
@@ -119,6 +126,22 @@ impl Sandbox {
         Ok([info(program::FILTER)?, info(program::VERDICT)?, info(program::EGRESS)?])
     }
 
+    /// Lets the program forget what it remembers between packets.
+    ///
+    /// # Errors
+    /// If the maps cannot be written.
+    pub fn forget(&mut self) -> Result<()> {
+        forget::<Datagram, SeenFragment>(&mut self.ebpf, "FRAGMENTS")?;
+        forget::<Flow, u64>(&mut self.ebpf, "FLOWS")?;
+        forget::<Bucket, u64>(&mut self.ebpf, "BUCKETS")?;
+        let map = self.ebpf.map_mut("NEW_ENTRIES_DUE").context("the object has no map `NEW_ENTRIES_DUE`")?;
+        let mut due: PerCpuArray<_, u64> = map.try_into()?;
+        for guard in 0..due.len() {
+            due.set(guard, PerCpuValues::try_from(vec![0; nr_cpus().map_err(|(_, error)| error)?])?, 0)?;
+        }
+        Ok(())
+    }
+
     /// What the program has counted.
     ///
     /// # Errors
@@ -126,6 +149,19 @@ impl Sandbox {
     pub fn stats(&self) -> Result<Stats> {
         self.maps.stats("sandbox")
     }
+}
+
+/// A first fragment as the program keeps it, with the time when it passed: of no interest here.
+type SeenFragment = [u64; 2];
+
+/// Takes every entry out of a map of what is remembered.
+fn forget<K: bytemuck::Pod, V: bytemuck::Pod>(ebpf: &mut Ebpf, name: &str) -> Result<()> {
+    let map = ebpf.map_mut(name).with_context(|| format!("the object has no map `{name}`"))?;
+    let mut map: HashMap<_, Value<K>, Value<V>> = map.try_into()?;
+    for key in map.keys().collect::<Result<Vec<_>, _>>()? {
+        map.remove(&key)?;
+    }
+    Ok(())
 }
 
 fn publish(maps: &mut Maps, policy: &CompiledPolicy) -> Result<Published> {

@@ -9,7 +9,15 @@ mod damage;
 mod extensions;
 mod frame;
 mod policy;
+mod sequence;
 mod shrink;
 mod transport;
 
-pub use self::{aim::Aim, choices::Choices, frame::frame, policy::WrittenPolicy, shrink::shrink};
+pub use self::{
+    aim::Aim,
+    choices::Choices,
+    frame::frame,
+    policy::WrittenPolicy,
+    sequence::{Event, sequence},
+    shrink::shrink,
+};

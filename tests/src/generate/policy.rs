@@ -22,10 +22,31 @@ pub struct WrittenPolicy {
 }
 
 impl WrittenPolicy {
-    /// Writes a policy.
+    /// Writes a policy whose verdicts depend on nothing that came before.
     pub fn new(choices: &mut Choices) -> Self {
         let mut policy = Self { text: String::new(), allowlists: Vec::new() };
-        policy.sbc(choices);
+        policy.sbc(choices, &[(20, "scope = \"ports\""), (20, "fragments = \"drop\""), (5, "mode = \"monitor\"")]);
+        policy.rest(choices)
+    }
+
+    /// Writes a policy whose verdicts depend on what came before, most of the time.
+    pub fn with_memory(choices: &mut Choices) -> Self {
+        let mut policy = Self { text: String::new(), allowlists: Vec::new() };
+        let fragments = (80, "fragments = \"tracked\"");
+        policy.sbc(choices, &[(10, "scope = \"ports\""), fragments, (80, "return_traffic = \"tracked\"")]);
+        policy.line("[limits]");
+        for key in ["sip", "tcp", "icmp"] {
+            let burst = choices.between(1, 3);
+            let rate = if choices.chance(20) { "off".to_owned() } else { format!("1/s burst {burst}") };
+            policy.line(&format!("{key} = \"{rate}\""));
+        }
+        policy.rest(choices)
+    }
+
+    /// Writes what comes behind `[sbc]` and `[limits]`.
+    fn rest(self, choices: &mut Choices) -> Self {
+        let mut policy = self;
+        policy.inspect(choices);
         policy.classes(choices);
         for place in 0..choices.between(0, 3) {
             policy.provider(choices, place);
@@ -44,24 +65,28 @@ impl WrittenPolicy {
 
     /// The judges of the policy, or nothing if it must be refused: a service without a port, for one.
     pub fn contest(&self) -> Option<Contest> {
+        Contest::new(&self.policy()?).ok()
+    }
+
+    /// The policy itself, or nothing if it must be refused.
+    pub fn policy(&self) -> Option<Policy> {
         let file = PolicyFile::parse(Path::new("policy.toml"), &self.text).ok()?;
         let named = |name: &str| self.allowlists.iter().find(|allowlist| allowlist.provider == name).cloned();
-        let policy = Policy::new(file, |name| named(name).ok_or("no such allowlist")).ok()?;
-        Contest::new(&policy).ok()
+        Policy::new(file, |name| named(name).ok_or("no such allowlist")).ok()
     }
 
     fn line(&mut self, line: &str) {
         writeln!(self.text, "{line}").expect("a string takes every write");
     }
 
-    fn sbc(&mut self, choices: &mut Choices) {
+    fn sbc(&mut self, choices: &mut Choices, settings: &[(u32, &str)]) {
         self.line("[sbc]\ninterfaces = [\"eth0\"]");
         if choices.chance(50) {
             let own = choices.between(1, 4) as usize;
             self.line(&format!("addresses = {:?}", &address::OWN[..own]));
         }
-        for (likely, setting) in [(20, "scope = \"ports\""), (20, "fragments = \"drop\""), (5, "mode = \"monitor\"")] {
-            if choices.chance(likely) {
+        for (likely, setting) in settings {
+            if choices.chance(*likely) {
                 self.line(setting);
             }
         }
@@ -82,6 +107,16 @@ impl WrittenPolicy {
                 }
                 16..=18 => self.line(&format!("{service} = \"off\"")),
                 _ => {}
+            }
+        }
+    }
+
+    fn inspect(&mut self, choices: &mut Choices) {
+        if choices.chance(40) {
+            self.line("[inspect]");
+            for key in ["sip", "media"] {
+                let depth = choices.one_of(&["off", "enforce", "enforce"]);
+                self.line(&format!("{key} = \"{depth}\""));
             }
         }
     }
@@ -126,6 +161,9 @@ impl WrittenPolicy {
         }
         if choices.chance(20) {
             self.line("media_source_ports = \"any\"");
+        }
+        if choices.chance(20) {
+            self.line("t38 = true");
         }
         self.allowlists.push(allowlist);
     }

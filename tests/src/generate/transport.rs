@@ -4,7 +4,7 @@ use super::{Choices, aim::Shot, damage};
 
 /// The payload of an IP packet with this protocol.
 pub(super) fn segment(choices: &mut Choices, shot: &Shot) -> Vec<u8> {
-    let payload = vec![b'x'; choices.one_of(&[4, 0, 1, 20, 7, 8])];
+    let payload = vec![choices.one_of(&[b'x', 0x80, b' ', 0]); choices.one_of(&[4, 0, 1, 20, 7, 8])];
     let header = match shot.protocol {
         6 => tcp(choices, shot),
         17 => udp(choices, shot, payload.len()),

@@ -3,7 +3,7 @@
 use etherparse::{IpAuthHeaderSlice, Ipv6FragmentHeaderSlice, Ipv6RawExtHeaderSlice};
 use filter_common::Reason;
 
-use super::network::Piece;
+use super::network::{Piece, octets};
 
 pub(super) const HOP_BY_HOP: u8 = 0;
 const ROUTING: u8 = 43;
@@ -15,14 +15,31 @@ const DESTINATION: u8 = 60;
 const SHORTEST: usize = 8;
 const MOST: usize = 6;
 
-/// The protocol behind the extension headers, which part of a datagram this is, and what it carries.
-pub(super) fn walk(mut next: u8, mut rest: &[u8]) -> Result<(u8, Piece, &[u8]), Reason> {
-    let mut piece = None;
+/// What a fragment header says, and what comes behind it.
+#[derive(Clone, Copy)]
+pub(super) struct Fragment {
+    pub(super) piece: Piece,
+    pub(super) identification: u32,
+    /// Octets behind the header.
+    pub(super) carried: u32,
+}
+
+/// What is behind the extension headers.
+pub(super) struct Walked<'p> {
+    pub(super) protocol: u8,
+    pub(super) fragment: Option<Fragment>,
+    pub(super) payload: &'p [u8],
+}
+
+/// Walks over the extension headers.
+pub(super) fn walk(mut next: u8, mut rest: &[u8]) -> Result<Walked<'_>, Reason> {
+    let mut fragment = None;
     for place in 0..=MOST {
         let extension = [HOP_BY_HOP, ROUTING, FRAGMENT, AUTHENTICATION, DESTINATION].contains(&next);
+        let piece = fragment.map(|fragment: Fragment| fragment.piece);
         // What follows the header of a later fragment is a piece of payload.
         if !extension || matches!(piece, Some(Piece::Later(_))) {
-            return Ok((next, piece.unwrap_or(Piece::Whole), rest));
+            return Ok(Walked { protocol: next, fragment, payload: rest });
         }
         if place == MOST {
             break;
@@ -33,7 +50,7 @@ pub(super) fn walk(mut next: u8, mut rest: &[u8]) -> Result<(u8, Piece, &[u8]), 
         }
         refuse_misplaced(next, place, piece, rest)?;
         if next == FRAGMENT {
-            piece = fragment(rest);
+            fragment = read(rest);
         }
         let (length, following) = header(next, rest).ok_or(cut)?;
         (next, rest) = (following, &rest[length..]);
@@ -51,9 +68,14 @@ fn refuse_misplaced(kind: u8, place: usize, piece: Option<Piece>, header: &[u8])
     }
 }
 
-fn fragment(rest: &[u8]) -> Option<Piece> {
+fn read(rest: &[u8]) -> Option<Fragment> {
     let header = Ipv6FragmentHeaderSlice::from_slice(rest).ok()?;
-    Some(Piece::new(u32::from(header.fragment_offset().value()) * 8, header.more_fragments()))
+    let offset = u32::from(header.fragment_offset().value()) * 8;
+    Some(Fragment {
+        piece: Piece::new(offset, header.more_fragments()),
+        identification: header.identification(),
+        carried: octets(&rest[SHORTEST..]),
+    })
 }
 
 /// The length of the header at the beginning of `rest`, and what follows it; nothing if it is not all there.

@@ -2,11 +2,11 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 
-use etherparse::{Ipv4HeaderSlice, Ipv6HeaderSlice, err};
+use etherparse::{Ipv4HeaderSlice, Ipv6HeaderSlice, UdpHeaderSlice, err};
 use filter_common::Reason;
 
 use super::{
-    extensions,
+    extensions::{self, Fragment},
     transport::{self, Transport},
 };
 
@@ -18,10 +18,17 @@ pub(super) struct Datagram {
     /// The IP protocol, behind IPv6 extension headers.
     pub(super) protocol: u8,
     pub(super) transport: Transport,
+    pub(super) piece: Piece,
+    /// What the fragments of one datagram have in common, beside addresses and protocol.
+    pub(super) identification: u32,
+    /// Octets of the datagram that this packet carries: behind the IPv4 header, or the IPv6 fragment header.
+    pub(super) carried: u32,
+    /// What the packet carries behind all IP headers.
+    pub(super) payload: Vec<u8>,
 }
 
 /// Which part of a datagram a packet is.
-#[derive(Clone, Copy, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Piece {
     /// All of it; an atomic fragment is that too.
     Whole,
@@ -41,6 +48,17 @@ impl Piece {
 }
 
 impl Datagram {
+    /// The first octet of a UDP datagram's payload; nothing where it has none.
+    pub(super) fn first_octet(&self) -> Option<u8> {
+        let header = UdpHeaderSlice::from_slice(&self.payload).ok()?;
+        if header.length() > 8 { self.payload.get(8).copied() } else { None }
+    }
+
+    /// The identifier of an echo request or reply (RFC 792, RFC 4443 section 4).
+    pub(super) fn echo_identifier(&self) -> Option<u16> {
+        Some(u16::from_be_bytes([*self.payload.get(4)?, *self.payload.get(5)?]))
+    }
+
     /// Whether it is a message that a host without an address yet sends from `::`: router and neighbour solicitation
     /// (RFC 4861, sections 4.1 and 4.3), multicast listener reports and done (RFC 3590, section 4).
     pub(super) fn is_sent_before_an_address(&self) -> bool {
@@ -69,6 +87,10 @@ pub(super) fn read_ipv4(frame: &[u8]) -> Result<Datagram, Reason> {
         hop_limit: header.ttl(),
         protocol,
         transport: transport::read(protocol, false, piece, payload)?,
+        piece,
+        identification: header.identification().into(),
+        carried: octets(payload),
+        payload: payload.to_vec(),
     })
 }
 
@@ -83,12 +105,26 @@ pub(super) fn read_ipv6(frame: &[u8]) -> Result<Datagram, Reason> {
     if length == 0 && header.next_header().0 == extensions::HOP_BY_HOP {
         return Err(Reason::Ipv6Jumbogram);
     }
-    let (protocol, piece, payload) = extensions::walk(header.next_header().0, payload)?;
+    let walked = extensions::walk(header.next_header().0, payload)?;
+    let protocol = walked.protocol;
+    let (piece, identification, carried) = match walked.fragment {
+        Some(Fragment { piece, identification, carried }) => (piece, identification, carried),
+        None => (Piece::Whole, 0, octets(payload)),
+    };
     Ok(Datagram {
         source: header.source_addr().into(),
         destination: header.destination_addr().into(),
         hop_limit: header.hop_limit(),
         protocol,
-        transport: transport::read(protocol, true, piece, payload)?,
+        transport: transport::read(protocol, true, piece, walked.payload)?,
+        piece,
+        identification,
+        carried,
+        payload: walked.payload.to_vec(),
     })
+}
+
+/// How many octets there are of what comes in a frame.
+pub(super) fn octets(payload: &[u8]) -> u32 {
+    u32::try_from(payload.len()).expect("a frame is short")
 }

@@ -56,26 +56,26 @@ impl Rules {
         }
     }
 
-    /// Judges a packet by the rules alone.
-    pub(super) fn judge(&self, packet: &Datagram) -> Fate<'_> {
+    /// Judges a packet by the rules alone; says the term that lets it in, too.
+    pub(super) fn judge(&self, packet: &Datagram) -> (Fate<'_>, Option<&Term>) {
         let naming = self.terms.iter().filter(|term| term.sources.iter().any(|prefix| prefix.contains(&packet.source)));
         let (denied, left): (Vec<&Term>, Vec<&Term>) = naming.partition(|term| self.denies(term, packet));
         let of_protocol =
             left.iter().copied().filter(|term| term.traffic.protocol == packet.protocol).collect::<Vec<_>>();
         let outcome = match packet.transport {
-            Transport::Absent => return later_fragment(packet, &left, &of_protocol),
+            Transport::Absent => return (later_fragment(packet, &left, &of_protocol), None),
             Transport::Tcp(ports, opening) => by_ports(&of_protocol, ports, opening),
             Transport::Udp(ports) => by_ports(&of_protocol, ports, false),
             _ => of_protocol.first().copied().ok_or_else(|| without_ports(packet.transport)),
         };
         let reason = match outcome {
-            Ok(term) => return (Reason::Listed, Some(&term.rule)),
+            Ok(term) => return ((Reason::Listed, Some(&term.rule)), Some(term)),
             Err(echo @ (Reason::EchoRequest | Reason::EchoReply)) => echo,
             Err(_) if left.is_empty() && denied.is_empty() => Reason::SourceUnlisted,
             Err(_) if left.is_empty() => Reason::ProviderDenied,
             Err(reason) => reason,
         };
-        (reason, None)
+        ((reason, None), None)
     }
 
     /// Whether an always-deny list takes the term away from the packet's source.

@@ -12,7 +12,7 @@ mod stated;
 mod tables;
 mod trunk;
 
-use filter_common::tables::{DENY_PREFIXES, Limits, PREFIXES, TERMS, Tables, flags};
+use filter_common::tables::{DENY_PREFIXES, Limits, PREFIXES, Rate, TERMS, Tables, flags};
 use ipnet::IpNet;
 
 use self::{draft::Draft, own_ports::OwnPorts, tables::Overflow};
@@ -48,6 +48,18 @@ pub struct CompiledPolicy {
 }
 
 impl CompiledPolicy {
+    /// The policy with rates by the hour instead of the second: for whoever cannot stop the kernel's clock.
+    #[must_use]
+    pub fn by_the_hour(&self) -> Self {
+        let mut policy = self.clone();
+        let limits = &mut policy.tables.settings.limits;
+        for Rate { interval, tolerance } in [&mut limits.sip, &mut limits.tcp, &mut limits.icmp] {
+            *interval *= 3600;
+            *tolerance *= 3600;
+        }
+        policy
+    }
+
     /// The policy without rate limits and return traffic: what depends on time and on what the host sent.
     #[must_use]
     pub fn without_limits(&self) -> Self {

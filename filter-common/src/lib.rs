@@ -40,4 +40,4 @@ pub use verdict::Verdict;
 /// The version of everything that outlives a process: map shapes, table layout, reason indices.
 ///
 /// It names the directory of the pins, so that a program never meets maps of another layout.
-pub const ABI_VERSION: u32 = 2;
+pub const ABI_VERSION: u32 = 3;

@@ -1,7 +1,16 @@
-//! Entries that are changed one by one while a policy is in force, and outlive it: the deny list.
+//! Entries that are changed one by one while a policy is in force, and outlive it: the deny list and the live allows.
+
+mod allow;
+
+use crate::Name;
+pub use allow::{
+    Allowance, LIVE_PREFIXES, LIVE_TERMS, LiveNote, LiveNotes, LiveQuery, LiveSet, LiveTerm, LiveTerms, Remark,
+};
 
 /// How many prefixes inside each other are looked through to find a denied one that holds.
 pub const NESTED_DENIES: u32 = 8;
+/// How many lists can be loaded into the deny list.
+pub const DENY_LISTS: u32 = 8;
 
 /// A time by the monotonic clock in nanoseconds, lower half first; 0: never.
 ///
@@ -42,7 +51,7 @@ impl Expiry {
 pub struct DenyEntry {
     /// The length of its prefix, by which the next shorter one is found where it does not hold.
     pub prefix_length: u32,
-    /// What it holds by: a bit for the policy in each slot, and [`DenyEntry::ADDED`].
+    /// What it holds by: a bit for the policy in each slot, [`DenyEntry::ADDED`], and a bit for each list.
     pub holders: u32,
     /// When it ends, where it was added.
     pub expiry: Expiry,
@@ -52,16 +61,29 @@ impl DenyEntry {
     /// It was added while the filter ran.
     pub const ADDED: u32 = 1 << 8;
 
+    /// It is in a list that was loaded: the bits of [`DENY_LISTS`] lists.
+    pub const LISTS: u32 = 0xff << 16;
+
+    /// The holder that the list in this place is.
+    #[inline(always)]
+    pub const fn list(place: u32) -> u32 {
+        1 << (16 + (place & 7))
+    }
+
     /// The holder that the policy in this slot is.
     #[inline(always)]
     pub const fn policy(slot: u32) -> u32 {
         1 << (slot & 7)
     }
 
-    /// Whether the prefix is denied under the policy in this slot. `now`: the monotonic clock in nanoseconds.
+    /// Whether the prefix is denied under the policy in this slot. `now`: the monotonic clock in nanoseconds;
+    /// `lists`: the holders of the lists that hold then.
     #[inline(always)]
-    pub fn holds(&self, slot: u32, now: impl FnOnce() -> u64) -> bool {
+    pub fn holds(&self, slot: u32, now: impl FnOnce() -> u64, lists: impl FnOnce() -> u32) -> bool {
         if self.holders & Self::policy(slot) != 0 {
+            return true;
+        }
+        if self.holders & Self::LISTS != 0 && self.holders & lists() != 0 {
             return true;
         }
         let added = self.holders & Self::ADDED != 0;
@@ -69,8 +91,48 @@ impl DenyEntry {
     }
 }
 
+/// A list that was loaded into the deny list.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[cfg_attr(feature = "host", derive(bytemuck::Pod, bytemuck::Zeroable))]
+#[repr(C)]
+pub struct DenyList {
+    /// When it ends.
+    pub expiry: Expiry,
+    /// Its name; empty where there is no list.
+    pub name: Name,
+    /// What was remarked of it.
+    pub comment: Remark,
+}
+
+/// How many denied prefixes can have a remark.
+pub const REMARKS: u32 = 4096;
+
+/// A prefix that something is remarked of.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[cfg_attr(feature = "host", derive(bytemuck::Pod, bytemuck::Zeroable))]
+#[repr(C)]
+pub struct RemarkedPrefix {
+    /// Its address, as [`Address::words`](crate::Address::words) gives it.
+    pub address: [u64; 2],
+    /// Its length.
+    pub length: u64,
+}
+
+/// The holders of the lists that hold. `now`: the monotonic clock in nanoseconds.
+#[inline(always)]
+pub fn lists_that_hold(lists: &[DenyList; DENY_LISTS as usize], now: u64) -> u32 {
+    let mut holders = 0;
+    for place in 0..DENY_LISTS {
+        if !lists[place as usize].expiry.is_over(now) {
+            holders |= DenyEntry::list(place);
+        }
+    }
+    holders
+}
+
 const _: () = {
     assert!(size_of::<DenyEntry>() == 16);
+    assert!(size_of::<DenyList>() == 8 + 64 + 128);
 };
 
 #[cfg(test)]
@@ -97,9 +159,12 @@ mod tests {
             ("added, not over", entry(added, ends), 0, 99, true),
             ("added, over", entry(added, ends), 0, 100, false),
             ("by the policy, what was added is over", entry(added | DenyEntry::policy(0), ends), 0, 100, true),
+            ("by a list that holds", entry(DenyEntry::list(3), Expiry::NEVER), 0, 200, true),
+            ("by a list that is over", entry(DenyEntry::list(2), Expiry::NEVER), 0, 200, false),
             ("by nothing", entry(0, Expiry::NEVER), 0, 0, false),
         ] {
-            assert_eq!(entry.holds(slot, || now), holds, "{name}");
+            let lists = || DenyEntry::list(3);
+            assert_eq!(entry.holds(slot, || now, lists), holds, "{name}");
         }
     }
 }

@@ -342,7 +342,8 @@ impl Settings {
 pub struct Switch {
     /// The slot of the policy in force, below [`GENERATIONS`].
     pub slot: u32,
-    /// Which lists of live entries have any: a set of [`lists`]. An empty trie costs as much as any.
+    /// Which lists of live entries have any, a set of [`lists`], and where the live allows are.
+    /// An empty trie costs as much as any.
     pub lists: u32,
 }
 
@@ -350,6 +351,32 @@ pub struct Switch {
 pub mod lists {
     /// The deny list.
     pub const DENY: u32 = 1 << 0;
+    /// The live allows, in the slot that the bits above [`ALLOW_SLOT`] name.
+    pub const ALLOW: u32 = 1 << 1;
+    /// Where the number of that slot begins.
+    pub(super) const ALLOW_SLOT: u32 = 8;
+}
+
+impl Switch {
+    /// The slot that the live allows are in; nothing if there are none.
+    #[inline(always)]
+    pub const fn allows(self) -> Option<u32> {
+        if self.lists & lists::ALLOW == 0 { None } else { Some(self.allow_slot()) }
+    }
+
+    /// The slot that the live allows were written into last.
+    #[inline(always)]
+    pub const fn allow_slot(self) -> u32 {
+        self.lists >> lists::ALLOW_SLOT & 3
+    }
+
+    /// The same with the live allows in this slot. `any`: whether there are any.
+    #[must_use]
+    pub const fn with_allows(self, slot: u32, any: bool) -> Self {
+        let others = self.lists & !lists::ALLOW & !(3 << lists::ALLOW_SLOT);
+        let allow = if any { lists::ALLOW } else { 0 };
+        Self { lists: others | allow | (slot & 3) << lists::ALLOW_SLOT, ..self }
+    }
 }
 
 const _: () = {

@@ -1,12 +1,15 @@
 //! The maps. User space finds them by these names.
 
 use aya_ebpf::{
-    btf_maps::{Array, ArrayOfMaps, LpmTrie, PerCpuArray},
+    btf_maps::{Array, ArrayOfMaps, HashMap, LpmTrie, PerCpuArray},
     macros::btf_map,
 };
 use filter_common::{
     Counter, GenerationInfo, Name, REASON_COUNTERS, RULE_COUNTERS, SNAPSHOTS, Snapshot, Trial,
-    live::DenyEntry,
+    live::{
+        DENY_LISTS as DENY_LIST_PLACES, DenyEntry, DenyList, LIVE_PREFIXES, LiveNotes, LiveSet, LiveTerms as Terms,
+        REMARKS, Remark, RemarkedPrefix,
+    },
     tables::{DENY_PREFIXES, GENERATIONS, PREFIXES, Switch, Tables},
 };
 
@@ -14,6 +17,8 @@ use filter_common::{
 pub(crate) type Sources<const N: usize> = LpmTrie<[u8; N], u32, { PREFIXES as usize }>;
 /// A trie of denied prefixes.
 pub(crate) type Denied<const N: usize> = LpmTrie<[u8; N], DenyEntry, { DENY_PREFIXES as usize }>;
+/// A trie from a source prefix to the terms of the live allows that cover it.
+pub(crate) type LiveSources<const N: usize> = LpmTrie<[u8; N], LiveSet, { LIVE_PREFIXES as usize }>;
 
 /// Which generation is in force. One element.
 #[btf_map]
@@ -42,6 +47,30 @@ pub(crate) static DENY_V4: Denied<4> = LpmTrie::new();
 /// The IPv6 deny list, which outlives generations.
 #[btf_map]
 pub(crate) static DENY_V6: Denied<16> = LpmTrie::new();
+
+/// The lists that were loaded into the deny list.
+#[btf_map]
+pub(crate) static DENY_LISTS: Array<[DenyList; DENY_LIST_PLACES as usize], 1> = Array::new();
+
+/// What was remarked of prefixes that were added to the deny list. The program never reads it.
+#[btf_map]
+static DENY_COMMENTS: HashMap<RemarkedPrefix, Remark, { REMARKS as usize }> = HashMap::new();
+
+/// The IPv4 sources of the live allows, which outlive generations and have slots of their own.
+#[btf_map]
+pub(crate) static LIVE_V4: ArrayOfMaps<LiveSources<4>, { GENERATIONS as usize }> = ArrayOfMaps::new();
+
+/// The IPv6 sources of the live allows.
+#[btf_map]
+pub(crate) static LIVE_V6: ArrayOfMaps<LiveSources<16>, { GENERATIONS as usize }> = ArrayOfMaps::new();
+
+/// The terms of the live allows.
+#[btf_map]
+pub(crate) static LIVE_TERMS: Array<Terms, { GENERATIONS as usize }> = Array::new();
+
+/// Whose each of those terms is. The program never reads it.
+#[btf_map]
+static LIVE_NOTES: Array<LiveNotes, { GENERATIONS as usize }> = Array::new();
 
 /// What was counted for each reason.
 #[btf_map]

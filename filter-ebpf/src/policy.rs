@@ -3,12 +3,15 @@
 use aya_ebpf::btf_maps::{ArrayOfMaps, lpm_trie::Key};
 use filter_common::{
     Address, Policy,
-    live::NESTED_DENIES,
+    live::{Allowance, LiveQuery, LiveSet, NESTED_DENIES, lists_that_hold},
     tables::{GENERATIONS, Switch, Tables, lists},
 };
 
 use crate::{
-    maps::{DENY_V4, DENY_V6, Denied, SOURCES_V4, SOURCES_V6, SWITCH, Sources, TABLES, TRIALS},
+    maps::{
+        DENY_LISTS, DENY_V4, DENY_V6, Denied, LIVE_TERMS, LIVE_V4, LIVE_V6, LiveSources, SOURCES_V4, SOURCES_V6,
+        SWITCH, Sources, TABLES, TRIALS,
+    },
     state,
 };
 
@@ -60,6 +63,19 @@ impl Policy for PolicyInForce {
                 Address::V6(octets) => is_denied(&DENY_V6, self.slot, octets),
             }
     }
+
+    #[inline(always)]
+    fn live_allow(&self, source: Address, query: LiveQuery) -> Allowance {
+        let Some(slot) = self.switch.allows() else { return Allowance::None };
+        let set = match source {
+            Address::V4(octets) => live_set(&LIVE_V4, slot, octets),
+            Address::V6(octets) => live_set(&LIVE_V6, slot, octets),
+        };
+        match set.bits() {
+            0 => Allowance::None,
+            bits => Allowance::decode(judge_live(slot.into(), bits, query.code())),
+        }
+    }
 }
 
 #[inline(always)]
@@ -72,11 +88,46 @@ fn source_set<const N: usize>(
 }
 
 #[inline(always)]
+fn live_set<const N: usize>(
+    sources: &'static ArrayOfMaps<LiveSources<N>, { GENERATIONS as usize }>,
+    slot: u32,
+    octets: [u8; N],
+) -> LiveSet {
+    sources.get(slot).and_then(|trie| trie.get(&host_key(octets))).copied().unwrap_or_default()
+}
+
+/// What the terms of a slot say. A global function, which the verifier looks at once, by itself: in line, its loop would
+/// be followed for every way that leads here.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn judge_live(slot: u64, set: u64, query: u64) -> u64 {
+    let [a, b, c, d, ..] = slot.to_le_bytes();
+    match LIVE_TERMS.get(u32::from_le_bytes([a, b, c, d])) {
+        Some(terms) => terms.judge(LiveSet::new(set), LiveQuery::of_code(query), state::now()).encode(),
+        None => Allowance::None.encode(),
+    }
+}
+
+/// The holders of the lists that hold now. A global function for the same reason.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn deny_lists_that_hold() -> u64 {
+    DENY_LISTS.get(0).map_or(0, |lists| lists_that_hold(lists, state::now())).into()
+}
+
+/// The same as they are in an entry.
+#[inline(always)]
+fn lists() -> u32 {
+    let [a, b, c, d, ..] = deny_lists_that_hold().to_le_bytes();
+    u32::from_le_bytes([a, b, c, d])
+}
+
+#[inline(always)]
 fn is_denied<const N: usize>(denied: &'static Denied<N>, slot: u32, octets: [u8; N]) -> bool {
     let mut length = bits::<N>();
     for _ in 0..NESTED_DENIES {
         let Some(entry) = denied.get(&Key::new(length, octets)) else { return false };
-        if entry.holds(slot, state::now) {
+        if entry.holds(slot, state::now, lists) {
             return true;
         }
         // The entry that does not hold hides the shorter prefixes that cover it.

@@ -72,14 +72,23 @@ pub(super) fn later_fragment(packet: &Packet, tables: &Tables, source: &SourceSe
     if tables.settings.has(flags::FRAGMENTS_DROP) {
         return Verdict::of(Reason::FragmentRefused);
     }
-    // A fragment header of IPv6 names the header that follows it, which may be another extension.
-    let any_protocol = matches!(packet.source, Address::V6(_)) && !matches!(packet.protocol, ip::TCP | ip::UDP);
-    let terms = if any_protocol { source.terms } else { source.terms & tables.protocols[index_of(packet.protocol)] };
+    let terms = if is_of_any_protocol(packet) {
+        source.terms
+    } else {
+        source.terms & tables.protocols[index_of(packet.protocol)]
+    };
     if terms.is_empty() {
         return Verdict::of(Reason::FragmentUnlisted);
     }
     let rule = terms.single().map(|term| tables.term_rules[bounded(term)]);
     Verdict { reason: Reason::FragmentListed, noted: None, rule }
+}
+
+/// Whether a later fragment can be of any protocol: a fragment header of IPv6 names the header that follows it, which may
+/// be another extension.
+#[inline(always)]
+pub(super) const fn is_of_any_protocol(packet: &Packet) -> bool {
+    matches!(packet.source, Address::V6(_)) && !matches!(packet.protocol, ip::TCP | ip::UDP)
 }
 
 /// Which term allows ICMP or another protocol without ports.

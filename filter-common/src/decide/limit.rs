@@ -15,11 +15,15 @@ pub(super) fn listed<S: State>(packet: &Packet, tables: &Tables, state: &S, term
         Transport::Udp { .. } if tables.sip.contains(term) => {
             exceeds(packet, state, Limit::Sip, &limits.sip).then_some(Reason::RateLimitSip)
         }
-        Transport::Tcp { opening: true, .. } => {
-            exceeds(packet, state, Limit::Tcp, &limits.tcp).then_some(Reason::RateLimitTcp)
-        }
-        _ => None,
+        _ => opening(packet, tables, state),
     }
+}
+
+/// Why a packet that is let in is dropped, if it opens a connection and its source opens too many.
+#[inline(always)]
+pub(super) fn opening<S: State>(packet: &Packet, tables: &Tables, state: &S) -> Option<Reason> {
+    let opens = matches!(packet.transport, Transport::Tcp { opening: true, .. });
+    (opens && exceeds(packet, state, Limit::Tcp, &tables.settings.limits.tcp)).then_some(Reason::RateLimitTcp)
 }
 
 /// The reason of an ICMP message whose fate no rule changes: the limit's, if its source sends too many that pass.

@@ -12,6 +12,7 @@ pub use self::answer::{Outgoing, outgoing};
 use self::icmp::Message;
 use crate::{
     Address, Datagram, FirstFragment, Reason, State, Verdict,
+    live::{Allowance, LiveQuery},
     packet::{self, Content, Fragment, Frame, Packet, Transport, ip},
     tables::{Settings, SourceSet, Tables, bounded, flags},
 };
@@ -27,6 +28,9 @@ pub trait Policy {
 
     /// Whether the deny list covers `source`.
     fn is_denied(&self, source: Address) -> bool;
+
+    /// What the live allows say of a packet from `source` that the policy does not let in.
+    fn live_allow(&self, source: Address, query: LiveQuery) -> Allowance;
 }
 
 /// Judges a frame as it arrived on the wire.
@@ -53,7 +57,7 @@ fn ip_packet<F: Frame + ?Sized, P: Policy, S: State>(frame: &F, packet: &Packet,
     if matches!(packet.transport, Transport::Absent) && tables.settings.has(flags::FRAGMENTS_TRACKED) {
         return tracked_fragment(packet, state);
     }
-    let verdict = by_rules(frame, packet, tables, source_set(policy, packet.source), state);
+    let verdict = by_rules(frame, packet, policy, state);
     if matches!(packet.fragment, Fragment::First) && tables.settings.has(flags::FRAGMENTS_TRACKED) {
         return first_fragment(packet, verdict, state);
     }
@@ -79,28 +83,51 @@ fn before_rules<P: Policy, S: State>(packet: &Packet, policy: &P, state: &S) -> 
     destination(packet, policy.tables())
 }
 
-/// Classification, then what holds for what is allowed, then return traffic.
+/// Classification, then what holds for what is allowed, then what was allowed meanwhile and return traffic.
 #[inline(always)]
-fn by_rules<F: Frame + ?Sized, S: State>(
-    frame: &F,
-    packet: &Packet,
-    tables: &Tables,
-    source: &SourceSet,
-    state: &S,
-) -> Verdict {
-    if matches!(packet.transport, Transport::Absent) {
-        return classify::later_fragment(packet, tables, source);
-    }
-    match classify::term(packet, tables, source) {
-        Ok(term) => {
-            let term = bounded(term);
-            if let Some(reason) = limit::listed(packet, tables, state, term) {
-                return Verdict::of(reason);
-            }
-            inspect::listed(frame, packet, tables, term)
+fn by_rules<F: Frame + ?Sized, P: Policy, S: State>(frame: &F, packet: &Packet, policy: &P, state: &S) -> Verdict {
+    let (tables, source) = (policy.tables(), source_set(policy, packet.source));
+    let refused = if matches!(packet.transport, Transport::Absent) {
+        let verdict = classify::later_fragment(packet, tables, source);
+        if !matches!(verdict.reason, Reason::FragmentUnlisted) {
+            return verdict;
         }
-        Err(_) if answer::is_answer(packet, tables, state) => Verdict::of(Reason::ReturnTraffic),
-        Err(reason) => Verdict::of(reason),
+        verdict.reason
+    } else {
+        match classify::term(packet, tables, source) {
+            Ok(term) => {
+                let term = bounded(term);
+                if let Some(reason) = limit::listed(packet, tables, state, term) {
+                    return Verdict::of(reason);
+                }
+                return inspect::listed(frame, packet, tables, term);
+            }
+            Err(reason) => reason,
+        }
+    };
+    let rule = match policy.live_allow(packet.source, live_query(packet)) {
+        Allowance::Rule(rule) => Some(rule),
+        Allowance::Several => None,
+        Allowance::None if answer::is_answer(packet, tables, state) => return Verdict::of(Reason::ReturnTraffic),
+        Allowance::None => return Verdict::of(refused),
+    };
+    if let Some(reason) = limit::opening(packet, tables, state) {
+        return Verdict::of(reason);
+    }
+    let fragment = matches!(packet.transport, Transport::Absent);
+    Verdict { reason: if fragment { Reason::FragmentListed } else { Reason::Listed }, noted: None, rule }
+}
+
+/// What the live allows are asked about a packet. As for an own allow of the policy, every segment of TCP is alike.
+#[inline(always)]
+const fn live_query(packet: &Packet) -> LiveQuery {
+    match packet.transport {
+        Transport::Tcp { destination, .. } | Transport::Udp { destination, .. } => {
+            LiveQuery::port(packet.protocol, destination)
+        }
+        Transport::Absent if classify::is_of_any_protocol(packet) => LiveQuery::ANY_FRAGMENT,
+        Transport::Absent => LiveQuery::fragment(packet.protocol),
+        _ => LiveQuery::port(packet.protocol, 0),
     }
 }
 

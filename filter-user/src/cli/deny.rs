@@ -94,7 +94,7 @@ impl Interfaces {
 
 fn add(interfaces: &[String], prefixes: &[IpNet], lasting: Option<Duration>) -> Result<()> {
     for interface in interfaces {
-        let new = kernel::deny_add(interface, prefixes, lasting)?;
+        let new = kernel::deny_add(interface, prefixes, lasting, "")?;
         let until = lasting.map_or_else(String::new, |length| format!(" for {}", time::describe(length)));
         eprintln!("`{interface}`: {} denied{until}, {new} of them new", prefixes.len());
     }
@@ -129,7 +129,7 @@ fn list(interfaces: &[String], json: bool) -> Result<()> {
 }
 
 fn cells(interface: &str, denied: &DeniedPrefix) -> [String; 4] {
-    let DeniedPrefix { prefix, policy, added, expires_in } = denied;
+    let DeniedPrefix { prefix, policy, added, expires_in, .. } = denied;
     let by = match (policy, added) {
         (true, true) => "policy, added",
         (true, false) => "policy",

@@ -1,19 +1,26 @@
 //! The deny list: one trie for each family, which outlives generations and is changed entry by entry.
 //!
-//! A prefix is denied by the policy in a slot, or because it was added while the filter ran: an entry says by which of
-//! these, so that what one lets go the others still hold.
+//! A prefix is denied by the policy in a slot, because it was added while the filter ran, or by a list that was loaded: an
+//! entry says by which of these, so that what one lets go the others still hold.
 
-use std::{collections::HashSet, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    io,
+    time::Duration,
+};
 
 use anyhow::{Context as _, Result, ensure};
+use aya::maps::MapError;
 use filter_common::{
-    live::{DenyEntry, Expiry, NESTED_DENIES},
+    Address,
+    live::{DENY_LISTS, DenyEntry, DenyList, Expiry, NESTED_DENIES, REMARKS, Remark, RemarkedPrefix, lists_that_hold},
     tables::lists,
 };
 use ipnet::IpNet;
 use serde::Serialize;
 
 use super::{
+    live::{seconds_left, until},
     lock::WriteLock,
     maps::{Maps, Value},
     pins::Pins,
@@ -31,24 +38,27 @@ pub struct DeniedPrefix {
     pub policy: bool,
     /// Whether it was added while the filter ran, and that holds.
     pub added: bool,
+    /// The lists that were loaded, hold, and have it.
+    pub lists: Vec<String>,
     /// Seconds until what was added ends, rounded up; nothing if it never does.
     pub expires_in: Option<u64>,
+    /// What was remarked when it was added.
+    pub comment: Option<String>,
 }
 
-/// Denies prefixes on `interface`, for so long or for ever, and returns how many were not added before.
+/// Denies prefixes on `interface`, for so long or for ever, and returns how many were not added before. An empty comment
+/// leaves what was remarked before.
 ///
 /// # Errors
 /// If no filter is attached there, or the deny list has no room for them: then nothing is added.
-pub fn deny_add(interface: &str, prefixes: &[IpNet], lasting: Option<Duration>) -> Result<usize> {
+pub fn deny_add(interface: &str, prefixes: &[IpNet], lasting: Option<Duration>, comment: &str) -> Result<usize> {
     let _lock = WriteLock::take()?;
     let mut maps = Maps::open(Pins::attached(interface)?.directory())?;
     maps.collect_expired()?;
     maps.check_nesting(prefixes)?;
     maps.use_list(lists::DENY, true)?;
-    let until = match lasting {
-        None => Expiry::NEVER,
-        Some(length) => Expiry::at(standing::now().saturating_add(u64::try_from(length.as_nanos())?)),
-    };
+    maps.remark(prefixes, comment)?;
+    let until = until(lasting)?;
     let add = |entry: DenyEntry| DenyEntry { holders: entry.holders | DenyEntry::ADDED, expiry: until, ..entry };
     change(&mut maps, prefixes, |entry| Some(add(entry)).filter(|new| *new != entry))
         .map(|changed| changed.iter().filter(|before| before.holders & DenyEntry::ADDED == 0).count())
@@ -62,11 +72,16 @@ pub fn deny_remove(interface: &str, prefixes: &[IpNet]) -> Result<Vec<IpNet>> {
     let _lock = WriteLock::take()?;
     let mut maps = Maps::open(Pins::attached(interface)?.directory())?;
     maps.collect_expired()?;
-    let added: HashSet<IpNet> =
-        maps.denied()?.into_iter().filter(|denied| denied.added).map(|denied| denied.prefix).collect();
-    change(&mut maps, prefixes, |entry| (entry.holders & DenyEntry::ADDED != 0).then(|| without_added(entry)))?;
+    let mut unknown = Vec::new();
+    for prefix in prefixes {
+        let remove = |entry: DenyEntry| (entry.holders & DenyEntry::ADDED != 0).then(|| without_added(entry));
+        if change(&mut maps, &[*prefix], remove)?.is_empty() {
+            unknown.push(*prefix);
+        }
+        maps.forget_remark(*prefix)?;
+    }
     maps.forget_empty_list()?;
-    Ok(prefixes.iter().filter(|prefix| !added.contains(*prefix)).copied().collect())
+    Ok(unknown)
 }
 
 /// What is denied on `interface`, in ascending order.
@@ -94,7 +109,7 @@ impl Maps {
     }
 
     /// Refuses prefixes with which entries would lie inside each other deeper than the data plane looks.
-    fn check_nesting(&self, new: &[IpNet]) -> Result<()> {
+    pub(super) fn check_nesting(&self, new: &[IpNet]) -> Result<()> {
         let mut all: Vec<IpNet> = new.to_vec();
         all.extend(prefixes(&self.deny_v4)?);
         all.extend(prefixes(&self.deny_v6)?);
@@ -109,25 +124,87 @@ impl Maps {
         Ok(())
     }
 
-    /// Removes what was added and is over.
+    /// Removes what was added and is over, with what was remarked of it.
     fn collect_expired(&mut self) -> Result<()> {
-        collect_expired(&mut self.deny_v4)?;
-        collect_expired(&mut self.deny_v6)
+        let mut over = collect_expired(&mut self.deny_v4)?;
+        over.extend(collect_expired(&mut self.deny_v6)?);
+        over.into_iter().try_for_each(|prefix| self.forget_remark(prefix))
+    }
+
+    /// Notes a comment for each of these prefixes; an empty one changes nothing.
+    fn remark(&mut self, prefixes: &[IpNet], comment: &str) -> Result<()> {
+        if comment.is_empty() {
+            return Ok(());
+        }
+        let remark = remark(comment)?;
+        let mut known: HashSet<IpNet> = self.remarks()?.into_keys().collect();
+        known.extend(prefixes);
+        ensure!(
+            known.len() <= usize::try_from(REMARKS)?,
+            "with these, {} denied prefixes would have a comment, and there is room for {REMARKS}\nhint: add them without \
+             one, or load a list: `sipwall deny load`",
+            known.len()
+        );
+        for prefix in prefixes {
+            self.deny_comments.insert(remarked(*prefix), Value(remark), 0).context("cannot write a comment")?;
+        }
+        Ok(())
+    }
+
+    /// Forgets what was remarked of a prefix, if anything.
+    fn forget_remark(&mut self, prefix: IpNet) -> Result<()> {
+        match self.deny_comments.remove(&remarked(prefix)) {
+            Ok(()) | Err(MapError::KeyNotFound) => Ok(()),
+            Err(MapError::SyscallError(error)) if error.io_error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(error).context("cannot remove a comment"),
+        }
+    }
+
+    /// What was remarked of prefixes.
+    fn remarks(&self) -> Result<HashMap<IpNet, String>> {
+        let mut remarks = HashMap::new();
+        for entry in self.deny_comments.iter() {
+            let (Value(RemarkedPrefix { address, length }), Value(remark)) = entry.context("cannot read a comment")?;
+            let prefix = IpNet::new(Address::from_words(address).into(), u8::try_from(length)?)?;
+            remarks.insert(prefix, remark.as_str().unwrap_or_default().to_owned());
+        }
+        Ok(remarks)
+    }
+
+    /// The lists that were loaded.
+    pub(super) fn lists(&self) -> Result<[DenyList; DENY_LISTS as usize]> {
+        Ok(self.deny_lists.get(&0, 0).context("cannot read the loaded lists")?.0)
     }
 
     /// Spares packets the lookup in a list without entries.
-    fn forget_empty_list(&mut self) -> Result<()> {
+    pub(super) fn forget_empty_list(&mut self) -> Result<()> {
         if trie::is_empty(&self.deny_v4)? && trie::is_empty(&self.deny_v6)? {
             self.use_list(lists::DENY, false)?;
         }
         Ok(())
     }
 
+    /// A denied prefix as it is shown, if it holds.
+    pub(super) fn describe_denied(&self, prefix: IpNet) -> Result<Option<DeniedPrefix>> {
+        let words = self.words()?;
+        let entry = match prefix {
+            IpNet::V4(_) => trie::lookup(&self.deny_v4, prefix)?,
+            IpNet::V6(_) => trie::lookup(&self.deny_v6, prefix)?,
+        };
+        Ok(entry.filter(|entry| words.holds(entry)).map(|entry| words.describe(prefix, entry)))
+    }
+
+    fn words(&self) -> Result<Words> {
+        let (lists, now) = (self.lists()?, standing::now());
+        let holding = lists_that_hold(&lists, now);
+        Ok(Words { slot: self.standing()?.slot(), now, lists, holding, remarks: self.remarks()? })
+    }
+
     /// What is denied by the policy in force or was added, in ascending order.
-    fn denied(&self) -> Result<Vec<DeniedPrefix>> {
-        let slot = self.standing()?.slot();
-        let mut denied = in_words(&self.deny_v4, slot)?;
-        denied.extend(in_words(&self.deny_v6, slot)?);
+    pub(super) fn denied(&self) -> Result<Vec<DeniedPrefix>> {
+        let words = self.words()?;
+        let mut denied = in_words(&self.deny_v4, &words)?;
+        denied.extend(in_words(&self.deny_v6, &words)?);
         denied.sort_unstable_by_key(|denied| denied.prefix);
         Ok(denied)
     }
@@ -176,34 +253,69 @@ fn deny_by_policy<const N: usize>(denied: &mut Denied<N>, slot: u32, prefixes: &
     Ok(())
 }
 
-fn collect_expired<const N: usize>(denied: &mut Denied<N>) -> Result<()> {
+fn collect_expired<const N: usize>(denied: &mut Denied<N>) -> Result<Vec<IpNet>> {
     let now = standing::now();
+    let mut over = Vec::new();
     for (key, entry) in trie::entries(denied)? {
         if entry.holders & DenyEntry::ADDED != 0 && entry.expiry.is_over(now) {
             write(denied, key, without_added(entry))?;
+            over.push(readback::prefix(key)?);
         }
     }
-    Ok(())
+    Ok(over)
 }
 
-const fn without_added(entry: DenyEntry) -> DenyEntry {
+/// The comment as the maps keep it.
+pub(super) fn remark(comment: &str) -> Result<Remark> {
+    Remark::new(comment).context("the comment is longer than 127 octets or contains NUL")
+}
+
+/// The key that a prefix's comment is kept under.
+fn remarked(prefix: IpNet) -> Value<RemarkedPrefix> {
+    Value(RemarkedPrefix { address: Address::from(prefix.network()).words(), length: prefix.prefix_len().into() })
+}
+
+pub(super) const fn without_added(entry: DenyEntry) -> DenyEntry {
     DenyEntry { holders: entry.holders & !DenyEntry::ADDED, expiry: Expiry::NEVER, ..entry }
 }
 
-fn in_words<const N: usize>(denied: &Denied<N>, slot: u32) -> Result<Vec<DeniedPrefix>> {
-    let now = standing::now();
-    let mut found = Vec::new();
-    for (key, entry) in trie::entries(denied)? {
-        let policy = entry.holders & DenyEntry::policy(slot) != 0;
-        let added = entry.holders & DenyEntry::ADDED != 0 && !entry.expiry.is_over(now);
-        if policy || added {
-            let left = Duration::from_nanos(entry.expiry.nanoseconds().saturating_sub(now));
-            let expires_in =
-                (added && entry.expiry != Expiry::NEVER).then(|| left.as_secs() + u64::from(left.subsec_nanos() > 0));
-            found.push(DeniedPrefix { prefix: readback::prefix(key)?, policy, added, expires_in });
+/// What entries are put into words by.
+struct Words {
+    slot: u32,
+    now: u64,
+    lists: [DenyList; DENY_LISTS as usize],
+    /// The holders of the lists that hold.
+    holding: u32,
+    remarks: HashMap<IpNet, String>,
+}
+
+impl Words {
+    fn holds(&self, entry: &DenyEntry) -> bool {
+        entry.holds(self.slot, || self.now, || self.holding)
+    }
+
+    fn describe(&self, prefix: IpNet, entry: DenyEntry) -> DeniedPrefix {
+        let added = entry.holders & DenyEntry::ADDED != 0 && !entry.expiry.is_over(self.now);
+        DeniedPrefix {
+            prefix,
+            policy: entry.holders & DenyEntry::policy(self.slot) != 0,
+            added,
+            lists: names_of(&self.lists, entry.holders & self.holding),
+            expires_in: if added { seconds_left(entry.expiry, self.now) } else { None },
+            comment: if added { self.remarks.get(&prefix).cloned() } else { None },
         }
     }
-    Ok(found)
+}
+
+fn in_words<const N: usize>(denied: &Denied<N>, words: &Words) -> Result<Vec<DeniedPrefix>> {
+    let held = trie::entries(denied)?.into_iter().filter(|(_, entry)| words.holds(entry));
+    held.map(|(key, entry)| Ok(words.describe(readback::prefix(key)?, entry))).collect()
+}
+
+/// The names of the lists that are among these holders.
+fn names_of(lists: &[DenyList], holders: u32) -> Vec<String> {
+    let held = (0..).zip(lists).filter(|(place, _)| holders & DenyEntry::list(*place) != 0);
+    held.filter_map(|(_, list)| list.name.as_str().map(str::to_owned)).collect()
 }
 
 fn prefixes<const N: usize>(denied: &Denied<N>) -> Result<Vec<IpNet>> {
@@ -233,7 +345,7 @@ fn entry<const N: usize>(denied: &Denied<N>, key: trie::Key<N>) -> Result<DenyEn
 }
 
 /// Writes an entry, or removes it if nothing holds it any more.
-fn write<const N: usize>(denied: &mut Denied<N>, key: trie::Key<N>, entry: DenyEntry) -> Result<()> {
+pub(super) fn write<const N: usize>(denied: &mut Denied<N>, key: trie::Key<N>, entry: DenyEntry) -> Result<()> {
     if entry.holders == 0 {
         return denied.remove(&key).context("cannot remove a prefix from the deny list");
     }

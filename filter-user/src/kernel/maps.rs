@@ -5,16 +5,17 @@ use std::path::Path;
 use anyhow::{Context as _, Result, ensure};
 use aya::{
     Ebpf,
-    maps::{Array, ArrayOfMaps, Map, MapData, MapInfo, PerCpuArray},
+    maps::{Array, ArrayOfMaps, HashMap, Map, MapData, MapInfo, PerCpuArray},
 };
 use bytemuck::TransparentWrapper;
 use filter_common::{
     BUCKETS, Counter, FLOWS, FRAGMENTS, GenerationInfo, Name, REASON_COUNTERS, RULE_COUNTERS, SNAPSHOTS, Snapshot,
     Trial,
+    live::{DENY_LISTS, DenyList, LiveNotes, LiveTerms, REMARKS, Remark, RemarkedPrefix},
     tables::{DENY_PREFIXES, GENERATIONS, Switch, Tables},
 };
 
-use super::trie::{Denied, Sources};
+use super::trie::{Denied, LiveSources, Sources};
 
 /// A shared type in the form in which aya takes it.
 #[derive(Clone, Copy, Debug, TransparentWrapper)]
@@ -35,6 +36,12 @@ pub(super) struct Maps {
     pub(super) sources_v6: ArrayOfMaps<MapData, Sources<16>>,
     pub(super) deny_v4: Denied<4>,
     pub(super) deny_v6: Denied<16>,
+    pub(super) deny_lists: Shared<[DenyList; DENY_LISTS as usize]>,
+    pub(super) deny_comments: HashMap<MapData, Value<RemarkedPrefix>, Value<Remark>>,
+    pub(super) live_v4: ArrayOfMaps<MapData, LiveSources<4>>,
+    pub(super) live_v6: ArrayOfMaps<MapData, LiveSources<16>>,
+    pub(super) live_terms: Shared<LiveTerms>,
+    pub(super) live_notes: Shared<LiveNotes>,
     pub(super) reasons: PerCpuArray<MapData, Value<Counter>>,
     pub(super) rules: PerCpuArray<MapData, Value<Counter>>,
     pub(super) rule_names: Shared<Name>,
@@ -43,7 +50,7 @@ pub(super) struct Maps {
 }
 
 /// Every map's name and how many entries it must have to be the one that this program knows.
-const SHAPES: [(&str, u32); 16] = [
+const SHAPES: [(&str, u32); 22] = [
     ("SWITCH", 1),
     ("TRIALS", GENERATIONS),
     ("TABLES", GENERATIONS),
@@ -51,6 +58,12 @@ const SHAPES: [(&str, u32); 16] = [
     ("SOURCES_V6", GENERATIONS),
     ("DENY_V4", DENY_PREFIXES),
     ("DENY_V6", DENY_PREFIXES),
+    ("DENY_LISTS", 1),
+    ("DENY_COMMENTS", REMARKS),
+    ("LIVE_V4", GENERATIONS),
+    ("LIVE_V6", GENERATIONS),
+    ("LIVE_TERMS", GENERATIONS),
+    ("LIVE_NOTES", GENERATIONS),
     ("REASONS", REASON_COUNTERS),
     ("RULES", RULE_COUNTERS),
     ("RULE_NAMES", RULE_COUNTERS),
@@ -101,6 +114,12 @@ impl Maps {
             sources_v6: map("SOURCES_V6")?.try_into()?,
             deny_v4: map("DENY_V4")?.try_into()?,
             deny_v6: map("DENY_V6")?.try_into()?,
+            deny_lists: map("DENY_LISTS")?.try_into()?,
+            deny_comments: map("DENY_COMMENTS")?.try_into()?,
+            live_v4: map("LIVE_V4")?.try_into()?,
+            live_v6: map("LIVE_V6")?.try_into()?,
+            live_terms: map("LIVE_TERMS")?.try_into()?,
+            live_notes: map("LIVE_NOTES")?.try_into()?,
             reasons: map("REASONS")?.try_into()?,
             rules: map("RULES")?.try_into()?,
             rule_names: map("RULE_NAMES")?.try_into()?,

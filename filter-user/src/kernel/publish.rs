@@ -39,7 +39,7 @@ impl Maps {
         let generation = self.last_generation()? + 1;
         let slot = self.standing()?.free_slot();
         self.write_sources(slot, &policy.sources)?;
-        let counters = self.assign_counters(policy)?;
+        let counters = self.assign_counters(policy.rules.iter().map(|rule| rule.name.as_str()))?;
         self.write_tables(slot, generation, policy, &counters)?;
         self.generation_info.set(slot, Value(describe(generation, policy, name)?), 0)?;
         self.deny_by_policy(slot, &policy.denied)?;
@@ -68,7 +68,7 @@ impl Maps {
     }
 
     /// The counter of each rule. A rule that was there before keeps its own.
-    fn assign_counters(&mut self, policy: &CompiledPolicy) -> Result<Vec<u16>> {
+    pub(super) fn assign_counters<'a>(&mut self, rules: impl Iterator<Item = &'a str>) -> Result<Vec<u16>> {
         let mut taken = HashMap::new();
         let mut free = Vec::new();
         for slot in (0..RULE_COUNTERS).rev() {
@@ -77,11 +77,11 @@ impl Maps {
                 None => free.push(slot),
             }
         }
-        let mut counters = Vec::with_capacity(policy.rules.len());
-        for rule in &policy.rules {
-            let slot = match taken.get(&rule.name) {
+        let mut counters = Vec::new();
+        for rule in rules {
+            let slot = match taken.get(rule) {
                 Some(slot) => *slot,
-                None => self.name_counter(&mut free, &rule.name)?,
+                None => self.name_counter(&mut free, rule)?,
             };
             counters.push(u16::try_from(slot)?);
         }

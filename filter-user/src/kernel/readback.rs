@@ -18,7 +18,7 @@ const TABLES_STACK: usize = 32 * size_of::<Tables>();
 
 /// A generation as the maps have it.
 pub(super) struct Running {
-    tables: Box<Tables>,
+    pub(super) tables: Box<Tables>,
     /// Ascending.
     sources: Vec<(IpNet, u32)>,
     /// Ascending.
@@ -41,7 +41,7 @@ impl Maps {
     }
 
     /// The tables of a slot. aya returns a value by way of the stack, several times over: so much needs a stack of its own.
-    fn tables_in(&self, slot: u32) -> Result<Box<Tables>> {
+    pub(super) fn tables_in(&self, slot: u32) -> Result<Box<Tables>> {
         let read = || Ok(Box::new(self.tables.get(&slot, 0).context("cannot read the tables")?.0));
         thread::scope(|scope| {
             let reader = thread::Builder::new().stack_size(TABLES_STACK).spawn_scoped(scope, read)?;

@@ -17,7 +17,7 @@ use super::{
     program,
     publish::Published,
 };
-use crate::policy::CompiledPolicy;
+use crate::policy::{CompiledPolicy, LiveAllow};
 
 /// A loaded program with maps of its own, attached to nothing.
 pub struct Sandbox {
@@ -56,6 +56,17 @@ impl Sandbox {
         let Published { generation, counters } = publish(&mut self.maps, policy)?;
         self.counters = counters;
         Ok(generation)
+    }
+
+    /// Lets in what these allows let in, beside the policy, and nothing else any more. In verdicts their rules follow
+    /// those of the policy that was published last.
+    ///
+    /// # Errors
+    /// If there is no room for them, or the maps cannot be written.
+    pub fn allow(&mut self, allows: &[LiveAllow]) -> Result<()> {
+        let counters = self.maps.write_live(allows)?;
+        self.counters.extend(counters);
+        Ok(())
     }
 
     /// Runs the program on so many live copies of a frame, and meanwhile puts the policies in force in turns; says

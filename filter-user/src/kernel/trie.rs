@@ -2,7 +2,7 @@
 
 use anyhow::{Context as _, Result};
 use aya::maps::{LpmTrie, MapData, MapError, lpm_trie};
-use filter_common::live::DenyEntry;
+use filter_common::live::{DenyEntry, LiveSet};
 use ipnet::IpNet;
 
 use super::maps::Value;
@@ -13,6 +13,8 @@ pub(super) type Trie<const N: usize, V> = LpmTrie<MapData, [u8; N], Value<V>>;
 pub(super) type Key<const N: usize> = lpm_trie::Key<[u8; N]>;
 /// The sources of a generation, by the index of their source set.
 pub(super) type Sources<const N: usize> = Trie<N, u32>;
+/// The sources of live allows, by the terms that cover them.
+pub(super) type LiveSources<const N: usize> = Trie<N, LiveSet>;
 /// Denied prefixes.
 pub(super) type Denied<const N: usize> = Trie<N, DenyEntry>;
 
@@ -34,8 +36,8 @@ pub(super) fn identity<const N: usize>(key: Key<N>) -> (u32, [u8; N]) {
 }
 
 /// A new trie with those of the prefixes that are of its family.
-pub(super) fn create<const N: usize>(capacity: u32, prefixes: &[(IpNet, u32)]) -> Result<Sources<N>> {
-    let mut trie = Sources::create(capacity, NO_PREALLOC).context("cannot create a trie")?;
+pub(super) fn create<const N: usize, V: bytemuck::Pod>(capacity: u32, prefixes: &[(IpNet, V)]) -> Result<Trie<N, V>> {
+    let mut trie = Trie::create(capacity, NO_PREALLOC).context("cannot create a trie")?;
     for (prefix, value) in prefixes {
         if let Some(key) = key(*prefix) {
             trie.insert(&key, Value(*value), 0).with_context(|| format!("cannot write the prefix {prefix}"))?;
@@ -57,6 +59,11 @@ pub(super) fn longest<const N: usize, V: bytemuck::Pod>(trie: &Trie<N, V>, key: 
         Err(MapError::KeyNotFound) => Ok(None),
         Err(error) => Err(error).context("cannot read a trie"),
     }
+}
+
+/// The value of the longest prefix that covers this one, if it is of the trie's family.
+pub(super) fn lookup<const N: usize, V: bytemuck::Pod>(trie: &Trie<N, V>, prefix: IpNet) -> Result<Option<V>> {
+    key(prefix).map_or(Ok(None), |key| longest(trie, &key))
 }
 
 /// Whether there is no entry.

@@ -2,11 +2,15 @@
 
 use std::net::IpAddr;
 
-use filter_common::{Address, Policy, tables::Tables};
+use filter_common::{
+    Address, Policy,
+    live::{Allowance, LiveQuery, LiveSet},
+    tables::Tables,
+};
 use ipnet::IpNet;
 use prefix_trie::joint::{JointPrefixMap, JointPrefixSet};
 
-use super::CompiledPolicy;
+use super::{CompiledPolicy, LiveTables};
 
 /// The tables and tries of a compiled policy in memory.
 #[derive(Clone)]
@@ -14,6 +18,15 @@ pub struct HostPolicy {
     tables: Box<Tables>,
     sources: JointPrefixMap<IpNet, u32>,
     denied: JointPrefixSet<IpNet>,
+    live: Option<HostLive>,
+}
+
+/// The live allows in memory.
+#[derive(Clone)]
+struct HostLive {
+    sources: JointPrefixMap<IpNet, LiveSet>,
+    tables: Box<LiveTables>,
+    now: u64,
 }
 
 impl HostPolicy {
@@ -23,7 +36,29 @@ impl HostPolicy {
             tables: compiled.tables.clone(),
             sources: compiled.sources.iter().copied().collect(),
             denied: compiled.denied.iter().copied().collect(),
+            live: None,
         }
+    }
+
+    /// A policy of these parts: tables, the source trie, and what is denied.
+    pub(crate) fn of_parts(
+        tables: Box<Tables>,
+        sources: impl IntoIterator<Item = (IpNet, u32)>,
+        denied: impl IntoIterator<Item = IpNet>,
+    ) -> Self {
+        Self {
+            tables,
+            sources: sources.into_iter().collect(),
+            denied: denied.into_iter().collect(),
+            live: None,
+        }
+    }
+
+    /// The policy with these live allows beside it. `now`: the monotonic clock in nanoseconds, by which they end.
+    #[must_use]
+    pub fn with_live(self, tables: LiveTables, now: u64) -> Self {
+        let sources = tables.sources.iter().copied().collect();
+        Self { live: Some(HostLive { sources, tables: Box::new(tables), now }), ..self }
     }
 
     /// The same policy, but its verdicts name places in [`CompiledPolicy::terms`] where those of others name rules.
@@ -47,6 +82,12 @@ impl Policy for HostPolicy {
 
     fn is_denied(&self, source: Address) -> bool {
         self.denied.get_lpm(&host(source)).is_some()
+    }
+
+    fn live_allow(&self, source: Address, query: LiveQuery) -> Allowance {
+        let Some(live) = &self.live else { return Allowance::None };
+        let set = live.sources.get_lpm(&host(source)).map_or_else(LiveSet::default, |(_, set)| *set);
+        live.tables.terms.judge(set, query, live.now)
     }
 }
 

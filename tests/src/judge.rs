@@ -10,7 +10,7 @@ use anyhow::{Result, ensure};
 use filter_common::{Action, Reason, Stateless, Verdict, decide};
 use filter_user::{
     kernel::{Sandbox, Stats},
-    policy::{CompiledPolicy, HostPolicy, Policy},
+    policy::{CompiledPolicy, HostPolicy, LiveAllow, LiveTables, Policy},
 };
 use tempfile::TempDir;
 
@@ -42,6 +42,20 @@ impl Judges {
         kernel.publish(policy)?;
         let rules = policy.rules.iter().map(|rule| rule.name.clone()).collect();
         Ok(Self { host: HostPolicy::new(policy), rules, kernel })
+    }
+
+    /// Lets in what these allows let in, beside the policy.
+    ///
+    /// # Errors
+    /// If there is no room for them.
+    pub fn allow(mut self, allows: &[LiveAllow]) -> Result<Self> {
+        let rules: Vec<u16> =
+            (0..allows.len()).map(|place| u16::try_from(self.rules.len() + place)).collect::<Result<_, _>>()?;
+        // They have ended or never do: a time far from both ends does for now.
+        self.host = self.host.with_live(LiveTables::new(allows, &rules)?, u64::from(u32::MAX));
+        self.rules.extend(allows.iter().map(LiveAllow::rule));
+        self.kernel.allow(allows)?;
+        Ok(self)
     }
 
     /// The program alone, with no policy in force.

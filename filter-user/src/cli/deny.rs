@@ -1,6 +1,8 @@
 //! `sipwall deny`
 
-use std::{net::IpAddr, process::ExitCode, time::Duration};
+mod load;
+
+use std::{path::PathBuf, process::ExitCode, time::Duration};
 
 use anyhow::Result;
 use clap::Subcommand;
@@ -8,17 +10,23 @@ use filter_user::kernel::{self, DeniedPrefix};
 use ipnet::IpNet;
 use serde::Serialize;
 
-use super::{output, time};
+use super::{
+    live::{self, Interfaces, Saving, prefix},
+    output, time,
+};
 
 /// Deny sources while the filter runs
 ///
-/// What is added here holds over every rule, survives `apply`, and ends with `detach`. What the link itself needs passes
-/// even from a denied source.
+/// What is added or loaded here holds over every rule, survives `apply`, and ends with `detach`. What the link itself needs
+/// passes even from a denied source.
 #[derive(clap::Args)]
 #[command(after_long_help = "Examples:
-  sipwall deny add 192.0.2.66 --for 2h
+  sipwall deny add 192.0.2.66 --for 2h --comment scanner
+  sipwall deny add 192.0.2.67 --save --policy policy.toml
   sipwall deny list
-  sipwall deny remove 192.0.2.66")]
+  sipwall deny remove 192.0.2.66
+  sipwall deny load blocklist.txt --name blocklist
+  sipwall deny unload blocklist")]
 pub(crate) struct Deny {
     #[command(subcommand)]
     command: Command,
@@ -32,8 +40,13 @@ enum Command {
         #[arg(required = true, value_name = "CIDR", value_parser = prefix)]
         prefixes: Vec<IpNet>,
         /// For so long, and no longer: the kernel ends it, whatever runs then
-        #[arg(long = "for", value_name = "TIME", value_parser = time::parse_duration)]
+        #[arg(long = "for", value_name = "TIME", value_parser = time::parse_duration, conflicts_with = "save")]
         lasting: Option<Duration>,
+        /// What it is for, for whoever reads the list
+        #[arg(long, value_name = "TEXT", value_parser = live::comment, default_value = "", hide_default_value = true)]
+        comment: String,
+        #[command(flatten)]
+        saving: Saving,
         #[command(flatten)]
         interfaces: Interfaces,
     },
@@ -43,23 +56,48 @@ enum Command {
         #[arg(required = true, value_name = "CIDR", value_parser = prefix)]
         prefixes: Vec<IpNet>,
         #[command(flatten)]
+        saving: Saving,
+        #[command(flatten)]
         interfaces: Interfaces,
     },
-    /// Show what is denied, by the policy and by what was added
+    /// Show what is denied, by the policy, by lists and by what was added
     List {
+        /// Show the loaded lists, and not what is in them
+        #[arg(long)]
+        lists: bool,
         #[command(flatten)]
         interfaces: Interfaces,
         /// Print one JSON object a line
         #[arg(long)]
         json: bool,
     },
-}
-
-#[derive(clap::Args)]
-struct Interfaces {
-    /// Only this interface; all that have a filter if none is named
-    #[arg(long = "interface", value_name = "INTERFACE")]
-    named: Vec<String>,
+    /// Deny what a file lists, in the place of what was loaded under its name before
+    Load {
+        /// A file with a host or CIDR a line; `#` begins a comment
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+        /// The name of the list; the file's name if none is given
+        #[arg(long)]
+        name: Option<String>,
+        /// For so long, and no longer: the kernel ends it, whatever runs then
+        #[arg(long = "for", value_name = "TIME", value_parser = time::parse_duration)]
+        lasting: Option<Duration>,
+        /// What it is for, for whoever reads the list
+        #[arg(long, value_name = "TEXT", value_parser = live::comment, default_value = "", hide_default_value = true)]
+        comment: String,
+        #[command(flatten)]
+        interfaces: Interfaces,
+        /// Print one JSON object a line
+        #[arg(long)]
+        json: bool,
+    },
+    /// Deny no more what a list was loaded with
+    Unload {
+        /// The name of the list
+        name: String,
+        #[command(flatten)]
+        interfaces: Interfaces,
+    },
 }
 
 /// What is printed as JSON.
@@ -73,49 +111,61 @@ struct Listed<'a> {
 impl Deny {
     pub(crate) fn run(self) -> Result<ExitCode> {
         match self.command {
-            Command::Add { prefixes, lasting, interfaces } => add(&interfaces.names()?, &prefixes, lasting)?,
-            Command::Remove { prefixes, interfaces } => return remove(&interfaces.names()?, &prefixes),
-            Command::List { interfaces, json } => list(&interfaces.names()?, json)?,
+            Command::Add { prefixes, lasting, comment, saving, interfaces } => {
+                add(interfaces, &prefixes, lasting, &comment, &saving)
+            }
+            Command::Remove { prefixes, saving, interfaces } => remove(&interfaces.names()?, &prefixes, &saving),
+            Command::List { lists: true, interfaces, json } => load::list(&interfaces.names()?, json),
+            Command::List { lists: false, interfaces, json } => list(&interfaces.names()?, json),
+            Command::Load { file, name, lasting, comment, interfaces, json } => {
+                load::Loading { file: &file, name, lasting, comment: &comment, json }.run(interfaces)
+            }
+            Command::Unload { name, interfaces } => load::unload(&interfaces.names()?, &name),
         }
-        Ok(ExitCode::SUCCESS)
     }
 }
 
-impl Interfaces {
-    fn names(self) -> Result<Vec<String>> {
-        let names = if self.named.is_empty() { kernel::attached_interfaces()? } else { self.named };
-        anyhow::ensure!(
-            !names.is_empty(),
-            "no filter is attached to any interface\nhint: `sipwall attach` attaches one"
-        );
-        Ok(names)
-    }
-}
-
-fn add(interfaces: &[String], prefixes: &[IpNet], lasting: Option<Duration>) -> Result<()> {
-    for interface in interfaces {
-        let new = kernel::deny_add(interface, prefixes, lasting, "")?;
+fn add(
+    interfaces: Interfaces,
+    prefixes: &[IpNet],
+    lasting: Option<Duration>,
+    comment: &str,
+    saving: &Saving,
+) -> Result<ExitCode> {
+    let prepared = match saving.prepare(|edit| edit.add_denies(prefixes, comment)) {
+        Ok(prepared) => prepared,
+        Err(code) => return Ok(code),
+    };
+    for interface in interfaces.names()? {
+        let new = kernel::deny_add(&interface, prefixes, lasting, comment)?;
         let until = lasting.map_or_else(String::new, |length| format!(" for {}", time::describe(length)));
         eprintln!("`{interface}`: {} denied{until}, {new} of them new", prefixes.len());
     }
-    Ok(())
+    saving.finish(prepared)?;
+    Ok(ExitCode::SUCCESS)
 }
 
-fn remove(interfaces: &[String], prefixes: &[IpNet]) -> Result<ExitCode> {
+fn remove(interfaces: &[String], prefixes: &[IpNet], saving: &Saving) -> Result<ExitCode> {
+    let prepared = match saving.prepare(|edit| edit.remove_denies(prefixes)) {
+        Ok(prepared) => prepared,
+        Err(code) => return Ok(code),
+    };
+    let in_file = prepared.as_ref().map_or(&[][..], |(_, prefixes)| prefixes);
     let mut code = ExitCode::SUCCESS;
     for interface in interfaces {
         let unknown = kernel::deny_remove(interface, prefixes)?;
         eprintln!("`{interface}`: {} removed", prefixes.len() - unknown.len());
-        for prefix in unknown {
+        for prefix in unknown.iter().filter(|prefix| !in_file.contains(prefix)) {
             eprintln!("error: {prefix} was not added on `{interface}`\nhint: `sipwall deny list` shows what is denied");
             code = ExitCode::FAILURE;
         }
     }
+    saving.finish(prepared)?;
     Ok(code)
 }
 
-fn list(interfaces: &[String], json: bool) -> Result<()> {
-    let mut table = output::table(["INTERFACE", "PREFIX", "BY", "ENDS IN"]);
+fn list(interfaces: &[String], json: bool) -> Result<ExitCode> {
+    let mut table = output::table(["INTERFACE", "PREFIX", "BY", "ENDS IN", "COMMENT"]);
     for interface in interfaces {
         for denied in kernel::deny_list(interface)? {
             if json {
@@ -125,25 +175,20 @@ fn list(interfaces: &[String], json: bool) -> Result<()> {
             }
         }
     }
-    if json { Ok(()) } else { output::line(&table.to_string()) }
+    if !json {
+        output::line(&table.to_string())?;
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
-fn cells(interface: &str, denied: &DeniedPrefix) -> [String; 4] {
-    let DeniedPrefix { prefix, policy, added, expires_in, .. } = denied;
-    let by = match (policy, added) {
-        (true, true) => "policy, added",
-        (true, false) => "policy",
-        _ => "added",
-    };
-    let ends = expires_in.map_or_else(|| "-".to_owned(), |seconds| time::describe(Duration::from_secs(seconds)));
-    [interface.to_owned(), prefix.to_string(), by.to_owned(), ends]
+fn cells(interface: &str, denied: &DeniedPrefix) -> [String; 5] {
+    let ends = live::ends_in(denied.expires_in);
+    [interface.to_owned(), denied.prefix.to_string(), by(denied), ends, live::remark(denied.comment.as_deref())]
 }
 
-/// A host or a CIDR without host bits.
-fn prefix(text: &str) -> Result<IpNet, String> {
-    let prefix = match text.parse::<IpAddr>() {
-        Ok(host) => IpNet::from(host),
-        Err(_) => text.parse().map_err(|_| "neither an address nor a CIDR".to_owned())?,
-    };
-    if prefix.trunc() == prefix { Ok(prefix) } else { Err(format!("it has host bits: is {} meant?", prefix.trunc())) }
+/// What a prefix is denied by, in words.
+pub(crate) fn by(denied: &DeniedPrefix) -> String {
+    let lists = denied.lists.iter().map(|name| format!("list {}", live::remark(Some(name))));
+    let by = [(denied.policy, "policy"), (denied.added, "added")].into_iter().filter(|(holds, _)| *holds);
+    by.map(|(_, by)| by.to_owned()).chain(lists).collect::<Vec<_>>().join(", ")
 }

@@ -4,9 +4,12 @@ use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::Result;
 use filter_common::{Action, Reason};
-use filter_user::policy::{Endpoint, Explainer, Explanation, Policy, Probe, Protocol, TcpFlags};
+use filter_user::{
+    kernel::{self, Judgement},
+    policy::{Endpoint, Explainer, Explanation, Policy, Probe, Protocol, TcpFlags},
+};
 
-use super::{WRONG_INPUT, check, output, refresh::StateDirectory};
+use super::{WRONG_INPUT, allow, check, deny, live, output, refresh::StateDirectory};
 
 /// How many listed neighbours of an unlisted source are named.
 const NEIGHBORS: usize = 3;
@@ -16,11 +19,15 @@ const NEIGHBORS: usize = 3;
 #[command(after_long_help = "Examples:
   sipwall explain --policy policy.toml udp 192.0.2.1:5060 198.51.100.10:5060
   sipwall explain --policy policy.toml tcp 192.0.2.1:40000 198.51.100.10:22 --tcp-flags syn
-  sipwall explain --policy policy.toml icmpv6 2001:db8::1 2001:db8::10")]
+  sipwall explain --policy policy.toml icmpv6 2001:db8::1 2001:db8::10
+  sipwall explain --live eth0 udp 192.0.2.1:5060 198.51.100.10:5060    # by what runs, live entries included")]
 pub(crate) struct Explain {
     /// The policy file
-    #[arg(long, value_name = "FILE")]
-    policy: PathBuf,
+    #[arg(long, value_name = "FILE", required_unless_present = "live")]
+    policy: Option<PathBuf>,
+    /// Judge by what runs on this interface: policy, deny list, and what was allowed meanwhile
+    #[arg(long, value_name = "INTERFACE", conflicts_with = "policy")]
+    live: Option<String>,
     #[command(flatten)]
     state: StateDirectory,
     /// Print one JSON object
@@ -42,7 +49,7 @@ pub(crate) struct Explain {
 
 impl Explain {
     pub(crate) fn run(self) -> Result<ExitCode> {
-        let Self { policy, state, json, tcp_flags, protocol, source, destination } = self;
+        let Self { policy, live, state, json, tcp_flags, protocol, source, destination } = self;
         let probe = Probe { protocol, source, destination, tcp_flags };
         let frame = match probe.frame() {
             Ok(frame) => frame,
@@ -51,13 +58,22 @@ impl Explain {
                 return Ok(ExitCode::from(WRONG_INPUT));
             }
         };
-        let (policy, compiled) = match check::load(&policy, &state) {
-            Ok(loaded) => loaded,
-            Err(refusals) => return Ok(check::refuse(&refusals)),
-        };
         if probe.assumes_port() {
             eprintln!("note: no source port is given: {} is assumed", Probe::ASSUMED_PORT);
         }
+        if let Some(interface) = live {
+            let judgement = kernel::judge(&interface, &frame)?;
+            if json {
+                output::json(&judgement)?
+            } else {
+                show_judgement(&judgement)?
+            }
+            return Ok(ExitCode::SUCCESS);
+        }
+        let (policy, compiled) = match check::load(&policy.unwrap_or_default(), &state) {
+            Ok(loaded) => loaded,
+            Err(refusals) => return Ok(check::refuse(&refusals)),
+        };
         let explainer = Explainer::new(&compiled);
         let explanation = explainer.explain(&frame);
         if json {
@@ -84,6 +100,32 @@ fn show(explanation: &Explanation) -> Result<()> {
         Some(origin) => output::line(&format!("  origin   {origin}")),
         None => Ok(()),
     }
+}
+
+fn show_judgement(judgement: &Judgement) -> Result<()> {
+    let Judgement { interface, generation, action, rule, reason, monitor, live_allow, denied } = judgement;
+    output::line(action.name())?;
+    output::line(&format!("  reason   {}: {}", reason.name(), reason.description()))?;
+    if let Some(rule) = rule {
+        output::line(&format!("  rule     {rule}"))?;
+    }
+    let by = match (live_allow, denied) {
+        (Some(entry), _) => {
+            let (ends, comment) = (live::ends_in(entry.expires_in), live::remark(entry.comment.as_deref()));
+            format!("the live allow `{}`: {}; ends in {ends}; comment {comment}", entry.name, allow::lets_in(entry))
+        }
+        (None, Some(denied)) => {
+            let (ends, comment) = (live::ends_in(denied.expires_in), live::remark(denied.comment.as_deref()));
+            format!("{} of the deny list, by {}; ends in {ends}; comment {comment}", denied.prefix, deny::by(denied))
+        }
+        (None, None) if *generation == 0 => format!("no policy is in force on {interface}"),
+        (None, None) => format!("generation {generation} on {interface}"),
+    };
+    output::line(&format!("  by       {by}"))?;
+    if *monitor && *action == Action::Drop {
+        eprintln!("note: `mode = \"monitor\"`: it is counted as dropped, and passes");
+    }
+    Ok(())
 }
 
 /// What helps on: what the source may send, or who beside it is listed.

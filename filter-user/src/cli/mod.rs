@@ -1,5 +1,6 @@
 //! The command line: one file for each command.
 
+mod allow;
 mod allowlists;
 mod apply;
 mod attach;
@@ -12,6 +13,7 @@ mod detach;
 mod diff;
 mod explain;
 mod import;
+mod live;
 mod manual;
 mod output;
 mod refresh;
@@ -44,6 +46,7 @@ enum Command {
     Apply(apply::Apply),
     Confirm(confirm::Confirm),
     Diff(diff::Diff),
+    Allow(allow::Allow),
     Deny(deny::Deny),
     Detach(detach::Detach),
     Replay(replay::Replay),
@@ -69,6 +72,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Apply(command) => command.run(),
         Command::Confirm(command) => command.run(),
         Command::Diff(command) => command.run(),
+        Command::Allow(command) => command.run(),
         Command::Deny(command) => command.run(),
         Command::Detach(command) => command.run(),
         Command::Replay(command) => command.run(),

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 
-use super::output;
+use super::{live::ends_in, output};
 use filter_user::kernel::{self, Confirmation};
 
 /// Show what runs on interfaces
@@ -56,6 +56,7 @@ fn describe(status: &kernel::Status) -> String {
          \x20 policy      {policy}, generation {generation}, published {published}\n\
          \x20 rules       {rules}\n\
          \x20 prefixes    {v4} IPv4, {v6} IPv6, {denied} denied\n\
+         {live}\
          \x20 program     id {program}",
         interface = status.interface,
         confirmation = confirmation(&status.confirmation),
@@ -66,8 +67,20 @@ fn describe(status: &kernel::Status) -> String {
         v4 = status.prefixes_v4,
         v6 = status.prefixes_v6,
         denied = status.denied,
+        live = live(&status.live),
         program = status.program_id,
     )
+}
+
+/// A line of its own, where anything holds beside the policy.
+fn live(live: &kernel::Live) -> String {
+    let kernel::Live { allows, denied, listed, lists, next_expiry } = live;
+    if *allows == 0 && *denied == 0 && lists.is_empty() {
+        return String::new();
+    }
+    let lists = if lists.is_empty() { String::new() } else { format!(", {listed} denied by lists") };
+    let next = next_expiry.map_or_else(String::new, |_| format!(", the next ends in {}", ends_in(*next_expiry)));
+    format!("  live        {allows} allows, {denied} denied{lists}{next}\n")
 }
 
 /// A line of its own, where there is something to say.

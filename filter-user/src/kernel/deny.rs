@@ -5,7 +5,7 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    io,
+    io, thread,
     time::Duration,
 };
 
@@ -28,6 +28,10 @@ use super::{
     trie::{self, Denied},
 };
 use crate::policy::outermost;
+
+/// How long to wait for memory, and how many times.
+const PAUSE: Duration = Duration::from_millis(5);
+const PATIENCE: u32 = 400;
 
 /// A denied prefix.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
@@ -349,7 +353,19 @@ pub(super) fn write<const N: usize>(denied: &mut Denied<N>, key: trie::Key<N>, e
     if entry.holders == 0 {
         return denied.remove(&key).context("cannot remove a prefix from the deny list");
     }
-    denied.insert(&key, Value(entry), 0).context("cannot write the deny list: it may be full")
+    let mut patience = PATIENCE;
+    loop {
+        match denied.insert(&key, Value(entry), 0) {
+            Err(error) if patience > 0 && is_out_of_memory(&error) => thread::sleep(PAUSE),
+            written => return written.context("cannot write the deny list: it may be full"),
+        }
+        patience -= 1;
+    }
+}
+
+/// The kernel makes an entry without waiting for memory, which on a busy machine may be there a moment later.
+fn is_out_of_memory(error: &MapError) -> bool {
+    matches!(error, MapError::SyscallError(error) if error.io_error.kind() == io::ErrorKind::OutOfMemory)
 }
 
 #[cfg(test)]

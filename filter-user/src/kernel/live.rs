@@ -161,7 +161,9 @@ impl Maps {
         self.live_v6.set(slot, &v6, 0).context("cannot write the IPv6 sources of the live allows")?;
         self.live_terms.set(slot, Value(tables.terms), 0).context("cannot write the live allows")?;
         self.live_notes.set(slot, Value(tables.notes), 0).context("cannot write the live allows")?;
-        self.switch.set(0, Value(switch.with_allows(slot, !allows.is_empty())), 0).context("cannot switch to the live allows")?;
+        self.switch
+            .set(0, Value(switch.with_allows(slot, !allows.is_empty())), 0)
+            .context("cannot switch to the live allows")?;
         Ok(counters)
     }
 }

@@ -46,12 +46,7 @@ impl HostPolicy {
         sources: impl IntoIterator<Item = (IpNet, u32)>,
         denied: impl IntoIterator<Item = IpNet>,
     ) -> Self {
-        Self {
-            tables,
-            sources: sources.into_iter().collect(),
-            denied: denied.into_iter().collect(),
-            live: None,
-        }
+        Self { tables, sources: sources.into_iter().collect(), denied: denied.into_iter().collect(), live: None }
     }
 
     /// The policy with these live allows beside it. `now`: the monotonic clock in nanoseconds, by which they end.

@@ -97,8 +97,13 @@ impl LiveTables {
             let first = used;
             for (protocol, first_port, last_port) in terms(&allow.matches) {
                 if let Some(term) = all.0.get_mut(used) {
-                    *term =
-                        LiveTerm { expiry: allow.expiry, first_port, last_port, protocol: protocol.into(), rule: *rule };
+                    *term = LiveTerm {
+                        expiry: allow.expiry,
+                        first_port,
+                        last_port,
+                        protocol: protocol.into(),
+                        rule: *rule,
+                    };
                     notes.0[used] = note;
                 }
                 used += 1;

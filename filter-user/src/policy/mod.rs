@@ -1,6 +1,7 @@
 //! Policies: what the operator wants, compiled with the providers' allowlists into tables.
 
 mod compile;
+mod edit;
 mod explain;
 pub mod file;
 mod host;
@@ -17,6 +18,7 @@ mod state;
 mod summary;
 
 pub use compile::{CompiledPolicy, Match, PortMatch, ProviderDeny, RuleInfo, SourcePrefix, TermInfo};
+pub use edit::{PolicyEdit, SaveError};
 pub use explain::{Explainer, Explanation};
 pub use host::HostPolicy;
 pub use inputs::{Policy, Unavailable};

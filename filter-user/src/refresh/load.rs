@@ -26,6 +26,15 @@ pub fn load(path: &Path, store: &Store) -> Result<Policy, Refusals> {
     join(PolicyFile::read(path)?, folder, |provider, source| accepted(store, provider, source, folder))
 }
 
+/// Loads a policy from the text that the file at `path` is to have.
+///
+/// # Errors
+/// Everything that is wrong with the policy and what it names, as far as it can be read.
+pub fn load_text(path: &Path, text: &str, store: &Store) -> Result<Policy, Refusals> {
+    let folder = path.parent().unwrap_or_else(|| Path::new(""));
+    join(PolicyFile::parse(path, text)?, folder, |provider, source| accepted(store, provider, source, folder))
+}
+
 /// Joins the policy file in `folder` with what `accepted` has of the sources.
 pub(super) fn join(
     file: PolicyFile,

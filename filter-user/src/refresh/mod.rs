@@ -21,7 +21,7 @@ mod store;
 pub use clock::Moment;
 pub use fetch::{FetchError, Fetched, Fetcher, Limits, Validators};
 pub use judge::{Objection, judge};
-pub use load::load;
+pub use load::{load, load_text};
 pub use names::{NameServers, Names, Resolved};
 pub use refresher::{Asking, Refresher, Step};
 pub use report::{Departing, Outcome, Report};

@@ -14,7 +14,9 @@ pub use model::{
     CLASSES, DEFAULT_CLASSES, Deny, Fragments, Inspection, Inspections, LimitRates, Listen, Located, OwnAllow,
     PolicyFile, Provider, Proxy, Sbc, Source, Trunk,
 };
+pub use own::read_deny_list;
 pub use source::is_url;
+pub use values::is_name;
 
 use self::document::{Document, Section};
 use super::refusal::{Code, Refusal, Refusals};

@@ -13,7 +13,7 @@ use crate::{
     policy::{
         Origin, PortSet,
         origin::Document as OriginDocument,
-        refusal::{Code, Refusal},
+        refusal::{Code, Refusal, Refusals},
     },
     text_file,
 };
@@ -59,7 +59,7 @@ pub(super) fn deny(mut section: Section<'_, '_>, policy: &Arc<str>, directory: &
     Some(Deny { name: name?, from: prefixes })
 }
 
-/// The hosts and CIDRs of a file, one a line; `#` begins a comment.
+/// The hosts and CIDRs of a file that the policy names.
 fn deny_file(value: &Value<'_, '_>, directory: &Path) -> Option<Vec<(IpNet, Origin)>> {
     let path = directory.join(value.text()?);
     let file: Arc<str> = path.display().to_string().into();
@@ -70,18 +70,44 @@ fn deny_file(value: &Value<'_, '_>, directory: &Path) -> Option<Vec<(IpNet, Orig
             return None;
         }
     };
-    let mut prefixes = Vec::new();
+    let (listed, refusals) = listed_prefixes(&file, &text);
+    for refusal in refusals {
+        value.document.add(refusal);
+    }
+    let origin = |line| Origin { document: OriginDocument::Policy(Arc::clone(&file)), line };
+    Some(listed.into_iter().map(|Located { value, line }| (value, origin(line))).collect())
+}
+
+/// The hosts and CIDRs of a deny list, one a line; `#` begins a comment.
+///
+/// # Errors
+/// Every line that is neither.
+pub fn read_deny_list(path: &Path) -> Result<Vec<IpNet>, Refusals> {
+    let file = path.display().to_string();
+    let text = text_file::read(path, LARGEST_DENY_LIST).map_err(|error| Refusal {
+        code: Code::Unreadable,
+        file: file.clone(),
+        line: 0,
+        message: format!("the list cannot be read: {error}"),
+        hint: None,
+    })?;
+    let (listed, refusals) = listed_prefixes(&file, &text);
+    Refusals::unless_empty(refusals, listed.into_iter().map(|Located { value, line: _ }| value).collect())
+}
+
+fn listed_prefixes(file: &str, text: &str) -> (Vec<Located<IpNet>>, Vec<Refusal>) {
+    let (mut prefixes, mut refusals) = (Vec::new(), Vec::new());
     for (line, content) in (1..).zip(text.lines()) {
         let content = content.split('#').next().unwrap_or_default().trim();
         if content.is_empty() {
             continue;
         }
         match values::parse_prefix(content) {
-            Ok(prefix) => prefixes.push((prefix, Origin { document: OriginDocument::Policy(Arc::clone(&file)), line })),
+            Ok(value) => prefixes.push(Located { value, line }),
             Err(BadPrefix { code, message, hint }) => {
-                value.document.add(Refusal { code, file: file.to_string(), line, message, hint: Some(hint) });
+                refusals.push(Refusal { code, file: file.to_owned(), line, message, hint: Some(hint) });
             }
         }
     }
-    Some(prefixes)
+    (prefixes, refusals)
 }

@@ -19,14 +19,19 @@ const LONGEST_NAME: usize = 31;
 /// A name of rules.
 pub(super) fn name(value: &Value<'_, '_>) -> Option<Located<String>> {
     let text = value.text()?;
-    let plain = text.bytes().all(|octet| matches!(octet, b'a'..=b'z' | b'0'..=b'9' | b'-'));
-    if !plain || text.is_empty() || text.len() > LONGEST_NAME {
+    if !is_name(&text) {
         let message = format!("`{}` cannot be a name", text.escape_debug());
         let hint = format!("use 1 to {LONGEST_NAME} of `a-z`, `0-9` and `-`");
         value.refuse_with_hint(Code::BadName, message, hint);
         return None;
     }
     Some(Located { value: text, line: value.line })
+}
+
+/// Whether this can be the name of a `[[provider]]`, `[[allow]]` or `[[deny]]`.
+pub fn is_name(text: &str) -> bool {
+    let plain = text.bytes().all(|octet| matches!(octet, b'a'..=b'z' | b'0'..=b'9' | b'-'));
+    plain && (1..=LONGEST_NAME).contains(&text.len())
 }
 
 /// What is wrong with the text of a prefix.

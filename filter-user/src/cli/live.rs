@@ -1,0 +1,112 @@
+//! What `allow` and `deny` have in common: interfaces, prefixes, and the policy file that a change is saved in.
+
+use std::{
+    net::IpAddr,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Duration,
+};
+
+use anyhow::Result;
+use filter_user::{
+    kernel,
+    policy::{PolicyEdit, SaveError},
+    refresh,
+};
+use ipnet::IpNet;
+
+use super::{WRONG_INPUT, check, refresh::StateDirectory, time};
+
+/// On which interfaces something is changed.
+#[derive(clap::Args)]
+pub(crate) struct Interfaces {
+    /// Only this interface; all that have a filter if none is named
+    #[arg(long = "interface", value_name = "INTERFACE")]
+    named: Vec<String>,
+}
+
+impl Interfaces {
+    pub(crate) fn names(self) -> Result<Vec<String>> {
+        let names = if self.named.is_empty() { kernel::attached_interfaces()? } else { self.named };
+        anyhow::ensure!(
+            !names.is_empty(),
+            "no filter is attached to any interface\nhint: `sipwall attach` attaches one"
+        );
+        Ok(names)
+    }
+}
+
+/// Whether a change is written into the policy file too.
+#[derive(clap::Args)]
+pub(crate) struct Saving {
+    /// Write the change into the policy file too, which keeps its comments and its order; what ends by itself (`--for`)
+    /// cannot be saved
+    #[arg(long, requires = "policy")]
+    save: bool,
+    /// The policy file that `--save` changes
+    #[arg(long, value_name = "FILE", requires = "save")]
+    policy: Option<PathBuf>,
+    #[command(flatten)]
+    state: StateDirectory,
+}
+
+impl Saving {
+    /// The policy file with a change, not yet written, and what the change found; nothing where nothing is to be saved.
+    /// The exit code if it cannot be changed so, or would be refused.
+    pub(crate) fn prepare<T>(
+        &self,
+        change: impl FnOnce(&mut PolicyEdit) -> Result<T, SaveError>,
+    ) -> Result<Option<(PolicyEdit, T)>, ExitCode> {
+        let Some(path) = self.policy.as_deref().filter(|_| self.save) else { return Ok(None) };
+        let wrong = |error| {
+            eprintln!("error: {error}");
+            ExitCode::from(WRONG_INPUT)
+        };
+        let mut edit = PolicyEdit::open(path).map_err(wrong)?;
+        let found = change(&mut edit).map_err(wrong)?;
+        self.check(path, &edit).map_err(|refusals| check::refuse(&refusals))?;
+        Ok(Some((edit, found)))
+    }
+
+    fn check(&self, path: &Path, edit: &PolicyEdit) -> Result<(), filter_user::policy::Refusals> {
+        refresh::load_text(path, &edit.text(), &self.state.store())?.compile().map(drop)
+    }
+
+    /// Writes the changed file, and says so.
+    pub(crate) fn finish<T>(&self, prepared: Option<(PolicyEdit, T)>) -> Result<Option<T>> {
+        let (Some(path), Some((edit, found))) = (&self.policy, prepared) else { return Ok(None) };
+        edit.commit()?;
+        eprintln!("`{}`: saved; it is part of the policy from the next `sipwall apply` on", path.display());
+        Ok(Some(found))
+    }
+}
+
+/// A host or a CIDR without host bits.
+pub(crate) fn prefix(text: &str) -> Result<IpNet, String> {
+    let prefix = match text.parse::<IpAddr>() {
+        Ok(host) => IpNet::from(host),
+        Err(_) => text.parse().map_err(|_| "neither an address nor a CIDR".to_owned())?,
+    };
+    if prefix.trunc() == prefix { Ok(prefix) } else { Err(format!("it has host bits: is {} meant?", prefix.trunc())) }
+}
+
+/// A comment of at most 127 octets.
+pub(crate) fn comment(text: &str) -> Result<String, String> {
+    if text.len() > 127 { Err("it is longer than 127 octets".to_owned()) } else { Ok(text.to_owned()) }
+}
+
+/// When something ends, for a table.
+pub(crate) fn ends_in(seconds: Option<u64>) -> String {
+    seconds.map_or_else(|| "-".to_owned(), |seconds| time::describe(Duration::from_secs(seconds)))
+}
+
+/// A comment for a table: what would move the cursor or colour the terminal is shown as text.
+pub(crate) fn remark(comment: Option<&str>) -> String {
+    let shown = |c: char| if is_plain(c) { c.to_string() } else { c.escape_default().to_string() };
+    comment.map_or_else(|| "-".to_owned(), |comment| comment.chars().map(shown).collect())
+}
+
+/// Whether a character is shown as it is: no control, and nothing that turns the direction of text (Unicode, UAX 9).
+fn is_plain(c: char) -> bool {
+    !c.is_control() && !matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}

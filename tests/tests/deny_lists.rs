@@ -1,0 +1,128 @@
+//! Lists that are loaded into the deny list.
+
+#![expect(clippy::expect_used, reason = "a test that cannot go on panics")]
+
+use std::{
+    fmt::Write as _,
+    fs,
+    net::Ipv4Addr,
+    thread,
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+use tests::scene::{CARRIER, Scene};
+
+fn file(scene: &Scene, name: &str, text: &str) -> String {
+    let path = scene.path(name);
+    fs::write(&path, text).expect("a file");
+    path
+}
+
+fn lines(scene: &Scene, arguments: &[&str]) -> Vec<Value> {
+    let list = scene.sipwall(arguments);
+    list.assert_done();
+    list.stdout.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
+}
+
+fn prefixes(scene: &Scene) -> Vec<String> {
+    let listed = lines(scene, &["deny", "list", "--json"]);
+    let loaded = listed.iter().filter(|line| line["lists"].as_array().is_some_and(|lists| !lists.is_empty()));
+    loaded.map(|line| line["prefix"].as_str().expect("a prefix").to_owned()).collect()
+}
+
+/// So many hosts, from 10.0.0.0 on.
+fn hosts(first: u32, count: u32) -> String {
+    let mut text = String::new();
+    for host in first..first + count {
+        writeln!(text, "{}", Ipv4Addr::from_bits(0x0a00_0000 + host)).expect("a line");
+    }
+    text
+}
+
+#[test]
+fn a_list_takes_the_place_of_what_was_loaded_under_its_name() {
+    let scene = Scene::new();
+    scene.attach(&scene.policy("policy.toml", &[]));
+    scene.sipwall(&["deny", "add", CARRIER, "192.0.2.200"]).assert_done();
+    let path =
+        file(&scene, "bad.txt", "# scanners\n192.0.2.200 # one\n\n203.0.113.0/24\n203.0.113.17\n2001:db8:bad::/48\n");
+    let loaded = lines(&scene, &["deny", "load", &path, "--comment", "daily", "--json"]);
+    assert_eq!((&loaded[0]["added"], &loaded[0]["removed"]), (&3.into(), &0.into()), "{loaded:?}");
+    assert_eq!(prefixes(&scene), ["192.0.2.200/32", "203.0.113.0/24", "2001:db8:bad::/48"]);
+    scene.sipwall(&["deny", "remove", CARRIER]).assert_done();
+    assert_eq!(scene.datagrams("carrier", 5060), 0);
+    let lists = lines(&scene, &["deny", "list", "--lists", "--json"]);
+    assert_eq!(
+        (&lists[0]["name"], &lists[0]["prefixes"], &lists[0]["comment"]),
+        (&"bad.txt".into(), &3.into(), &"daily".into())
+    );
+    assert_eq!(scene.status()["live"]["listed"], 3);
+    // The next load lets go what the file has no more; what was added by hand stays.
+    file(&scene, "bad.txt", "198.18.0.0/15\n2001:db8:bad::/48\n");
+    let loaded = lines(&scene, &["deny", "load", &path, "--json"]);
+    assert_eq!((&loaded[0]["added"], &loaded[0]["removed"]), (&1.into(), &2.into()), "{loaded:?}");
+    assert_eq!(scene.datagrams("carrier", 5060), 3);
+    let listed = lines(&scene, &["deny", "list", "--json"]);
+    assert!(listed.iter().any(|line| line["prefix"] == "192.0.2.200/32" && line["added"] == true), "{listed:?}");
+    // Another list holds by itself, and survives the first one and a policy.
+    let other = file(&scene, "other.txt", "203.0.113.17\n198.18.0.0/15\n");
+    scene.sipwall(&["deny", "load", &other, "--name", "other"]).assert_done();
+    scene.sipwall(&["deny", "unload", "bad.txt"]).assert_done();
+    scene.sipwall(&["apply", &scene.policy("next.toml", &[("name = \"ssh\"", "name = \"shell\"")])]).assert_done();
+    assert_eq!(prefixes(&scene), ["198.18.0.0/15", "203.0.113.17/32"]);
+    assert_eq!(scene.datagrams("carrier", 5060), 0);
+    scene.sipwall(&["deny", "unload", "bad.txt"]).assert_failed(1, "no list `bad.txt` is loaded on `eth0`");
+    scene.sipwall(&["deny", "unload", "other"]).assert_done();
+    assert_eq!(scene.datagrams("carrier", 5060), 3);
+}
+
+#[test]
+fn a_list_with_a_wrong_line_is_refused_with_every_one_of_them_and_nothing_is_loaded() {
+    let scene = Scene::new();
+    scene.attach(&scene.policy("policy.toml", &[]));
+    let path = file(&scene, "bad.txt", "203.0.113.17\nnonsense\n10.0.0.1/8\n");
+    let refused = scene.sipwall(&["deny", "load", &path]);
+    refused.assert_failed(2, &format!("{path}:2: `nonsense` is neither an address nor a CIDR"));
+    refused.assert_failed(2, &format!("{path}:3: `10.0.0.1/8` has bits set beyond its prefix length"));
+    scene.sipwall(&["deny", "load", &file(&scene, "empty.txt", "# nothing\n")]).assert_failed(2, "lists nothing");
+    scene.sipwall(&["deny", "load", &scene.path("none.txt")]).assert_failed(2, "the list cannot be read");
+    assert!(prefixes(&scene).is_empty());
+    assert_eq!(scene.datagrams("carrier", 5060), 3);
+    let good = file(&scene, "good.txt", "192.0.2.1\n");
+    for name in 1..=8 {
+        scene.sipwall(&["deny", "load", &good, "--name", &format!("list-{name}")]).assert_done();
+    }
+    scene.sipwall(&["deny", "load", &good, "--name", "list-9"]).assert_failed(1, "8 lists are loaded");
+}
+
+#[test]
+fn a_list_that_is_loaded_for_a_time_ends_by_itself() {
+    let scene = Scene::new();
+    scene.attach(&scene.policy("policy.toml", &[]));
+    let path = file(&scene, "bad.txt", "203.0.113.16/30\n");
+    let begun = Instant::now();
+    scene.sipwall(&["deny", "load", &path, "--for", "8s"]).assert_done();
+    assert_eq!(scene.datagrams("carrier", 5060), 0);
+    thread::sleep(Duration::from_millis(8200).saturating_sub(begun.elapsed()));
+    assert_eq!(scene.datagrams("carrier", 5060), 3);
+    assert!(prefixes(&scene).is_empty());
+    assert!(lines(&scene, &["deny", "list", "--lists", "--json"]).is_empty());
+}
+
+#[test]
+fn a_million_lines_are_loaded_and_an_update_writes_the_difference_alone() {
+    let scene = Scene::new();
+    scene.attach(&scene.policy("policy.toml", &[]));
+    let path = file(&scene, "million.txt", &hosts(0, 999_000));
+    let loaded = lines(&scene, &["deny", "load", &path, "--json"]);
+    eprintln!("{:?}", loaded[0]);
+    assert_eq!((&loaded[0]["added"], &loaded[0]["removed"]), (&999_000.into(), &0.into()));
+    file(&scene, "million.txt", &hosts(500, 999_000));
+    let loaded = lines(&scene, &["deny", "load", &path, "--json"]);
+    eprintln!("{:?}", loaded[0]);
+    assert_eq!((&loaded[0]["added"], &loaded[0]["removed"]), (&500.into(), &500.into()));
+    file(&scene, "million.txt", &hosts(0, 1_000_001));
+    scene.sipwall(&["deny", "load", &path]).assert_failed(1, "there is room for 1000000");
+    assert_eq!(scene.status()["live"]["listed"], 999_000);
+}

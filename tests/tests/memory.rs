@@ -7,11 +7,10 @@ use filter_common::{
     Reason::{self, *},
     decide, outgoing,
     packet::tcp_flags::{ACK, SYN},
-    tables::Rate,
 };
 use filter_user::{
     kernel::Sandbox,
-    policy::{CompiledPolicy, HostPolicy, HostState},
+    policy::{HostPolicy, HostState},
 };
 use tests::{
     judge::fixture_policy,

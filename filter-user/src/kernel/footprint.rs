@@ -46,7 +46,7 @@ impl Sandbox {
                     verified: info.verified_instruction_count().context("this kernel does not count instructions")?,
                     translated: info.size_translated().context("this kernel does not tell a program's size")?,
                     jitted: info.size_jitted(),
-                    stack: all().map(stack).sum(),
+                    stack: stack(own) + deepest(called),
                     helpers,
                 })
             })
@@ -81,6 +81,16 @@ const FRAME_POINTER: u8 = 10;
 
 fn calls_a_function(function: &Function) -> bool {
     function.instructions.iter().any(|instruction| instruction.code == CALL && instruction.src_reg() == PSEUDO_CALL)
+}
+
+/// How deep the deepest of these reaches into the stack; all of them together, where they may call each other.
+fn deepest(functions: &[&Function]) -> u32 {
+    let depths = functions.iter().map(|function| stack(function));
+    if functions.iter().any(|function| calls_a_function(function)) {
+        depths.sum()
+    } else {
+        depths.max().unwrap_or_default()
+    }
 }
 
 fn helpers(function: &Function) -> impl Iterator<Item = i32> {

@@ -2,7 +2,7 @@
 //! tables become BPF maps.
 //!
 //! Arrows run one way: `cli → replay → kernel → policy → common`, `cli → refresh → policy`,
-//! `allowlist → common`.
+//! `cli → service → kernel, refresh`, `allowlist → common`.
 
 pub mod allowlist;
 mod codes;
@@ -11,4 +11,5 @@ pub mod policy;
 pub mod ports;
 pub mod refresh;
 pub mod replay;
+pub mod service;
 pub mod text_file;

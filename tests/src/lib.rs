@@ -14,5 +14,6 @@ pub mod oracle;
 pub mod packets;
 pub mod scene;
 pub mod sequence;
+pub mod service;
 pub mod sipwall;
 pub mod texts;

@@ -1,6 +1,8 @@
 //! The `sipwall` binary, run as a user would.
 
 use std::{
+    env,
+    ffi::OsStr,
     path::PathBuf,
     process::{Command, Output},
     sync::OnceLock,
@@ -16,10 +18,16 @@ use serde_json::Value;
 /// If it cannot be built.
 pub fn binary() -> &'static PathBuf {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
-    BINARY.get_or_init(|| {
-        let built = build().bin("sipwall").run();
-        built.expect("`cargo build --bin sipwall` makes the binary").path().to_owned()
-    })
+    BINARY.get_or_init(|| program("sipwall"))
+}
+
+/// A program of this workspace, built if its sources are newer.
+///
+/// # Panics
+/// If it cannot be built.
+pub fn program(name: &str) -> PathBuf {
+    let built = build().bin(name).run();
+    built.unwrap_or_else(|error| panic!("`cargo build --bin {name}`: {error}")).path().to_owned()
 }
 
 /// The program of a test target of this workspace, built if its sources are newer.
@@ -35,7 +43,16 @@ pub fn test_program(name: &str) -> PathBuf {
 /// A build of the workspace as `cargo xtask test` builds it, so that nothing is built twice.
 fn build() -> escargot::CargoBuild {
     let build = escargot::CargoBuild::new().manifest_path(concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml"));
-    build.args(["--workspace", "--exclude", "filter-ebpf", "--exclude", "fuzz"])
+    let build = build.args(["--workspace", "--exclude", "filter-ebpf", "--exclude", "fuzz"]);
+    // What cargo says of the test that runs here is not for what is built: a crate that looks at it would be built anew.
+    let of_cargo = env::vars_os().map(|(name, _)| name).filter(|name| is_of_cargo(name));
+    of_cargo.fold(build, escargot::CargoBuild::env_remove)
+}
+
+/// Whether cargo sets the variable for the program that it runs.
+fn is_of_cargo(name: &OsStr) -> bool {
+    let name = name.to_string_lossy();
+    name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")
 }
 
 /// The program that a message of cargo says it has built, where it is the one of that name.

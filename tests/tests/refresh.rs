@@ -5,9 +5,13 @@
 use std::{fs, path::Path, thread, time::Duration};
 
 use lab::{Host, Lab, Plan};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
-use tests::sipwall::{Ended, sipwall_on};
+use tests::{
+    service::wait_for,
+    sipwall::{Ended, binary, sipwall_on},
+};
 
 /// A host with a policy whose source is a file.
 struct Sbc<'a> {
@@ -90,4 +94,23 @@ fn what_was_accepted_and_not_put_in_force_is_by_the_next_refresh() {
     assert_eq!(sbc.in_force(), (2.into(), 1.into()));
     sbc.run("refresh", &["eth0"]).assert_done();
     assert_eq!(sbc.in_force(), (2.into(), 1.into()));
+}
+
+#[test]
+fn a_watch_puts_what_it_accepts_in_force_and_ends_in_peace() {
+    let address = "198.51.100.10/32".parse().expect("a host");
+    let lab = Lab::new(&[Plan::new("sbc", [address])]).expect("namespaces can be made (this needs root)");
+    let sbc =
+        Sbc { host: lab.host("sbc").expect("it was planned"), directory: tempfile::tempdir().expect("a directory") };
+    sbc.write("policy.toml", &policy("\"eth0\""));
+    sbc.publish(&["203.0.113.1"]);
+    sbc.run("attach", &[]).assert_done();
+    sbc.publish(&["203.0.113.1", "203.0.113.3"]);
+    let (policy, state) = (sbc.path("policy.toml"), sbc.path("state"));
+    let mut command = sbc.host.command(binary());
+    let watching = command.args(["refresh", "--watch", "--policy", &policy, "--state", &state]);
+    let mut watching = watching.spawn().expect("`sipwall refresh --watch` starts");
+    wait_for("what it accepted is in force", || (sbc.in_force() == (2.into(), 2.into())).then_some(()));
+    kill_process(Pid::from_child(&watching), Signal::TERM).expect("it runs");
+    assert!(watching.wait().expect("a child").success());
 }

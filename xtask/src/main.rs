@@ -5,6 +5,7 @@ mod demo;
 mod fuzz;
 mod lint;
 mod mutants;
+mod package;
 mod privilege;
 mod setup;
 mod test;
@@ -36,6 +37,8 @@ enum Task {
     Fuzz(fuzz::Options),
     /// Show that the tests notice when the decision is broken: a table of mutants and what killed them.
     Mutants(mutants::Options),
+    /// Make what is shipped: a Debian package, and an archive with a binary that needs no library.
+    Package(package::Options),
     /// Check formatting, lints and documentation.
     Lint,
 }
@@ -48,6 +51,7 @@ fn main() -> ExitCode {
         Task::Test(options) => test::run(&options),
         Task::Fuzz(options) => fuzz::run(&options),
         Task::Mutants(options) => mutants::run(&options),
+        Task::Package(options) => package::run(&options),
         Task::Lint => lint::run(),
     };
     match outcome {

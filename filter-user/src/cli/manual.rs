@@ -8,7 +8,7 @@ use clap_mangen::{
     Man,
     roff::{Roff, bold, roman},
 };
-use filter_user::{kernel::BPFFS, refresh::DEFAULT_STATE};
+use filter_user::{kernel::BPFFS, refresh::DEFAULT_STATE, service::DEFAULT_RUNTIME};
 
 use super::Arguments;
 
@@ -99,6 +99,7 @@ fn files(roff: &mut Roff) {
     entry(roff, "/etc/sipwall/policy.toml", "The policy of the service.");
     entry(roff, &format!("{BPFFS}/sipwall/"), "What is in force, for each interface: link, program and maps.");
     entry(roff, DEFAULT_STATE, "What was last accepted of the policy's sources.");
+    entry(roff, DEFAULT_RUNTIME, "How the service is, for `sipwall status`.");
     entry(roff, "/usr/share/doc/sipwall/", "The documentation: the policy file, the reasons, an example.");
 }
 

@@ -18,6 +18,7 @@ mod manual;
 mod output;
 mod refresh;
 mod replay;
+mod run;
 mod stats;
 mod status;
 mod time;
@@ -51,6 +52,7 @@ enum Command {
     Detach(detach::Detach),
     Replay(replay::Replay),
     Refresh(refresh::Refresh),
+    Run(run::Run),
     Status(status::Status),
     Stats(stats::Stats),
     Completions(completions::Completions),
@@ -77,6 +79,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Detach(command) => command.run(),
         Command::Replay(command) => command.run(),
         Command::Refresh(command) => command.run(),
+        Command::Run(command) => command.run(),
         Command::Status(command) => command.run(),
         Command::Stats(command) => command.run(),
         Command::Completions(command) => command.run(),

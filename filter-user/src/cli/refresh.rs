@@ -4,12 +4,7 @@ mod report;
 mod round;
 mod watch;
 
-use std::{
-    net::SocketAddr,
-    path::{Path, PathBuf},
-    process::ExitCode,
-    time::Duration,
-};
+use std::{net::SocketAddr, path::PathBuf, process::ExitCode, time::Duration};
 
 use anyhow::Result;
 use filter_user::refresh::{Asking, DEFAULT_STATE, FetchError, Fetcher, Limits, NameServers, Refresher, Store};
@@ -40,6 +35,16 @@ pub(crate) struct Refresh {
     /// Go on in the foreground, and ask each source when it is due, until SIGINT or SIGTERM
     #[arg(long, conflicts_with = "force")]
     watch: bool,
+    #[command(flatten)]
+    fetching: Fetching,
+    /// Print one JSON object a line: one for each provider, then one for each interface
+    #[arg(long)]
+    json: bool,
+}
+
+/// How documents are fetched and names resolved.
+#[derive(clap::Args)]
+pub(crate) struct Fetching {
     /// Trust the certificate authorities of this PEM file instead of those of the web
     #[arg(long, value_name = "FILE")]
     ca: Option<PathBuf>,
@@ -49,9 +54,17 @@ pub(crate) struct Refresh {
     /// How long a document may take
     #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=3600))]
     timeout: u64,
-    /// Print one JSON object a line: one for each provider, then one for each interface
-    #[arg(long)]
-    json: bool,
+}
+
+impl Fetching {
+    pub(crate) fn refresher(&self, state: &StateDirectory) -> Result<Refresher, FetchError> {
+        let limits = Limits { timeout: Duration::from_secs(self.timeout), ..Limits::default() };
+        Ok(Refresher {
+            store: state.store(),
+            fetcher: Fetcher::new(limits, self.ca.as_deref())?,
+            name_servers: self.resolver.map_or(NameServers::System, NameServers::One),
+        })
+    }
 }
 
 /// Where commands find what was last accepted of a policy's sources.
@@ -70,7 +83,7 @@ impl StateDirectory {
 
 impl Refresh {
     pub(crate) fn run(self) -> Result<ExitCode> {
-        let refresher = match self.refresher() {
+        let refresher = match self.fetching.refresher(&self.state) {
             Ok(refresher) => refresher,
             Err(error) => {
                 eprintln!("error: {error}");
@@ -78,23 +91,9 @@ impl Refresh {
             }
         };
         if self.watch {
-            return watch::run(&self, refresher);
+            return watch::run(self, refresher);
         }
         let asking = if self.force { Asking::Force } else { Asking::Due };
         round::run(&self, &refresher, &asking)
-    }
-
-    fn refresher(&self) -> Result<Refresher, FetchError> {
-        let limits = Limits { timeout: Duration::from_secs(self.timeout), ..Limits::default() };
-        Ok(Refresher {
-            store: self.state.store(),
-            fetcher: Fetcher::new(limits, self.ca.as_deref())?,
-            name_servers: self.resolver.map_or(NameServers::System, NameServers::One),
-        })
-    }
-
-    /// The directory to which the policy's paths are relative.
-    fn folder(&self) -> &Path {
-        self.policy.parent().unwrap_or_else(|| Path::new(""))
     }
 }

@@ -1,11 +1,20 @@
 //! `sipwall status`
 
-use std::process::ExitCode;
+use std::{
+    path::PathBuf,
+    process::ExitCode,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 use anyhow::Result;
 
-use super::{live::ends_in, output};
-use filter_user::kernel::{self, Confirmation};
+use filter_user::{
+    kernel::{self, Confirmation},
+    service::{self, DEFAULT_RUNTIME, Liveness, Record},
+};
+use serde::Serialize;
+
+use super::{live::ends_in, output, time};
 
 /// Show what runs on interfaces
 #[derive(clap::Args)]
@@ -15,13 +24,35 @@ use filter_user::kernel::{self, Confirmation};
 pub(crate) struct Status {
     /// The interface; all that have a filter if none is named
     interface: Option<String>,
+    #[command(flatten)]
+    runtime: RuntimeDirectory,
     /// Print one JSON object a line
     #[arg(long)]
     json: bool,
 }
 
+/// Where the service says how it is.
+#[derive(clap::Args)]
+pub(crate) struct RuntimeDirectory {
+    /// Where the service says how it is
+    #[arg(long, value_name = "DIR", default_value = DEFAULT_RUNTIME)]
+    pub(crate) runtime: PathBuf,
+}
+
+/// What is printed as JSON.
+#[derive(Serialize)]
+struct Report<'a> {
+    #[serde(flatten)]
+    status: &'a kernel::Status,
+    service: Option<&'a Record>,
+}
+
 impl Status {
     pub(crate) fn run(self) -> Result<ExitCode> {
+        let service = service::read_record(&self.runtime.runtime).unwrap_or_else(|error| {
+            eprintln!("note: how the service is cannot be told: {error:#}");
+            None
+        });
         let interfaces = match self.interface {
             Some(interface) => vec![interface],
             None => kernel::attached_interfaces()?,
@@ -31,7 +62,14 @@ impl Status {
         }
         for interface in &interfaces {
             let status = kernel::status(interface)?;
-            if self.json { output::json(&status)? } else { output::line(&describe(&status))? }
+            if self.json {
+                output::json(&Report { status: &status, service: service.as_ref() })?;
+            } else {
+                output::line(&describe(&status))?;
+            }
+        }
+        if !self.json {
+            output::line(&service_text(service.as_ref()))?;
         }
         Ok(ExitCode::SUCCESS)
     }
@@ -98,4 +136,54 @@ fn confirmation(confirmation: &Confirmation) -> String {
         }
     };
     format!("  confirm     {text}\n")
+}
+
+/// The service, in a line, and what goes wrong with it, a line each.
+fn service_text(record: Option<&Record>) -> String {
+    let Some(Record { liveness, snapshot, said_at }) = record else {
+        return "service: not running; what is in force stays, sources are not refreshed".to_owned();
+    };
+    let process = snapshot.process;
+    let mut lines = vec![match liveness {
+        Liveness::Running => format!("service: process {process}, keeps {} in force", snapshot.policy),
+        Liveness::Stalled => {
+            format!("service: STALLED, process {process} said nothing since {}", output::time(*said_at))
+        }
+        Liveness::Dead => format!(
+            "service: DEAD, process {process} ended without a word; it last said how it is {}",
+            output::time(*said_at)
+        ),
+    }];
+    if let Some(refused) = &snapshot.refused {
+        let since = output::time(refused.since);
+        lines.push(format!("  POLICY REFUSED since {since}, the one before stays\n    {}", indented(&refused.message)));
+    }
+    if let Some(failure) = &snapshot.refresh_failure {
+        lines.push(format!("  NOT REFRESHED since {}: {}", output::time(failure.since), indented(&failure.message)));
+    }
+    for (name, interface) in &snapshot.interfaces {
+        let state = match interface.state {
+            service::InterfaceState::Enforced => continue,
+            service::InterfaceState::Held => "WAITS",
+            service::InterfaceState::Absent => "ABSENT",
+            service::InterfaceState::Failed => "FAILED",
+        };
+        let message = interface.message.as_deref().map(|message| format!(": {}", indented(message)));
+        lines.push(format!("  {name} {state} since {}{}", output::time(interface.since), message.unwrap_or_default()));
+    }
+    for (provider, source) in &snapshot.sources {
+        let why = source.why.as_deref().map(|why| format!(": {why}")).unwrap_or_default();
+        let next = time::describe(Duration::from_secs(source.next_at.saturating_sub(now())));
+        lines.push(format!("  source of {provider} {}, asked again in {next}{why}", source.outcome.name()));
+    }
+    lines.join("\n")
+}
+
+fn indented(text: &str) -> String {
+    text.replace('\n', "\n    ")
+}
+
+/// Seconds since the epoch.
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs()
 }

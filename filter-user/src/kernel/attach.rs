@@ -6,10 +6,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Error, Result, ensure};
-use aya::{
-    Ebpf,
-    programs::{ProgramError, ProgramInfo, XdpMode as AyaMode, links::FdLink, loaded_programs},
-};
+use aya::programs::{ProgramError, ProgramInfo, Xdp, XdpMode as AyaMode, links::FdLink, loaded_programs};
 use rustix::io::Errno;
 use serde::Serialize;
 
@@ -113,7 +110,7 @@ fn finish_attaching(name: &str, target: &Interface) -> Result<()> {
 }
 
 /// Whether the interface runs the pinned program; pins of an interface that was made anew are stale.
-fn is_running(pins: &Pins, target: &Interface) -> Result<bool> {
+pub(super) fn is_running(pins: &Pins, target: &Interface) -> Result<bool> {
     Ok(pins.is_attached() && target.xdp.map(|xdp| xdp.id) == Some(program_id(pins)?))
 }
 
@@ -149,11 +146,11 @@ impl NewFilter<'_> {
         let egress_program = program::egress(&mut ebpf)?;
         egress_program.load().context("the kernel refuses the egress program")?;
         egress_program.pin(staging.egress_program()).context("cannot pin the egress program")?;
-        let mut maps = Maps::of(&mut ebpf)?;
+        let mut maps = Maps { directory: Some(staging.directory().to_owned()), ..Maps::of(&mut ebpf)? };
         let Published { generation, counters: _ } = maps.publish(change.policy, change.name, change.confirm_within)?;
         maps.take_snapshot()?;
         egress::attach_if_wanted(staging, interface, change.policy)?;
-        let link = link(&mut ebpf, interface, target, mode)?;
+        let link = link(program::filter(&mut ebpf)?, interface, target, mode)?;
         // From here the policy is in force, and ends with this process unless the link is pinned.
         link.pin(staging.link()).context("cannot pin the link")?;
         let pins = Pins::of(interface);
@@ -164,19 +161,18 @@ impl NewFilter<'_> {
 }
 
 /// Attaches the program, natively if it can be.
-fn link(ebpf: &mut Ebpf, name: &str, target: &Interface, mode: AttachMode) -> Result<FdLink> {
-    let native = match try_link(ebpf, target, AyaMode::Driver) {
+pub(super) fn link(program: &mut Xdp, name: &str, target: &Interface, mode: AttachMode) -> Result<FdLink> {
+    let native = match try_link(program, target, AyaMode::Driver) {
         Ok(link) => return Ok(link),
         Err(error) => error,
     };
     if mode == AttachMode::AllowGeneric && errno(&native) == Some(Errno::OPNOTSUPP) {
-        return try_link(ebpf, target, AyaMode::Skb).map_err(|error| explain(&error, name, target));
+        return try_link(program, target, AyaMode::Skb).map_err(|error| explain(&error, name, target));
     }
     Err(explain(&native, name, target))
 }
 
-fn try_link(ebpf: &mut Ebpf, target: &Interface, mode: AyaMode) -> Result<FdLink> {
-    let program = program::filter(ebpf)?;
+fn try_link(program: &mut Xdp, target: &Interface, mode: AyaMode) -> Result<FdLink> {
     let id = program.attach_to_if_index(target.index, mode)?;
     // Where the kernel has no BPF links for XDP, aya attaches by netlink instead, which cannot be pinned.
     let link = FdLink::try_from(program.take_link(id)?);

@@ -32,6 +32,16 @@ pub(super) fn detach_unless_wanted(pins: &Pins, policy: &CompiledPolicy) -> Resu
     Ok(())
 }
 
+/// Attaches the pinned program to an interface that was made anew, if it was attached to the one before.
+pub(super) fn reattach(pins: &Pins, interface: &str) -> Result<()> {
+    let link = pins.egress_link();
+    if link.exists() {
+        fs::remove_file(&link).with_context(|| format!("cannot remove `{}`", link.display()))?;
+        attach(pins, interface)?.pin(&link).context("cannot pin the egress link")?;
+    }
+    Ok(())
+}
+
 fn attach(pins: &Pins, interface: &str) -> Result<FdLink> {
     let mut program =
         SchedClassifier::from_pin(pins.egress_program()).context("cannot open the egress program's pin")?;

@@ -1,6 +1,6 @@
 //! The maps, typed, as user space sees them. The program declares them in `filter-ebpf/src/maps.rs`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, ensure};
 use aya::{
@@ -29,6 +29,8 @@ type Shared<T> = Array<MapData, Value<T>>;
 
 /// The maps that user space writes or reads.
 pub(super) struct Maps {
+    /// Where they are pinned; nothing where they are not.
+    pub(super) directory: Option<PathBuf>,
     pub(super) switch: Shared<Switch>,
     pub(super) trials: Shared<Trial>,
     pub(super) tables: Shared<Tables>,
@@ -89,7 +91,7 @@ pub(super) const NAMES: [&str; SHAPES.len()] = {
 impl Maps {
     /// The maps of an object that was just loaded.
     pub(super) fn of(ebpf: &mut Ebpf) -> Result<Self> {
-        Self::collect(|name| ebpf.take_map(name).with_context(|| format!("the object has no map `{name}`")))
+        Self::collect(None, |name| ebpf.take_map(name).with_context(|| format!("the object has no map `{name}`")))
     }
 
     /// The maps that are pinned in a directory.
@@ -97,7 +99,7 @@ impl Maps {
     /// # Errors
     /// If one is missing or is not of the shape that this version of the program knows.
     pub(super) fn open(directory: &Path) -> Result<Self> {
-        Self::collect(|name| {
+        Self::collect(Some(directory.to_owned()), |name| {
             let path = directory.join(name);
             check_shape(name, &path)?;
             let data = MapData::from_pin(&path).with_context(|| format!("cannot open `{}`", path.display()))?;
@@ -105,8 +107,9 @@ impl Maps {
         })
     }
 
-    fn collect(mut map: impl FnMut(&str) -> Result<Map>) -> Result<Self> {
+    fn collect(directory: Option<PathBuf>, mut map: impl FnMut(&str) -> Result<Map>) -> Result<Self> {
         Ok(Self {
+            directory,
             switch: map("SWITCH")?.try_into()?,
             trials: map("TRIALS")?.try_into()?,
             tables: map("TABLES")?.try_into()?,

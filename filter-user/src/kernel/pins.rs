@@ -6,7 +6,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, ensure};
-use filter_common::ABI_VERSION;
+use filter_common::{ABI_VERSION, tables::GENERATIONS};
 use rustix::{fs::statfs, mount};
 
 use super::maps;
@@ -54,6 +54,11 @@ impl Pins {
         self.directory.join("link")
     }
 
+    /// Where a link stands before it takes the place of the one that is there.
+    pub(super) fn next_link(&self) -> PathBuf {
+        self.directory.join("link:next")
+    }
+
     pub(super) fn program(&self) -> PathBuf {
         self.directory.join("program")
     }
@@ -86,9 +91,10 @@ impl Pins {
 
     /// Removes the link first, which ends the filtering, then all the rest; nothing if there is nothing.
     pub(super) fn remove(&self) -> Result<()> {
-        let files = [self.link(), self.program(), self.egress_link(), self.egress_program()]
+        let files = [self.link(), self.next_link(), self.program(), self.egress_link(), self.egress_program()]
             .into_iter()
-            .chain(maps::NAMES.map(|name| self.directory.join(name)));
+            .chain(maps::NAMES.map(|name| self.directory.join(name)))
+            .chain((0..GENERATIONS).flat_map(|slot| [4, 16].map(|octets| source_trie(&self.directory, octets, slot))));
         for file in files {
             unless_missing(fs::remove_file(&file)).with_context(|| format!("cannot remove `{}`", file.display()))?;
         }
@@ -97,7 +103,15 @@ impl Pins {
     }
 }
 
-fn unless_missing(result: io::Result<()>) -> io::Result<()> {
+/// Where the trie of a slot's sources is pinned, by the octets of its addresses.
+///
+/// The kernel lets nobody but `CAP_SYS_ADMIN` open a map by its number, which is all that the map of tries tells.
+pub(super) fn source_trie(directory: &Path, octets: usize, slot: u32) -> PathBuf {
+    let family = if octets == 4 { "v4" } else { "v6" };
+    directory.join(format!("sources_{family}_{slot}"))
+}
+
+pub(super) fn unless_missing(result: io::Result<()>) -> io::Result<()> {
     match result {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         other => other,
@@ -132,7 +146,10 @@ pub fn attached_interfaces() -> Result<Vec<String>> {
 }
 
 /// Mounts bpffs if it is not mounted.
-pub(super) fn ensure_bpffs() -> Result<()> {
+///
+/// # Errors
+/// If it cannot be mounted.
+pub fn ensure_bpffs() -> Result<()> {
     if is_bpffs()? {
         return Ok(());
     }

@@ -62,9 +62,9 @@ impl Maps {
 
     fn write_sources(&mut self, slot: u32, sources: &[(IpNet, u32)]) -> Result<()> {
         let (v4, v6) = (trie::create(PREFIXES, sources)?, trie::create(PREFIXES, sources)?);
-        // Each of these waits until no packet is left that saw the trie that stood there before.
-        self.sources_v4.set(slot, &v4, 0).context("cannot write the policy's IPv4 sources")?;
-        self.sources_v6.set(slot, &v6, 0).context("cannot write the policy's IPv6 sources")
+        let directory = self.directory.as_deref();
+        trie::place(&mut self.sources_v4, slot, v4, directory)?;
+        trie::place(&mut self.sources_v6, slot, v6, directory)
     }
 
     /// The counter of each rule. A rule that was there before keeps its own.

@@ -3,7 +3,6 @@
 use std::{collections::HashMap, thread};
 
 use anyhow::{Context as _, Result, anyhow};
-use aya::maps::MapError;
 use filter_common::{RULE_COUNTERS, live::DenyEntry, tables::Tables};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
@@ -30,8 +29,9 @@ pub(super) struct Running {
 impl Maps {
     /// The generation in a slot.
     pub(super) fn running(&self, slot: u32) -> Result<Running> {
-        let mut sources = source_prefixes(self.sources_v4.get(&slot, 0))?;
-        sources.extend(source_prefixes(self.sources_v6.get(&slot, 0))?);
+        let directory = self.directory.as_deref();
+        let mut sources = source_prefixes(trie::in_slot(&self.sources_v4, slot, directory)?)?;
+        sources.extend(source_prefixes(trie::in_slot(&self.sources_v6, slot, directory)?)?);
         sources.sort_unstable();
         let mut denied = denied_by(&self.deny_v4, DenyEntry::policy(slot))?;
         denied.extend(denied_by(&self.deny_v6, DenyEntry::policy(slot))?);
@@ -91,11 +91,8 @@ impl Running {
 }
 
 /// The prefixes of a slot's trie; none where none was ever written.
-fn source_prefixes<const N: usize>(trie: Result<Sources<N>, MapError>) -> Result<Vec<(IpNet, u32)>> {
-    let trie = match trie {
-        Err(MapError::KeyNotFound) => return Ok(Vec::new()),
-        trie => trie.context("cannot open the trie of a policy's sources")?,
-    };
+fn source_prefixes<const N: usize>(trie: Option<Sources<N>>) -> Result<Vec<(IpNet, u32)>> {
+    let Some(trie) = trie else { return Ok(Vec::new()) };
     trie::entries(&trie)?.into_iter().map(|(key, set)| Ok((prefix(key)?, set))).collect()
 }
 

@@ -1,11 +1,13 @@
 //! Tries: prefixes as the kernel's longest-prefix-match tries hold them.
 
+use std::{fs, path::Path};
+
 use anyhow::{Context as _, Result};
-use aya::maps::{LpmTrie, MapData, MapError, lpm_trie};
+use aya::maps::{ArrayOfMaps, LpmTrie, Map, MapData, MapError, lpm_trie};
 use filter_common::live::{DenyEntry, LiveSet};
 use ipnet::IpNet;
 
-use super::maps::Value;
+use super::{maps::Value, pins};
 
 /// A trie over addresses of `N` octets: 4 or 16.
 pub(super) type Trie<const N: usize, V> = LpmTrie<MapData, [u8; N], Value<V>>;
@@ -44,6 +46,42 @@ pub(super) fn create<const N: usize, V: bytemuck::Pod>(capacity: u32, prefixes: 
         }
     }
     Ok(trie)
+}
+
+/// Puts a trie in its slot, and its pin in the place of that of the one before.
+pub(super) fn place<const N: usize>(
+    tries: &mut ArrayOfMaps<MapData, Sources<N>>,
+    slot: u32,
+    trie: Sources<N>,
+    directory: Option<&Path>,
+) -> Result<()> {
+    let pin = directory.map(|directory| pins::source_trie(directory, N, slot));
+    if let Some(pin) = &pin {
+        // First: a pin that is left must not be that of another trie.
+        pins::unless_missing(fs::remove_file(pin)).with_context(|| format!("cannot remove `{}`", pin.display()))?;
+    }
+    // This waits until no packet is left that saw the trie that stood there before.
+    tries.set(slot, &trie, 0).context("cannot write the policy's sources")?;
+    if let Some(pin) = &pin {
+        trie.pin(pin).with_context(|| format!("cannot pin `{}`", pin.display()))?;
+    }
+    Ok(())
+}
+
+/// The trie in a slot; nothing where none was ever written.
+pub(super) fn in_slot<const N: usize>(
+    tries: &ArrayOfMaps<MapData, Sources<N>>,
+    slot: u32,
+    directory: Option<&Path>,
+) -> Result<Option<Sources<N>>> {
+    if let Some(pin) = directory.map(|directory| pins::source_trie(directory, N, slot)).filter(|pin| pin.exists()) {
+        let data = MapData::from_pin(&pin).with_context(|| format!("cannot open `{}`", pin.display()))?;
+        return Ok(Some(Map::from_map_data(data)?.try_into()?));
+    }
+    match tries.get(&slot, 0) {
+        Err(MapError::KeyNotFound) => Ok(None),
+        trie => Ok(Some(trie.context("cannot open the trie of a policy's sources")?)),
+    }
 }
 
 /// Every entry.

@@ -7,8 +7,10 @@ use ureq::{
     Agent, Body,
     http::{HeaderMap, Response, StatusCode, Uri, header},
     tls::{PemItem, RootCerts, TlsConfig, parse_pem},
+    unversioned::transport::DefaultConnector,
 };
 
+use super::hosts::Hosts;
 use crate::{
     allowlist::{
         LARGEST_DOCUMENT,
@@ -159,15 +161,15 @@ impl Fetcher {
 
     /// What begins protected stays so wherever it is redirected.
     fn agent(&self, url: &str) -> Agent {
-        Agent::config_builder()
+        let config = Agent::config_builder()
             .https_only(url.starts_with("https:"))
             .http_status_as_error(false)
             .max_redirects(MOST_REDIRECTS)
             .timeout_global(Some(self.limits.timeout))
             .tls_config(self.tls.clone())
             .user_agent(concat!("sipwall/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .new_agent()
+            .build();
+        Agent::with_parts(config, DefaultConnector::default(), Hosts)
     }
 
     fn document(&self, url: &str, mut response: Response<Body>) -> Result<Fetched, FetchError> {

@@ -9,14 +9,17 @@ mod clock;
 mod document;
 mod fetch;
 mod grace;
+mod hosts;
 mod judge;
 mod load;
 mod names;
 mod refresher;
 mod report;
 mod schedule;
+mod settle;
 mod state;
 mod store;
+mod turns;
 
 pub use clock::Moment;
 pub use fetch::{FetchError, Fetched, Fetcher, Limits, Validators};
@@ -26,8 +29,10 @@ pub use names::{NameServers, Names, Resolved};
 pub use refresher::{Asking, Refresher, Step};
 pub use report::{Departing, Outcome, Report};
 pub use schedule::{LONGEST_SHARE_OF_JITTER, Schedule};
+pub use settle::Settled;
 pub use state::{Departed, State};
 pub use store::{Store, StoreError};
+pub use turns::Turns;
 
 /// Where states are kept unless the command line says otherwise.
 pub const DEFAULT_STATE: &str = "/var/lib/sipwall";

@@ -1,11 +1,11 @@
 //! What a refresh did, for people and programs.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::allowlist::diff::Rule;
 
 /// What became of a source.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
     /// It was not asked yet: its last answer still holds.

@@ -5,8 +5,8 @@ use std::process::ExitCode;
 use anyhow::{Context as _, Result};
 use filter_user::{
     kernel::{self, AttachMode, Change},
-    policy::{Code, CompiledPolicy, Refusals, file::PolicyFile},
-    refresh::{Asking, Moment, Outcome, Refresher, Step},
+    policy::{CompiledPolicy, file::PolicyFile},
+    refresh::{Asking, Moment, Outcome, Refresher, Settled, Step},
 };
 
 use super::{Refresh, report};
@@ -24,7 +24,7 @@ pub(super) fn run(command: &Refresh, refresher: &Refresher, asking: &Asking) -> 
     }
     let lock = refresher.store.lock()?;
     let now = Moment::now().context("cannot tell the time")?;
-    let steps = refresher.refresh(&file, command.folder(), &now, asking);
+    let steps = refresher.refresh(&file, file.folder(), &now, asking);
     let ended = settle(command, refresher, file, &steps);
     drop(lock);
     ended
@@ -35,28 +35,19 @@ pub(super) fn settle(command: &Refresh, refresher: &Refresher, file: PolicyFile,
     report::steps(steps, command.json)?;
     let interfaces =
         if command.interfaces.is_empty() { file.sbc.interfaces.clone() } else { command.interfaces.clone() };
-    let policy = Refresher::policy(file, command.folder(), steps).and_then(|policy| policy.compile());
-    match policy {
-        Ok(policy) => {
-            refresher.commit(steps)?;
-            put_in_force(command, &interfaces, &policy, steps)?;
-        }
-        Err(refusals) if lacks_only_documents(&refusals) => {
-            refresher.commit(steps)?;
+    match refresher.settle(file, steps)? {
+        Settled::Complete(policy) => put_in_force(command, &interfaces, &policy, steps)?,
+        Settled::Incomplete(refusals) => {
             eprintln!("error: the policy is not complete, nothing is put in force\n{refusals}");
             return Ok(ExitCode::FAILURE);
         }
-        Err(refusals) => {
+        Settled::Refused(refusals) => {
             eprintln!("error: the policy is refused, what was in force and what was accepted before stay\n{refusals}");
             return Ok(ExitCode::from(WRONG_INPUT));
         }
     }
     let well = |step: &Step| !matches!(step.report.outcome, Outcome::Refused | Outcome::Failed);
     Ok(if steps.iter().all(well) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-}
-
-fn lacks_only_documents(refusals: &Refusals) -> bool {
-    refusals.iter().all(|refusal| refusal.code == Code::NotFetched)
 }
 
 /// Replaces the policy on the interfaces that have the filter, if theirs is older than what the sources state.

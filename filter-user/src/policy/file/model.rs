@@ -1,10 +1,17 @@
 //! What a policy file says, checked but not yet compiled.
 
-use std::{collections::BTreeMap, net::IpAddr, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    net::IpAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use filter_common::tables::flags;
 use ipnet::IpNet;
 
+use super::source::is_url;
 use crate::{
     allowlist::Service,
     policy::{Origin, PacketRate, PortSet},
@@ -201,6 +208,23 @@ pub struct Deny {
     pub name: Located<String>,
     /// The sources, each with where it stands.
     pub from: Vec<(IpNet, Origin)>,
+    /// The file that some of them stand in.
+    pub file: Option<PathBuf>,
+}
+
+impl PolicyFile {
+    /// The directory that its paths are relative to.
+    pub fn folder(&self) -> &Path {
+        Path::new(&*self.name).parent().unwrap_or_else(|| Path::new(""))
+    }
+
+    /// Every file that the policy is made from, itself the first; the name of a built-in allowlist stands for none.
+    pub fn files(&self) -> Vec<PathBuf> {
+        let named = self.providers.iter().filter_map(|provider| provider.allowlist.as_ref());
+        let named = named.filter(|name| !is_url(&name.value)).map(|name| self.folder().join(&name.value));
+        let denied = self.denies.iter().filter_map(|deny| deny.file.clone());
+        std::iter::once(PathBuf::from(&*self.name)).chain(named).chain(denied).collect()
+    }
 }
 
 impl Listen {

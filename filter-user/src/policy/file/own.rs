@@ -53,17 +53,17 @@ pub(super) fn deny(mut section: Section<'_, '_>, policy: &Arc<str>, directory: &
     let origin = |line| Origin { document: OriginDocument::Policy(Arc::clone(policy)), line };
     let stated = from.map(values::prefixes).unwrap_or_default();
     let mut prefixes: Vec<_> = stated.into_iter().map(|Located { value, line }| (value, origin(line))).collect();
-    if let Some(file) = file {
-        prefixes.extend(deny_file(&file, directory).unwrap_or_default());
+    let file = file.and_then(|file| Some((directory.join(file.text()?), file)));
+    if let Some((path, value)) = &file {
+        prefixes.extend(deny_file(path, value).unwrap_or_default());
     }
-    Some(Deny { name: name?, from: prefixes })
+    Some(Deny { name: name?, from: prefixes, file: file.map(|(path, _)| path) })
 }
 
-/// The hosts and CIDRs of a file that the policy names.
-fn deny_file(value: &Value<'_, '_>, directory: &Path) -> Option<Vec<(IpNet, Origin)>> {
-    let path = directory.join(value.text()?);
+/// The hosts and CIDRs of a file, one a line; `#` begins a comment.
+fn deny_file(path: &Path, value: &Value<'_, '_>) -> Option<Vec<(IpNet, Origin)>> {
     let file: Arc<str> = path.display().to_string().into();
-    let text = match text_file::read(&path, LARGEST_DENY_LIST) {
+    let text = match text_file::read(path, LARGEST_DENY_LIST) {
         Ok(text) => text,
         Err(error) => {
             value.refuse(Code::Unreadable, format!("`{file}` cannot be read: {error}"));

@@ -1,0 +1,95 @@
+//! `sipwall run`
+
+use std::{path::PathBuf, process::ExitCode};
+
+use anyhow::Result;
+use clap::ValueEnum;
+use filter_user::{
+    kernel::AttachMode,
+    service::{self, LogFormat, Settings, StartError, start_logging},
+};
+
+use super::{
+    WRONG_INPUT,
+    refresh::{Fetching, StateDirectory},
+    status::RuntimeDirectory,
+};
+
+/// Keep a policy in force: the service
+///
+/// Stays in the foreground. Puts the policy in force, and again when its file or a file that it names changes, on SIGHUP,
+/// when a provider's source states something else, and when an interface goes and comes back. A policy that is refused
+/// leaves the one before in force. SIGTERM ends the service and leaves the filter in force; `sipwall detach` removes it.
+#[derive(clap::Args)]
+#[command(after_long_help = "Examples:
+  sipwall run --policy /etc/sipwall/policy.toml
+  sipwall run eth0 --policy policy.toml --log json")]
+pub(crate) struct Run {
+    /// The interfaces; those of the policy's `[sbc] interfaces` if none is named
+    #[arg(value_name = "INTERFACE")]
+    interfaces: Vec<String>,
+    /// The policy file
+    #[arg(long, value_name = "FILE")]
+    policy: PathBuf,
+    #[command(flatten)]
+    state: StateDirectory,
+    #[command(flatten)]
+    runtime: RuntimeDirectory,
+    #[command(flatten)]
+    fetching: Fetching,
+    /// Attach in the network stack where the driver has no native XDP: several times slower
+    #[arg(long)]
+    allow_generic: bool,
+    /// How the log looks; by default for the journal where it reads it, else for people
+    #[arg(long, value_name = "FORMAT")]
+    log: Option<Log>,
+}
+
+/// How the log looks.
+#[derive(Clone, Copy, ValueEnum)]
+enum Log {
+    /// A line for people
+    Human,
+    /// A JSON object a line
+    Json,
+    /// A line that begins with its level, as the journal reads it
+    Journal,
+}
+
+impl Run {
+    pub(crate) fn run(self) -> Result<ExitCode> {
+        let refresher = match self.fetching.refresher(&self.state) {
+            Ok(refresher) => refresher,
+            Err(error) => {
+                eprintln!("error: {error}");
+                return Ok(ExitCode::from(WRONG_INPUT));
+            }
+        };
+        let limits = start_logging(self.log.map_or_else(LogFormat::of_this_process, Log::format));
+        let settings = Settings {
+            policy: self.policy,
+            interfaces: self.interfaces,
+            mode: if self.allow_generic { AttachMode::AllowGeneric } else { AttachMode::Native },
+            refresher,
+            runtime: self.runtime.runtime,
+        };
+        match service::run(settings, &limits) {
+            Ok(()) => Ok(ExitCode::SUCCESS),
+            Err(error @ StartError::Refused(_)) => {
+                eprintln!("error: {error}");
+                Ok(ExitCode::from(WRONG_INPUT))
+            }
+            Err(StartError::Failed(error)) => Err(error),
+        }
+    }
+}
+
+impl Log {
+    const fn format(self) -> LogFormat {
+        match self {
+            Self::Human => LogFormat::Human,
+            Self::Json => LogFormat::Json,
+            Self::Journal => LogFormat::Journal,
+        }
+    }
+}

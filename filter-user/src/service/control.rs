@@ -1,0 +1,275 @@
+//! The controller: the one task that changes what is in force.
+
+use std::{
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result};
+use tokio::{
+    sync::{Notify, watch},
+    task::spawn_blocking,
+};
+
+use super::{
+    Settings, StartError,
+    enforce::{Insistence, Outcome, Wanted},
+    files::Watcher,
+    log::one_line,
+    manager, policy_name,
+    snapshot::{Failure, InterfaceSnapshot, InterfaceState, Snapshot, now},
+};
+use crate::{
+    kernel,
+    policy::{Code, Refusals, file::PolicyFile},
+    refresh,
+};
+
+/// How often the counters are looked at: a note of them is kept every few minutes.
+const NOTE_EVERY: Duration = Duration::from_secs(30);
+
+/// What the controller is woken by.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Wake {
+    /// The operator wants the policy file to be read.
+    Reload,
+    /// Something happened where the policy's files are.
+    Files,
+    /// A network interface changed.
+    Links,
+    /// A source's document was accepted.
+    Accepted,
+    /// Time passed.
+    Tick,
+}
+
+/// Changes what is in force, one thing at a time.
+pub(super) struct Controller {
+    settings: Arc<Settings>,
+    snapshot: watch::Sender<Snapshot>,
+    files: Watcher,
+    /// Lets the sources be looked at.
+    nudge: Arc<Notify>,
+    /// The policy that was last read and could be used.
+    wanted: Option<Arc<Wanted>>,
+    noted: Option<Instant>,
+}
+
+impl Controller {
+    pub(super) fn new(
+        settings: Arc<Settings>,
+        snapshot: watch::Sender<Snapshot>,
+        files: Watcher,
+        nudge: Arc<Notify>,
+    ) -> Self {
+        Self { settings, snapshot, files, nudge, wanted: None, noted: None }
+    }
+
+    /// Puts the policy in force for the first time.
+    ///
+    /// # Errors
+    /// If that cannot be done, and no filter is there that goes on instead.
+    pub(super) async fn start(&mut self) -> Result<(), StartError> {
+        tracing::info!(policy = %self.settings.policy.display(), version = env!("CARGO_PKG_VERSION"), "starting");
+        let attached = spawn_blocking(kernel::attached_interfaces).await.context("bpffs cannot be looked at")??;
+        let must_succeed = attached.is_empty();
+        match self.load().await? {
+            Err(refusals) if must_succeed && !lacks_only_documents(&refusals) => {
+                return Err(StartError::Refused(refusals));
+            }
+            Err(_) => return Ok(()),
+            Ok(()) => {}
+        }
+        if self.wanted.as_ref().is_some_and(|wanted| wanted.interfaces.is_empty()) {
+            return Err(StartError::Failed(anyhow::anyhow!(
+                "no interface is named\nhint: name one, or set `interfaces` in the policy's `[sbc]`"
+            )));
+        }
+        let failure = self.enforce(Insistence::Hold).await;
+        match failure {
+            Some(failure) if must_succeed => Err(StartError::Failed(anyhow::anyhow!(failure))),
+            _ => Ok(()),
+        }
+    }
+
+    /// Does what one is woken for. What fails is said, and tried again at the next occasion.
+    pub(super) async fn handle(&mut self, wake: Wake) {
+        match wake {
+            Wake::Reload => self.reload("SIGHUP").await,
+            // A file system that tells nothing of its changes is looked at all the same.
+            Wake::Files | Wake::Tick if self.files.has_changed() => self.reload("a file changed").await,
+            Wake::Files => {}
+            Wake::Accepted => {
+                if let Ok(Ok(())) = self.load().await {
+                    self.enforce(Insistence::Hold).await;
+                }
+            }
+            Wake::Links => self.look_at_interfaces().await,
+            Wake::Tick => {
+                self.look_at_interfaces().await;
+                self.take_snapshots().await;
+            }
+        }
+    }
+
+    async fn reload(&mut self, cause: &'static str) {
+        manager::reloading();
+        tracing::info!(cause, "reading the policy");
+        self.nudge.notify_one();
+        match self.load().await {
+            Ok(Ok(())) => drop(self.enforce(Insistence::Replace).await),
+            Ok(Err(_)) => {}
+            Err(error) => tracing::error!(error = one_line(&format!("{error:#}")), "the policy cannot be read"),
+        }
+        manager::ready();
+    }
+
+    /// Reads the policy; if it is refused, the one before stays the one that is wanted.
+    async fn load(&mut self) -> Result<Result<(), Refusals>> {
+        let settings = Arc::clone(&self.settings);
+        let loaded = spawn_blocking(move || load(&settings)).await.context("reading the policy broke off")?;
+        match loaded {
+            Ok((wanted, files)) => {
+                self.files.watch(files);
+                self.wanted = Some(Arc::new(wanted));
+                self.snapshot.send_modify(|snapshot| {
+                    snapshot.loaded_at = Some(now());
+                    snapshot.refused = None;
+                });
+                Ok(Ok(()))
+            }
+            Err(refusals) => {
+                if self.wanted.is_none() {
+                    self.files.watch(vec![self.settings.policy.clone()]);
+                }
+                let why = one_line(&refusals.to_string());
+                tracing::error!(why, "the policy is refused, what is in force stays");
+                self.snapshot.send_modify(|snapshot| {
+                    snapshot.refused = Some(Failure::continuing(snapshot.refused.as_ref(), refusals.to_string()));
+                });
+                Ok(Err(refusals))
+            }
+        }
+    }
+
+    /// Puts the wanted policy in force on every interface; returns the first failure.
+    async fn enforce(&self, insistence: Insistence) -> Option<String> {
+        let wanted = Arc::clone(self.wanted.as_ref()?);
+        let mut first_failure = None;
+        for interface in &wanted.interfaces {
+            let failure = self.enforce_on(&wanted, interface, insistence).await;
+            first_failure = first_failure.or(failure);
+        }
+        self.snapshot.send_if_modified(|snapshot| {
+            let before = snapshot.interfaces.len();
+            snapshot.interfaces.retain(|interface, _| {
+                let is_wanted = wanted.interfaces.contains(interface);
+                if !is_wanted {
+                    tracing::warn!(interface, "no longer named: its filter stays as it is until `sipwall detach`");
+                }
+                is_wanted
+            });
+            before != snapshot.interfaces.len()
+        });
+        first_failure
+    }
+
+    async fn enforce_on(&self, wanted: &Arc<Wanted>, interface: &str, insistence: Insistence) -> Option<String> {
+        let (task, name) = (Arc::clone(wanted), interface.to_owned());
+        let outcome = spawn_blocking(move || task.enforce(&name, insistence)).await;
+        let outcome = outcome.context("putting the policy in force broke off").and_then(|outcome| outcome);
+        let (outcome, failure) = match outcome {
+            Ok(outcome) => (outcome, None),
+            Err(error) => {
+                let message = format!("{error:#}");
+                (Outcome { state: InterfaceState::Failed, message: Some(message.clone()) }, Some(message))
+            }
+        };
+        self.note(interface, outcome);
+        failure
+    }
+
+    /// Notes how an interface is, and says so if that is news.
+    fn note(&self, interface: &str, Outcome { state, message }: Outcome) {
+        self.snapshot.send_if_modified(|snapshot| {
+            let before = snapshot.interfaces.get(interface);
+            let since = before.filter(|before| before.state == state).map_or_else(now, |before| before.since);
+            let after = InterfaceSnapshot { state, since, message };
+            if before == Some(&after) {
+                return false;
+            }
+            if before.is_none_or(|before| before.state != state) {
+                say(interface, &after);
+            }
+            snapshot.interfaces.insert(interface.to_owned(), after);
+            true
+        });
+    }
+
+    /// Attaches where an interface came back, and puts in force what had to wait.
+    async fn look_at_interfaces(&self) {
+        let Some(wanted) = self.wanted.as_ref().map(Arc::clone) else { return };
+        for interface in &wanted.interfaces {
+            let name = interface.clone();
+            let state = self.snapshot.borrow().interfaces.get(interface).map(|interface| interface.state);
+            let enforced = spawn_blocking(move || is_filtered(&name)).await.unwrap_or(false);
+            if !(enforced && state == Some(InterfaceState::Enforced)) {
+                // What somebody tries out is not taken away behind his back.
+                let held = state == Some(InterfaceState::Held);
+                let insistence = if held { Insistence::Look } else { Insistence::Hold };
+                self.enforce_on(&wanted, interface, insistence).await;
+            }
+        }
+    }
+
+    /// Takes note of what the rules have passed, which `diff` tells later.
+    async fn take_snapshots(&mut self) {
+        if self.noted.is_some_and(|noted| noted.elapsed() < NOTE_EVERY) {
+            return;
+        }
+        self.noted = Some(Instant::now());
+        let Some(wanted) = self.wanted.as_ref().map(Arc::clone) else { return };
+        let taken = spawn_blocking(move || {
+            for interface in wanted.interfaces.iter().filter(|interface| is_filtered(interface)) {
+                if let Err(error) = kernel::take_snapshot(interface) {
+                    let error = one_line(&format!("{error:#}"));
+                    tracing::warn!(interface = interface.as_str(), error, "no note is taken of the counters");
+                }
+            }
+        });
+        // What broke off is taken at the next tick.
+        let _ = taken.await;
+    }
+}
+
+/// Reads and compiles the policy, with what was last accepted of its sources; also says which files it is made from.
+fn load(settings: &Settings) -> Result<(Wanted, Vec<PathBuf>), Refusals> {
+    let policy = refresh::load(&settings.policy, &settings.refresher.store)?;
+    let compiled = policy.compile()?;
+    let file: &PolicyFile = policy.file();
+    let interfaces =
+        if settings.interfaces.is_empty() { file.sbc.interfaces.clone() } else { settings.interfaces.clone() };
+    let name = policy_name(&settings.policy);
+    Ok((Wanted { policy: compiled, name, interfaces, mode: settings.mode }, file.files()))
+}
+
+/// Whether the interface runs the filter.
+fn is_filtered(interface: &str) -> bool {
+    kernel::status(interface).is_ok_and(|status| status.running)
+}
+
+fn lacks_only_documents(refusals: &Refusals) -> bool {
+    refusals.iter().all(|refusal| refusal.code == Code::NotFetched)
+}
+
+/// One line for an interface whose state is another one.
+fn say(interface: &str, InterfaceSnapshot { state, message, .. }: &InterfaceSnapshot) {
+    let why = message.as_deref().map(one_line).unwrap_or_default();
+    match state {
+        InterfaceState::Enforced => tracing::info!(interface, "the policy is in force"),
+        InterfaceState::Held => tracing::warn!(interface, why, "the policy waits"),
+        InterfaceState::Absent => tracing::warn!(interface, "there is no such interface: it is filtered when it comes"),
+        InterfaceState::Failed => tracing::error!(interface, why, "the policy could not be put in force"),
+    }
+}

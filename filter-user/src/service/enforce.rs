@@ -1,0 +1,120 @@
+//! Putting the policy in force on one interface, whatever is there.
+
+use anyhow::Result;
+
+use super::snapshot::InterfaceState;
+use crate::{
+    kernel::{self, AttachMode, Attached, Change, Confirmation, XdpMode},
+    policy::{CompiledPolicy, OutlineDiff},
+};
+
+/// What ends the waiting.
+const HOW_TO_GO_ON: &str = "the policy file is put in force when it changes, or by SIGHUP";
+
+/// The policy that is wanted, and where.
+pub(super) struct Wanted {
+    pub(super) policy: CompiledPolicy,
+    pub(super) name: String,
+    pub(super) interfaces: Vec<String>,
+    pub(super) mode: AttachMode,
+}
+
+/// What is to be done where another policy is in force.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Insistence {
+    /// It stays.
+    Look,
+    /// It is replaced, unless one was not confirmed in time: somebody may have been locked out by this very policy.
+    Hold,
+    /// The operator asked for this policy since.
+    Replace,
+}
+
+/// How an interface is now.
+pub(super) struct Outcome {
+    pub(super) state: InterfaceState,
+    /// What is waited for.
+    pub(super) message: Option<String>,
+}
+
+impl Outcome {
+    const fn enforced() -> Self {
+        Self { state: InterfaceState::Enforced, message: None }
+    }
+
+    fn held(message: String) -> Self {
+        Self { state: InterfaceState::Held, message: Some(message) }
+    }
+}
+
+impl Wanted {
+    /// Puts the policy in force, says what that changed, and returns how the interface is then.
+    ///
+    /// What is in force already is left alone, and so is what waits for its confirmation.
+    pub(super) fn enforce(&self, interface: &str, insistence: Insistence) -> Result<Outcome> {
+        if !kernel::interface_exists(interface) {
+            return Ok(Outcome { state: InterfaceState::Absent, message: None });
+        }
+        if !kernel::attached_interfaces()?.iter().any(|attached| attached == interface) {
+            return self.attach(interface);
+        }
+        if let Some(mode) = kernel::reattach(interface, self.mode)? {
+            say_reattached(interface, mode);
+        }
+        let status = kernel::status(interface)?;
+        match status.confirmation {
+            Confirmation::Pending { seconds_left, .. } => {
+                let message = format!("generation {} waits to be confirmed, {seconds_left} s left", status.generation);
+                Ok(Outcome::held(message))
+            }
+            Confirmation::RolledBack { generation } if insistence != Insistence::Replace => {
+                Ok(Outcome::held(format!("generation {generation} was not confirmed in time: {HOW_TO_GO_ON}")))
+            }
+            Confirmation::Confirmed if insistence == Insistence::Look => {
+                if kernel::compare(interface, &self.policy)?.same {
+                    return Ok(Outcome::enforced());
+                }
+                Ok(Outcome::held(format!("another policy was confirmed: {HOW_TO_GO_ON}")))
+            }
+            Confirmation::RolledBack { .. } | Confirmation::Confirmed => self.replace(interface),
+        }
+    }
+
+    fn attach(&self, interface: &str) -> Result<Outcome> {
+        let Attached { xdp_mode, generation, .. } = kernel::attach(interface, self.mode, &self.change())?;
+        let policy = self.name.as_str();
+        tracing::info!(interface, generation, policy, xdp = %xdp_mode, "attached");
+        Ok(Outcome::enforced())
+    }
+
+    fn replace(&self, interface: &str) -> Result<Outcome> {
+        let comparison = kernel::compare(interface, &self.policy)?;
+        let applied = kernel::apply(interface, &self.change())?;
+        if applied.changed {
+            let (generation, changes) = (applied.generation, describe(&comparison.diff));
+            tracing::info!(interface, generation, policy = self.name.as_str(), changes, "policy in force");
+        }
+        Ok(Outcome::enforced())
+    }
+
+    fn change(&self) -> Change<'_> {
+        Change { policy: &self.policy, name: &self.name, confirm_within: None }
+    }
+}
+
+fn say_reattached(interface: &str, mode: XdpMode) {
+    tracing::warn!(interface, xdp = %mode, "the interface was made anew: attached again, what passed meanwhile was not filtered");
+}
+
+/// What changes, in a few words.
+fn describe(diff: &OutlineDiff) -> String {
+    let mut parts: Vec<_> =
+        diff.settings.iter().map(|setting| format!("{}: {} → {}", setting.setting, setting.from, setting.to)).collect();
+    parts.extend(diff.rules.iter().map(|rule| {
+        format!("{} +{} -{} prefixes", rule.grant.rule, rule.prefixes.added.len(), rule.prefixes.removed.len())
+    }));
+    if !diff.denied.is_empty() {
+        parts.push(format!("deny list +{} -{} prefixes", diff.denied.added.len(), diff.denied.removed.len()));
+    }
+    if parts.is_empty() { "nothing that a rule, a port or a setting shows".to_owned() } else { parts.join("; ") }
+}

@@ -1,0 +1,169 @@
+//! The service: keeps a policy in force, follows its file, its sources and its interfaces, and says how it is.
+//!
+//! One task, the controller, changes things, one at a time. The others wake it or read the [`Snapshot`], which is all that
+//! the service knows of itself: whoever shows it to others subscribes to it.
+
+mod control;
+mod enforce;
+mod files;
+mod links;
+mod log;
+mod manager;
+mod privileges;
+mod record;
+mod refreshing;
+mod snapshot;
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use anyhow::{Context as _, Result};
+use tokio::{
+    runtime::Builder,
+    signal::unix::{Signal, SignalKind, signal},
+    sync::{mpsc, watch},
+    time::interval,
+};
+
+use self::{
+    control::{Controller, Wake},
+    log::Limits,
+};
+pub use self::{
+    log::{LogFormat, start_logging},
+    record::{DEFAULT_RUNTIME, Liveness, Record, read as read_record},
+    snapshot::{InterfaceSnapshot, InterfaceState, Snapshot, SourceSnapshot},
+};
+use crate::{
+    kernel::{self, AttachMode},
+    policy::Refusals,
+    refresh::Refresher,
+};
+
+/// How often the service looks after everything even if nothing woke it.
+const TICK: Duration = Duration::from_secs(5);
+
+/// What the service is to do.
+#[derive(Debug)]
+pub struct Settings {
+    /// The policy file.
+    pub policy: PathBuf,
+    /// The interfaces; those of the policy if none is named.
+    pub interfaces: Vec<String>,
+    /// Which way of attaching is acceptable.
+    pub mode: AttachMode,
+    /// What refreshes the policy's sources.
+    pub refresher: Refresher,
+    /// Where the service says how it is.
+    pub runtime: PathBuf,
+}
+
+/// Why the service did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The policy is refused, and no filter is there to be kept.
+    #[error("the policy is refused, and no filter is in force\n{0}")]
+    Refused(Refusals),
+    /// Anything else.
+    #[error(transparent)]
+    Failed(#[from] anyhow::Error),
+}
+
+/// Runs the service until SIGTERM or SIGINT, which leave the filter in force.
+///
+/// # Errors
+/// If it cannot start: another one runs, or the policy cannot be put in force and nothing is in force. Once it runs, what
+/// fails is said, and tried again.
+pub fn run(settings: Settings, limits: &Limits) -> Result<(), StartError> {
+    let claim = record::Claim::take(&settings.runtime)?;
+    kernel::ensure_bpffs()?;
+    // Before the first thread: capabilities are each thread's own, and a new one has those of its maker.
+    privileges::keep_what_is_needed().context("cannot give up capabilities")?;
+    let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let runtime = runtime.context("cannot start the service's threads")?;
+    let ended = runtime.block_on(serve(settings, claim, limits));
+    // A request that is under way is of no use any more.
+    runtime.shutdown_background();
+    ended
+}
+
+async fn serve(settings: Settings, claim: record::Claim, limits: &Limits) -> Result<(), StartError> {
+    let settings = Arc::new(settings);
+    let (snapshot, reader) = watch::channel(Snapshot::new(&settings.policy));
+    let (waker, mut wakes) = mpsc::channel(16);
+    // Before the policy is read: nothing that comes meanwhile is lost.
+    let mut signals = Signals::new()?;
+    let files = files::Watcher::new(waker.clone()).context("cannot watch files")?;
+    links::follow(waker.clone())?;
+    let recorder = tokio::spawn(record::keep(claim, reader));
+    let nudge = refreshing::start(Arc::clone(&settings), snapshot.clone(), waker);
+    let mut controller = Controller::new(settings, snapshot, files, nudge);
+    let started = controller.start().await;
+    if started.is_ok() {
+        manager::ready();
+        follow(&mut controller, &mut signals, &mut wakes, limits).await;
+        manager::stopping();
+        tracing::info!("stopping: the filter stays in force");
+    }
+    // Its file goes with it.
+    recorder.abort();
+    record::forget(recorder).await;
+    started
+}
+
+/// Does what is asked for, until the end is.
+async fn follow(controller: &mut Controller, signals: &mut Signals, wakes: &mut mpsc::Receiver<Wake>, limits: &Limits) {
+    let mut tick = interval(manager::watchdog().map_or(TICK, |limit| TICK.min(limit / 2)));
+    loop {
+        let wake = tokio::select! {
+            wish = signals.next() => match wish {
+                Wish::End => break,
+                Wish::Reload => Wake::Reload,
+            },
+            Some(wake) = wakes.recv() => wake,
+            _ = tick.tick() => Wake::Tick,
+        };
+        controller.handle(wake).await;
+        limits.report();
+        manager::alive();
+    }
+}
+
+/// What a signal asks for.
+enum Wish {
+    End,
+    Reload,
+}
+
+struct Signals {
+    hangup: Signal,
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Self> {
+        let listen = |kind| signal(kind).context("cannot wait for signals");
+        Ok(Self {
+            hangup: listen(SignalKind::hangup())?,
+            interrupt: listen(SignalKind::interrupt())?,
+            terminate: listen(SignalKind::terminate())?,
+        })
+    }
+
+    async fn next(&mut self) -> Wish {
+        tokio::select! {
+            _ = self.interrupt.recv() => Wish::End,
+            _ = self.terminate.recv() => Wish::End,
+            _ = self.hangup.recv() => Wish::Reload,
+        }
+    }
+}
+
+/// What a policy file is called in `status`.
+fn policy_name(path: &Path) -> String {
+    path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+}

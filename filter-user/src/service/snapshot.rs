@@ -1,0 +1,115 @@
+//! What the service knows of itself.
+
+use std::{
+    collections::BTreeMap,
+    path::Path,
+    process,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use serde::{Deserialize, Serialize};
+
+use crate::refresh::Outcome;
+
+/// What the service knows of itself. Times are in seconds since the epoch.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Snapshot {
+    /// Its version.
+    pub version: String,
+    /// Its process.
+    pub process: u32,
+    /// When it started.
+    pub started_at: u64,
+    /// The policy file.
+    pub policy: String,
+    /// When the policy was last read and could be used; nothing if never.
+    pub loaded_at: Option<u64>,
+    /// What the policy is refused for since then; what was in force before still is.
+    pub refused: Option<Failure>,
+    /// The interfaces that it looks after, by name.
+    pub interfaces: BTreeMap<String, InterfaceSnapshot>,
+    /// The sources that it refreshes, by provider.
+    pub sources: BTreeMap<String, SourceSnapshot>,
+    /// Why sources are not refreshed at all.
+    pub refresh_failure: Option<Failure>,
+}
+
+/// Something that goes wrong.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Failure {
+    /// Since when.
+    pub since: u64,
+    /// What.
+    pub message: String,
+}
+
+/// How an interface is.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct InterfaceSnapshot {
+    /// Its state.
+    pub state: InterfaceState,
+    /// Since when.
+    pub since: u64,
+    /// What goes wrong, or what is waited for.
+    pub message: Option<String>,
+}
+
+/// The state of an interface.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum InterfaceState {
+    /// The policy is in force.
+    Enforced,
+    /// Another policy is on trial, or failed to be confirmed: nothing is changed behind its back.
+    Held,
+    /// There is no such interface.
+    Absent,
+    /// The policy could not be put in force.
+    Failed,
+}
+
+/// How a source is.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct SourceSnapshot {
+    /// Where the document is.
+    pub source: String,
+    /// What became of it last.
+    pub outcome: Outcome,
+    /// Why it was refused or failed.
+    pub why: Option<String>,
+    /// When it last went well; nothing if that is not known.
+    pub good_at: Option<u64>,
+    /// When it is asked next.
+    pub next_at: u64,
+    /// How often it was refused or failed since the service started.
+    pub failures: u64,
+}
+
+impl Snapshot {
+    pub(super) fn new(policy: &Path) -> Self {
+        Self {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            process: process::id(),
+            started_at: now(),
+            policy: policy.display().to_string(),
+            loaded_at: None,
+            refused: None,
+            interfaces: BTreeMap::new(),
+            sources: BTreeMap::new(),
+            refresh_failure: None,
+        }
+    }
+}
+
+impl Failure {
+    /// What goes wrong now; if it did already, since then.
+    pub(super) fn continuing(before: Option<&Self>, message: String) -> Self {
+        let since = before.filter(|before| before.message == message).map_or_else(now, |before| before.since);
+        Self { since, message }
+    }
+}
+
+/// Now, in seconds since the epoch.
+pub(super) fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs()
+}

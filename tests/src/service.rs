@@ -1,0 +1,187 @@
+//! `sipwall run` on a host, as a service manager would start it.
+
+use std::{
+    fs,
+    io::{BufRead as _, BufReader},
+    os::unix::net::UnixDatagram,
+    process::{Child, ExitStatus, Stdio},
+    sync::{Arc, Mutex},
+    thread,
+    time::{Duration, Instant},
+};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+
+use crate::{scene::Scene, sipwall::binary};
+
+/// How long something may take that takes a moment: this machine may be busy.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// Waits until `look` finds something.
+///
+/// # Panics
+/// If it does not in a minute.
+pub fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let end = Instant::now() + PATIENCE;
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(Instant::now() < end, "waited in vain: {what}");
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// The service on the SBC, until it is dropped.
+#[derive(Debug)]
+pub struct Service<'a> {
+    scene: &'a Scene,
+    child: Child,
+    socket: UnixDatagram,
+    told: Vec<String>,
+    log: Arc<Mutex<Vec<String>>>,
+}
+
+impl<'a> Service<'a> {
+    /// Starts it with a policy, and waits until it is ready.
+    pub fn start(scene: &'a Scene, policy: &str) -> Self {
+        let mut service = Self::launch(scene, policy, &[], &[]);
+        service.await_told("READY=1");
+        service
+    }
+
+    /// Starts it with these arguments and variables.
+    ///
+    /// # Panics
+    /// If it cannot be started.
+    pub fn launch(scene: &'a Scene, policy: &str, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
+        Self::launch_by(&[], scene, policy, arguments, variables)
+    }
+
+    /// Starts it by another command, such as one that watches it.
+    ///
+    /// # Panics
+    /// If it cannot be started.
+    pub fn launch_by(
+        by: &[&str],
+        scene: &'a Scene,
+        policy: &str,
+        arguments: &[&str],
+        variables: &[(&str, &str)],
+    ) -> Self {
+        let path = scene.path("notify");
+        let _ = fs::remove_file(&path);
+        let socket = UnixDatagram::bind(&path).expect("a socket");
+        socket.set_nonblocking(true).expect("a socket that does not wait");
+        let mut command = scene.host("sbc").command("env");
+        command.args(by).arg(binary()).args([
+            "run",
+            "--policy",
+            policy,
+            "--state",
+            &scene.path("state"),
+            "--runtime",
+            &scene.path("run"),
+        ]);
+        command.args(arguments).env("NOTIFY_SOCKET", &path).env_remove("JOURNAL_STREAM");
+        command.envs(variables.iter().copied()).stdin(Stdio::null()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("`sipwall run` starts");
+        let log = Arc::new(Mutex::new(Vec::new()));
+        let (lines, written) = (BufReader::new(child.stderr.take().expect("a pipe")), Arc::clone(&log));
+        thread::spawn(move || {
+            for line in lines.lines().map_while(Result::ok) {
+                written.lock().expect("no reader panics").push(line);
+            }
+        });
+        Self { scene, child, socket, told: Vec::new(), log }
+    }
+
+    /// Waits until the service manager is told a line that begins so, and returns it; the next one is another.
+    pub fn await_told(&mut self, beginning: &str) -> String {
+        wait_for(&format!("the manager is told `{beginning}`; the log is {:#?}", self.log()), || {
+            let mut buffer = [0; 4096];
+            while let Ok(length) = self.socket.recv(&mut buffer) {
+                self.told.extend(String::from_utf8_lossy(&buffer[..length]).lines().map(str::to_owned));
+            }
+            let ended = self.child.try_wait().expect("a child");
+            assert!(ended.is_none() || !self.told.is_empty(), "{ended:?}: {:#?}", self.log());
+            let place = self.told.iter().position(|line| line.starts_with(beginning))?;
+            self.told.drain(..=place).next_back()
+        })
+    }
+
+    /// Waits until the log has a line with all of these, and returns it.
+    pub fn await_log(&self, parts: &[&str]) -> String {
+        wait_for(&format!("the log has {parts:?}"), || {
+            self.log().into_iter().find(|line| parts.iter().all(|part| line.contains(part)))
+        })
+    }
+
+    /// The lines of the log so far.
+    ///
+    /// # Panics
+    /// If what reads it panicked.
+    pub fn log(&self) -> Vec<String> {
+        self.log.lock().expect("no reader panics").clone()
+    }
+
+    /// Its process.
+    pub fn process(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Sends a signal.
+    ///
+    /// # Panics
+    /// If it has ended.
+    pub fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).expect("it runs");
+    }
+
+    /// Waits until it ends.
+    ///
+    /// # Panics
+    /// If it does not.
+    pub fn end(mut self) -> ExitStatus {
+        wait_for("the service ends", || self.child.try_wait().expect("a child"))
+    }
+
+    /// Sends a signal that ends it, and waits until it has.
+    pub fn end_by(self, signal: Signal) -> ExitStatus {
+        self.signal(signal);
+        self.end()
+    }
+
+    /// Waits until `status` shows of `eth0` what is looked for.
+    pub fn await_status(&self, what: &str, found: impl Fn(&Value) -> bool) -> Value {
+        wait_for(&format!("{what}; the log is {:#?}", self.log()), || {
+            Some(status(self.scene)).filter(|status| found(status))
+        })
+    }
+
+    /// Waits until this generation is in force.
+    pub fn await_generation(&self, generation: u64) -> Value {
+        self.await_status(&format!("generation {generation}"), |status| status["generation"] == generation)
+    }
+}
+
+impl Drop for Service<'_> {
+    fn drop(&mut self) {
+        // It may have ended.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// What `status` shows of `eth0`, and of the service.
+pub fn status(scene: &Scene) -> Value {
+    scene.sipwall(&["status", "eth0", "--json", "--runtime", &scene.path("run")]).json()
+}
+
+/// What `status` shows people.
+pub fn status_text(scene: &Scene) -> String {
+    let shown = scene.sipwall(&["status", "--runtime", &scene.path("run")]);
+    shown.assert_done();
+    shown.stdout
+}

@@ -20,6 +20,7 @@ mod generation;
 pub mod live;
 pub mod packet;
 mod reason;
+mod sample;
 mod state;
 pub mod tables;
 mod trial;
@@ -30,6 +31,7 @@ pub use counter::{Counter, REASON_COUNTERS, RULE_COUNTERS, SNAPSHOTS, Snapshot, 
 pub use decide::{Outgoing, Policy, decide, outgoing};
 pub use generation::{GenerationInfo, Name};
 pub use reason::{Action, Reason};
+pub use sample::{Recorder, SAMPLE_OCTETS, SAMPLE_RATE, SAMPLERS, SAMPLES, Sample, Sampler};
 pub use state::{
     BUCKETS, Bucket, Datagram, FLOWS, FRAGMENT_LIFETIME, FRAGMENTS, FirstFragment, Flow, Limit, NEW_ENTRIES, State,
     Stateless,

@@ -351,7 +351,7 @@ pub struct Switch {
 pub mod lists {
     /// The deny list.
     pub const DENY: u32 = 1 << 0;
-    /// The live allows, in the slot that the bits above [`ALLOW_SLOT`] name.
+    /// The live allows, in the slot that the bits above `ALLOW_SLOT` name.
     pub const ALLOW: u32 = 1 << 1;
     /// Where the number of that slot begins.
     pub(super) const ALLOW_SLOT: u32 = 8;

@@ -4,6 +4,7 @@ use core::{hint::black_box, ptr};
 
 use aya_ebpf::{
     bindings::xdp_md,
+    helpers::bpf_xdp_get_buff_len,
     programs::{TcContext, XdpContext},
 };
 use filter_common::packet::{ExtensionWalk, Frame};
@@ -26,10 +27,21 @@ impl XdpFrame {
     #[inline(always)]
     pub(crate) fn new(context: &XdpContext) -> Self {
         let (start, end) = (context.data(), context.data_end());
+        // A jumbo frame goes on in other buffers, which are not read: headers there are as good as cut off, and dropped.
         // The verifier wants every read compared with `end` itself: did LLVM know how the length comes about, it would
         // leave out the comparisons that follow from those of the header fields with the length.
-        Self { start, end, length: black_box(end - start), walk: WalkInKernel(context.ctx) }
+        let length = black_box(length(context));
+        Self { start, end, length, walk: WalkInKernel(context.ctx) }
     }
+}
+
+/// The length of a frame over all its buffers.
+#[expect(clippy::cast_possible_truncation, reason = "pointers of BPF have 64 bits")]
+#[inline(always)]
+#[expect(clippy::cast_possible_truncation, reason = "a frame's length, and BPF has 64 bits")]
+fn length(context: &XdpContext) -> usize {
+    // SAFETY: the context is the one that the program was given.
+    unsafe { bpf_xdp_get_buff_len(context.ctx) as usize }
 }
 
 impl SentFrame {

@@ -18,6 +18,7 @@
 mod frame;
 mod maps;
 mod policy;
+mod samples;
 mod state;
 
 use aya_ebpf::{
@@ -38,8 +39,8 @@ use crate::{
     state::KernelState,
 };
 
-/// Judges one packet.
-#[xdp]
+/// Judges one packet, which may be spread over several buffers: a jumbo frame.
+#[xdp(frags)]
 pub fn sipwall(context: XdpContext) -> u32 {
     let frame = XdpFrame::new(&context);
     let bytes = frame.length() as u64;
@@ -48,7 +49,7 @@ pub fn sipwall(context: XdpContext) -> u32 {
         return xdp_action::XDP_PASS;
     };
     let verdict = decide(&frame, &policy, &KernelState);
-    carry_out(verdict, policy.tables, bytes)
+    carry_out(&context, verdict, policy.tables, bytes)
 }
 
 /// Remembers what this host sends, so that its answers are let in.
@@ -65,7 +66,7 @@ pub fn egress(context: TcContext) -> i32 {
 
 /// Judges one packet and returns the verdict itself, for test runs: nothing is counted, and nothing can be attached by it,
 /// as the kernel knows no such action.
-#[xdp]
+#[xdp(frags)]
 pub fn verdict(context: XdpContext) -> u32 {
     let verdict = match PolicyInForce::read() {
         Some(policy) => decide(&XdpFrame::new(&context), &policy, &KernelState),
@@ -78,16 +79,22 @@ pub fn verdict(context: XdpContext) -> u32 {
 ///
 /// A drop is `XDP_DROP`, however malformed the packet is: `XDP_ABORTED` fires a tracepoint for each.
 #[inline(always)]
-fn carry_out(verdict: Verdict, tables: &Tables, bytes: u64) -> u32 {
+fn carry_out(context: &XdpContext, verdict: Verdict, tables: &Tables, bytes: u64) -> u32 {
     let dropped = verdict.action() == Action::Drop;
     let would_drop = dropped && tables.settings.has(flags::MONITOR);
-    maps::count_reason(reason_counter(verdict.reason, would_drop), bytes);
-    if let Some(noted) = verdict.noted {
-        maps::count_reason(reason_counter(noted, true), bytes);
+    let counter = reason_counter(verdict.reason, would_drop);
+    maps::count_reason(counter, bytes);
+    let noted = verdict.noted.map(|noted| reason_counter(noted, true));
+    if let Some(noted) = noted {
+        maps::count_reason(noted, bytes);
     }
     if let Some(rule) = verdict.rule {
         maps::count_rule(rule.into(), bytes);
     }
+    let Some(sampled) = (if dropped { Some(counter) } else { noted }) else {
+        return xdp_action::XDP_PASS;
+    };
+    samples::note(context, sampled);
     if dropped && !would_drop { xdp_action::XDP_DROP } else { xdp_action::XDP_PASS }
 }
 

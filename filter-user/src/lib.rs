@@ -1,15 +1,18 @@
 //! sipwall's library: provider documents become allowlists, allowlists and a policy become tables,
 //! tables become BPF maps.
 //!
-//! Arrows run one way: `cli → replay → kernel → policy → common`, `cli → refresh → policy`,
-//! `cli → service → kernel, refresh`, `allowlist → common`.
+//! Arrows run one way: `cli → telemetry → replay → kernel → policy → common`, `cli → refresh → policy`,
+//! `cli → lockout → policy`, `cli → service → listener, kernel, refresh`, `listener → telemetry`, `allowlist → common`.
 
 pub mod allowlist;
 mod codes;
 pub mod kernel;
+pub mod listener;
+pub mod lockout;
 pub mod policy;
 pub mod ports;
 pub mod refresh;
 pub mod replay;
 pub mod service;
+pub mod telemetry;
 pub mod text_file;

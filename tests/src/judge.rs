@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::{Result, ensure};
-use filter_common::{Action, Reason, Stateless, Verdict, decide};
+use filter_common::{Action, Reason, SAMPLE_OCTETS, Sample, Stateless, Verdict, decide};
 use filter_user::{
     kernel::{Sandbox, Stats},
     policy::{CompiledPolicy, HostPolicy, LiveAllow, LiveTables, Policy},
@@ -86,6 +86,31 @@ impl Judges {
         self.check_host(name, frame, reason, None);
         let expected = (reason.name(), "would_drop", None);
         assert_eq!(run(&mut self.kernel, name, frame), (Action::Pass, expected), "the kernel on {name}");
+    }
+
+    /// Asserts that the kernel takes samples of these frames, in this order and of nothing else, under these reasons.
+    ///
+    /// # Panics
+    /// If it does not.
+    pub fn check_sampled(&mut self, frames: &[(&[u8], Reason)]) {
+        let samples = |kernel: &Sandbox| kernel.samples().expect("the samples can be read").samples;
+        let begun = samples(&self.kernel).last().map_or(0, |sample| sample.time);
+        for (frame, _) in frames {
+            self.kernel.run(frame).unwrap_or_else(|error| panic!("{error:#}"));
+        }
+        let sampled = samples(&self.kernel).into_iter().filter(|sample| sample.time > begun).collect::<Vec<_>>();
+        let expected = frames.iter().filter(|(_, reason)| reason.action() == Action::Drop);
+        let expected: Vec<_> = expected.map(|(frame, reason)| (*frame, frame.len(), *reason, 1)).collect();
+        let whole = |sample: &Sample| usize::try_from(sample.length).expect("a length");
+        let sampled = sampled.iter().map(|sample| {
+            let (reason, would_drop) = sample.reason().expect("a reason");
+            assert!(!would_drop, "{reason:?}");
+            (sample.frame(), whole(sample), reason, sample.weight)
+        });
+        let kept = |(frame, length, reason, weight): (&'_ [u8], usize, Reason, u64)| {
+            (frame[..frame.len().min(SAMPLE_OCTETS)].to_vec(), length, reason, weight)
+        };
+        assert_eq!(sampled.map(kept).collect::<Vec<_>>(), expected.into_iter().map(kept).collect::<Vec<_>>());
     }
 
     fn check_host(&self, name: &str, frame: &[u8], reason: Reason, rule: Option<&str>) {

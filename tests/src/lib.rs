@@ -1,7 +1,8 @@
-//! What the tests share: frames, captures, judges, guests with another kernel, and the binary.
+//! What the tests share: frames, captures, judges, guests with another kernel, a browser, and the binary.
 
 #![expect(clippy::expect_used, clippy::missing_panics_doc, clippy::panic, reason = "a test that cannot go on panics")]
 
+pub mod browser;
 pub mod campaign;
 pub mod captures;
 pub mod contest;
@@ -9,9 +10,12 @@ pub mod corpus;
 pub mod finding;
 pub mod generate;
 pub mod guest;
+pub mod http;
 pub mod judge;
+pub mod moments;
 pub mod oracle;
 pub mod packets;
+pub mod prometheus;
 pub mod scene;
 pub mod sequence;
 pub mod service;

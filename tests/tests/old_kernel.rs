@@ -63,8 +63,12 @@ fn the_program_loads_attaches_counts_and_judges_on_linux_6_1() {
     let kernel = Kernel::find(VERSION).unwrap_or_else(|error| panic!("{error:#}"));
     let console = console(&kernel);
     assert_eq!(done(&console, "kernel").trim(), kernel.release);
-    assert_eq!(done(&console, "attach"), "`eth0`: attached, native XDP, generation 1\n");
-    assert_eq!(done(&console, "again"), "`eth0`: policy replaced, native XDP, generation 2\n");
+    for (step, told) in
+        [("attach", "attached, native XDP, generation 1"), ("again", "policy replaced, native XDP, generation 2")]
+    {
+        let printed = done(&console, step);
+        assert!(printed.starts_with(&format!("`eth0`: {told}\n`eth0`: driver veth, MTU 1500\n")), "{printed}");
+    }
     let status = json(&console, "status");
     assert_eq!((&status["running"], &status["xdp_mode"]), (&true.into(), &"native".into()), "{status}");
     let stats = json(&console, "stats");

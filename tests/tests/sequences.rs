@@ -2,7 +2,7 @@
 //!
 //! `SIPWALL_SEQUENCES` and `SIPWALL_SEED` make it longer or other.
 
-#![expect(clippy::expect_used, reason = "a test that cannot go on panics")]
+#![expect(clippy::panic, reason = "a test that cannot go on panics")]
 
 use std::env;
 

@@ -474,6 +474,16 @@ fn monitor_mode_passes_what_it_counts_as_would_be_dropped() {
 }
 
 #[test]
+fn what_is_dropped_is_sampled_with_its_first_octets() {
+    // Reasons that few other rows have: of many at once only some are sampled.
+    let (long, own) = (ethernet([0xff; 6], 0x8864, &[7; 1400]), udp(&sbc(5060), &sbc(5060)));
+    let (listed, shortest) = (udp("203.0.113.17:5060", &sbc(5060)), cut(udp("192.0.2.99:1", &sbc(9)), 14));
+    let frames = [(long, Ethertype), (listed, Listed), (own, OwnSource), (shortest, Ipv4Truncated)];
+    let mut judges = Judges::new(&[]).expect("the policy is in force");
+    judges.check_sampled(&frames.each_ref().map(|(frame, reason)| (frame.as_slice(), *reason)));
+}
+
+#[test]
 fn without_a_policy_everything_passes() {
     Judges::without_policy().expect("the program loads").check_unjudged(&udp("192.0.2.99:5060", &sbc(5060)));
 }

@@ -11,6 +11,9 @@ use crate::{
 /// The octets of a UDP header and the first one of its payload.
 const UDP_HEADER_AND_FIRST: usize = 9;
 
+/// What begins neither SIP nor media.
+const UNREADABLE: u8 = 0xff;
+
 /// The verdict of a packet that `term` allows.
 #[inline(always)]
 pub(super) fn listed<F: Frame + ?Sized>(frame: &F, packet: &Packet, tables: &Tables, term: usize) -> Verdict {
@@ -37,12 +40,15 @@ fn suspicion<F: Frame + ?Sized>(frame: &F, packet: &Packet, tables: &Tables, ter
         return None;
     }
     // With its header, for the verifier does not follow how LLVM compares a single octet with the end.
-    let [_, _, _, _, length_high, length_low, _, _, first] =
-        frame.read::<UDP_HEADER_AND_FIRST>(place(packet.offset))?;
-    // What comes behind the datagram is none of it (RFC 768).
-    if usize::from(u16::from_be_bytes([length_high, length_low])) < UDP_HEADER_AND_FIRST {
-        return None;
-    }
+    // A payload that begins where the program cannot look is not taken for what it may not be.
+    let first = match frame.read::<UDP_HEADER_AND_FIRST>(place(packet.offset)) {
+        // What comes behind the datagram is none of it (RFC 768).
+        Some([_, _, _, _, high, low, ..]) if usize::from(u16::from_be_bytes([high, low])) < UDP_HEADER_AND_FIRST => {
+            return None;
+        }
+        Some([.., first]) => first,
+        None => UNREADABLE,
+    };
     if settings.has(SIP) && tables.sip.contains(term) && !begins_sip(first) {
         return Some((Reason::InspectSip, settings.has(flags::INSPECT_SIP_ENFORCE)));
     }
@@ -73,9 +79,10 @@ mod tests {
         for text in ["INVITE", "OPTIONS", "SIP/2.0 200 OK", "xyzzy", "!odd", "\r\n\r\n", "\n", "\0\0\0\0"] {
             assert!(begins_sip(text.as_bytes()[0]), "{text}");
         }
-        for first in [0x80, b' ', b'<', b'{', 0xff, 4, b'/', b':'] {
+        for first in [0x80, b' ', b'<', b'{', UNREADABLE, 4, b'/', b':'] {
             assert!(!begins_sip(first), "{first}");
         }
+        assert!(!begins_media(UNREADABLE));
     }
 
     #[test]

@@ -53,13 +53,18 @@ impl Apply {
             Ok(prepared) => prepared,
             Err(code) => return Ok(code),
         };
-        for interface in &interfaces {
-            let comparison = kernel::compare(interface, &loaded.compiled)?;
+        let compared = interfaces.iter().map(|interface| kernel::compare(interface, &loaded.compiled));
+        let comparisons: Vec<_> = compared.collect::<Result<_>>()?;
+        let changing = comparisons.iter().filter(|comparison| !comparison.same);
+        if !loaded.may_go_on(changing.map(|comparison| &comparison.interface))? {
+            return Ok(ExitCode::FAILURE);
+        }
+        for (interface, comparison) in interfaces.iter().zip(&comparisons) {
             if !self.json {
-                diff::show(&comparison)?;
+                diff::show(comparison)?;
             }
             let applied = kernel::apply(interface, &loaded.change())?;
-            self.report(&applied, &comparison)?;
+            self.report(&applied, comparison)?;
         }
         Ok(ExitCode::SUCCESS)
     }

@@ -2,8 +2,8 @@
 
 use std::{path::PathBuf, process::ExitCode};
 
-use anyhow::Result;
-use filter_user::kernel::{self, AttachMode, Attached};
+use anyhow::{Context as _, Result};
+use filter_user::kernel::{self, AttachMode, Attached, ProgramChange, XdpMode};
 
 use super::{
     change::{self, Trial},
@@ -46,18 +46,70 @@ impl Attach {
             Ok(prepared) => prepared,
             Err(code) => return Ok(code),
         };
+        if !loaded.may_go_on(&interfaces)? {
+            return Ok(ExitCode::FAILURE);
+        }
         let mode = if self.allow_generic { AttachMode::AllowGeneric } else { AttachMode::Native };
         for interface in &interfaces {
-            self.report(&kernel::attach(interface, mode, &loaded.change())?)?;
+            let attached = kernel::attach(interface, mode, &loaded.change());
+            self.report(&attached.with_context(|| others(interface, &interfaces))?)?;
         }
         Ok(ExitCode::SUCCESS)
     }
 
     fn report(&self, attached: &Attached) -> Result<()> {
-        let Attached { interface, xdp_mode, generation, replaced, confirmation } = attached;
-        let done = if *replaced { "policy replaced" } else { "attached" };
+        let Attached { interface, xdp_mode, generation, replaced: _, nic, program, anew, confirmation } = attached;
+        let done = match program {
+            ProgramChange::Attached => "attached",
+            ProgramChange::Kept => "policy replaced",
+            ProgramChange::Swapped => "program swapped for this version's, policy replaced",
+        };
         eprintln!("`{interface}`: {done}, {xdp_mode} XDP, generation {generation}");
+        if !anew.is_empty() {
+            eprintln!("`{interface}`: not carried over, as this version has it in another form: {}", anew.join(", "));
+        }
+        eprintln!("`{interface}`: driver {}, MTU {}", nic.driver.as_deref().unwrap_or("unknown"), nic.mtu);
+        for caveat in caveats(attached) {
+            eprintln!("`{interface}`: {caveat}");
+        }
         change::remind(interface, *confirmation);
         if self.json { output::json(attached) } else { Ok(()) }
     }
+}
+
+/// What an operator should know of a NIC that a program runs on.
+fn caveats(attached: &Attached) -> Vec<String> {
+    let Attached { interface, xdp_mode, nic, .. } = attached;
+    let mut caveats = Vec::new();
+    if *xdp_mode == XdpMode::Generic {
+        caveats.push("the program runs in the stack, which is several times slower than in the driver".to_owned());
+    }
+    if nic.lro {
+        caveats.push(format!(
+            "the NIC joins segments (LRO), which XDP does not go with: `ethtool -K {interface} lro off`"
+        ));
+    }
+    if nic.vlan_offload {
+        caveats.push(format!(
+            "the NIC may take VLAN tags off before the program sees them: packets of every VLAN are judged alike; \
+             `ethtool -K {interface} rxvlan off` leaves them on"
+        ));
+    }
+    if !nic.bond_members.is_empty() {
+        caveats.push(format!("a bond of {}: the program runs on each of them", nic.bond_members.join(", ")));
+    }
+    if let Some(upper) = &nic.member_of {
+        caveats.push(format!("it belongs to `{upper}`: what arrives by its other members does not meet this program"));
+    }
+    caveats
+}
+
+/// What has become of the interfaces before and behind one that fails.
+fn others(failed: &str, all: &[String]) -> String {
+    let quoted = |names: &[String]| names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+    let place = all.iter().position(|name| name == failed).unwrap_or_default();
+    let (before, behind) = (all.get(..place).unwrap_or_default(), all.get(place + 1..).unwrap_or_default());
+    let [before, behind] = [(before, "stays attached"), (behind, "was not tried")]
+        .map(|(names, fate)| if names.is_empty() { String::new() } else { format!(" ({} {fate})", quoted(names)) });
+    format!("`{failed}` is not attached{before}{behind}")
 }

@@ -2,8 +2,10 @@
 
 use std::{path::Path, process::ExitCode, time::Duration};
 
+use anyhow::Result;
 use filter_user::{
     kernel::{Change, Confirmation},
+    lockout::{self, Cut},
     policy::{CompiledPolicy, Policy},
 };
 
@@ -16,6 +18,10 @@ pub(crate) struct Trial {
     /// of this command
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     confirm: Option<Duration>,
+    /// Put the policy in force even if it cuts the session that this command runs in, the default gateway or SIP
+    /// sessions that are open
+    #[arg(long)]
+    allow_lockout: bool,
 }
 
 /// A policy that was read and can be put in force.
@@ -24,6 +30,7 @@ pub(crate) struct Loaded {
     pub(crate) compiled: CompiledPolicy,
     name: String,
     confirm_within: Option<Duration>,
+    allow_lockout: bool,
 }
 
 impl Trial {
@@ -31,7 +38,7 @@ impl Trial {
     pub(crate) fn load(&self, file: &Path, state: &StateDirectory) -> Result<Loaded, ExitCode> {
         let (policy, compiled) = check::load(file, state).map_err(|refusals| check::refuse(&refusals))?;
         let name = file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        Ok(Loaded { policy, compiled, name, confirm_within: self.confirm })
+        Ok(Loaded { policy, compiled, name, confirm_within: self.confirm, allow_lockout: self.allow_lockout })
     }
 }
 
@@ -48,6 +55,28 @@ impl Loaded {
             return Err(ExitCode::from(super::WRONG_INPUT));
         }
         Ok(interfaces.to_vec())
+    }
+}
+
+impl Loaded {
+    /// Whether the policy may be put in force on `interfaces`: not if it would cut what this host is in the middle of.
+    pub(crate) fn may_go_on<'a>(&self, interfaces: impl IntoIterator<Item = &'a String>) -> Result<bool> {
+        let mut cuts = 0;
+        let level = if self.allow_lockout { "warning" } else { "error" };
+        for interface in interfaces {
+            for cut in lockout::cuts(interface, &self.policy, &self.compiled)? {
+                let Cut { subject, reason } = cut;
+                eprintln!("{level}: `{interface}`: the policy would cut {subject}: {}", reason.description());
+                if let Some(allow) = cut.allow() {
+                    eprintln!("hint: an `[[allow]]` lets it in: {allow}");
+                }
+                cuts += 1;
+            }
+        }
+        if cuts > 0 && !self.allow_lockout {
+            eprintln!("hint: nothing has changed; `--allow-lockout` puts it in force all the same");
+        }
+        Ok(cuts == 0 || self.allow_lockout)
     }
 }
 

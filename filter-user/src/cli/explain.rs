@@ -64,9 +64,9 @@ impl Explain {
         if let Some(interface) = live {
             let judgement = kernel::judge(&interface, &frame)?;
             if json {
-                output::json(&judgement)?
+                output::json(&judgement)?;
             } else {
-                show_judgement(&judgement)?
+                show_judgement(&judgement)?;
             }
             return Ok(ExitCode::SUCCESS);
         }

@@ -11,17 +11,21 @@ mod confirm;
 mod deny;
 mod detach;
 mod diff;
+mod events;
 mod explain;
 mod import;
+mod listen;
 mod live;
 mod manual;
 mod output;
+mod pause;
 mod refresh;
 mod replay;
 mod run;
 mod stats;
 mod status;
 mod time;
+mod top;
 
 use std::process::ExitCode;
 
@@ -55,6 +59,8 @@ enum Command {
     Run(run::Run),
     Status(status::Status),
     Stats(stats::Stats),
+    Events(events::ShowEvents),
+    Top(top::Top),
     Completions(completions::Completions),
     #[command(name = "man")]
     Manual(manual::Manual),
@@ -82,6 +88,8 @@ pub(crate) fn run() -> ExitCode {
         Command::Run(command) => command.run(),
         Command::Status(command) => command.run(),
         Command::Stats(command) => command.run(),
+        Command::Events(command) => command.run(),
+        Command::Top(command) => command.run(),
         Command::Completions(command) => command.run(),
         Command::Manual(command) => command.run(),
     };

@@ -50,3 +50,69 @@ pub(crate) fn time(seconds: u64) -> String {
     let timestamp = i64::try_from(seconds).ok().and_then(|seconds| jiff::Timestamp::from_second(seconds).ok());
     timestamp.map_or_else(|| "at an unknown time".to_owned(), |timestamp| timestamp.to_string())
 }
+
+/// A rate for people, in five characters or so: `0`, `0.3`, `12`, `999`, `1.2k`, `3.4M`.
+pub(crate) fn quantity(number: f64) -> String {
+    let (scaled, unit) = match number {
+        small if small < 999.5 => (small, ""),
+        thousands if thousands < 999_500.0 => (thousands / 1e3, "k"),
+        millions if millions < 999_500_000.0 => (millions / 1e6, "M"),
+        more => (more / 1e9, "G"),
+    };
+    if scaled < 0.05 {
+        "0".to_owned()
+    } else if scaled < 9.95 {
+        let text = format!("{scaled:.1}");
+        format!("{}{unit}", text.strip_suffix(".0").unwrap_or(&text))
+    } else {
+        format!("{scaled:.0}{unit}")
+    }
+}
+
+/// A part of a whole, in percent.
+pub(crate) fn share(part: u64, whole: u64) -> String {
+    if whole == 0 {
+        return "-".to_owned();
+    }
+    #[expect(clippy::cast_precision_loss, reason = "a share has no 53 bits that matter")]
+    let percent = part as f64 * 100.0 / whole as f64;
+    match percent {
+        0.0 => "0 %".to_owned(),
+        little if little < 0.05 => "<0.1 %".to_owned(),
+        percent => format!("{percent:.1} %"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rates_are_short() {
+        for (number, text) in [
+            (0.0, "0"),
+            (0.04, "0"),
+            (0.333, "0.3"),
+            (1.0, "1"),
+            (9.96, "10"),
+            (999.4, "999"),
+            (999.5, "1k"),
+            (1234.0, "1.2k"),
+            (56_789.0, "57k"),
+            (999_499.0, "999k"),
+            (999_500.0, "1M"),
+            (1_250_000_000.0, "1.2G"),
+        ] {
+            assert_eq!(quantity(number), text, "{number}");
+        }
+    }
+
+    #[test]
+    fn shares_are_percent_and_little_is_not_nothing() {
+        for (part, whole, text) in
+            [(0, 0, "-"), (0, 5, "0 %"), (1, 1_000_000, "<0.1 %"), (1, 3, "33.3 %"), (5, 5, "100.0 %")]
+        {
+            assert_eq!(share(part, whole), text, "{part} of {whole}");
+        }
+    }
+}

@@ -6,11 +6,13 @@ use anyhow::Result;
 use clap::ValueEnum;
 use filter_user::{
     kernel::AttachMode,
+    listener::ListenError,
     service::{self, LogFormat, Settings, StartError, start_logging},
 };
 
 use super::{
     WRONG_INPUT,
+    listen::Listen,
     refresh::{Fetching, StateDirectory},
     status::RuntimeDirectory,
 };
@@ -23,7 +25,8 @@ use super::{
 #[derive(clap::Args)]
 #[command(after_long_help = "Examples:
   sipwall run --policy /etc/sipwall/policy.toml
-  sipwall run eth0 --policy policy.toml --log json")]
+  sipwall run eth0 --policy policy.toml --log json
+  sipwall run --policy policy.toml --listen 127.0.0.1:9464    # a dashboard at http://127.0.0.1:9464/")]
 pub(crate) struct Run {
     /// The interfaces; those of the policy's `[sbc] interfaces` if none is named
     #[arg(value_name = "INTERFACE")]
@@ -43,6 +46,8 @@ pub(crate) struct Run {
     /// How the log looks; by default for the journal where it reads it, else for people
     #[arg(long, value_name = "FORMAT")]
     log: Option<Log>,
+    #[command(flatten)]
+    listen: Listen,
 }
 
 /// How the log looks.
@@ -72,10 +77,12 @@ impl Run {
             mode: if self.allow_generic { AttachMode::AllowGeneric } else { AttachMode::Native },
             refresher,
             runtime: self.runtime.runtime,
+            listen: self.listen.settings(),
         };
         match service::run(settings, &limits) {
             Ok(()) => Ok(ExitCode::SUCCESS),
-            Err(error @ StartError::Refused(_)) => {
+            Err(StartError::Listen(error @ ListenError::Bind { .. })) => Err(error.into()),
+            Err(error @ (StartError::Refused(_) | StartError::Listen(_))) => {
                 eprintln!("error: {error}");
                 Ok(ExitCode::from(WRONG_INPUT))
             }

@@ -1,28 +1,44 @@
 //! `sipwall stats`
 
-use std::process::ExitCode;
+use std::{process::ExitCode, time::Duration};
 
 use anyhow::Result;
+use comfy_table::Table;
+use filter_user::{
+    kernel,
+    telemetry::{Measured, MeasuredReason, MeasuredRule, Meter, Rate},
+};
 
-use super::output;
-use filter_user::kernel;
+use super::{
+    output::{self, quantity},
+    pause::Pauses,
+    time::parse_duration,
+};
 
-/// Show what the filter passed and dropped
+/// Show what the filter passed and dropped, and how fast
 ///
-/// Counters run from the time the filter was attached, across policies.
+/// Counters run from the time the filter was attached, across policies. Rates are over the interval.
 #[derive(clap::Args)]
 #[command(after_long_help = "Examples:
-  sipwall stats               # what was passed and dropped, by rule and reason
-  sipwall stats eth0 --all    # what counted nothing too")]
+  sipwall stats                          # by rule and reason, with rates over a second
+  sipwall stats eth0 --all               # what counted nothing too
+  sipwall stats --follow --interval 10s  # again and again
+  sipwall stats --json                   # totals, at once")]
 pub(crate) struct Stats {
     /// The interface; all that have a filter if none is named
     interface: Option<String>,
-    /// Print one JSON object a line
+    /// Print one JSON object a line: totals, with `--interval` or `--follow` rates too
     #[arg(long)]
     json: bool,
     /// Show rules and reasons that counted nothing too
     #[arg(long)]
     all: bool,
+    /// Show them again after each interval, until a signal
+    #[arg(long, short)]
+    follow: bool,
+    /// What rates are over [default: 1s]
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    interval: Option<Duration>,
 }
 
 impl Stats {
@@ -33,33 +49,83 @@ impl Stats {
         };
         if interfaces.is_empty() {
             eprintln!("no filter is attached to any interface");
+            return Ok(ExitCode::SUCCESS);
         }
-        for interface in &interfaces {
-            let stats = kernel::stats(interface)?;
-            if self.json { output::json(&stats)? } else { self.print(&stats)? }
+        let mut meters: Vec<_> = interfaces.iter().map(|interface| Meter::new(interface)).collect();
+        let measured = read(&mut meters)?;
+        if self.json && !self.follow && self.interval.is_none() {
+            measured.iter().try_for_each(output::json)?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        let mut pauses = Pauses::new()?;
+        while pauses.pause(self.interval.unwrap_or(Duration::from_secs(1))) {
+            for measured in read(&mut meters)? {
+                if self.json { output::json(&measured)? } else { self.print(&measured)? }
+            }
+            if !self.follow {
+                break;
+            }
         }
         Ok(ExitCode::SUCCESS)
     }
 
-    fn print(&self, stats: &kernel::Stats) -> Result<()> {
-        let mode = match stats.mode {
+    fn print(&self, measured: &Measured) -> Result<()> {
+        let totals = measured.totals();
+        let mode = match measured.mode {
             Some("monitor") => "MONITOR mode, nothing is dropped",
             Some(mode) => mode,
-            None => "no policy",
+            None => "NO POLICY, everything passes",
         };
-        output::line(&format!("{}: {mode}, generation {}\n", stats.interface, stats.generation))?;
-        let mut rules = output::table(["RULE", "PACKETS", "BYTES"]);
-        for count in stats.rules.iter().filter(|count| self.all || count.packets > 0) {
-            rules.add_row([count.rule.clone(), count.packets.to_string(), count.bytes.to_string()]);
+        let rate = |rate: Rate| format!("{} packets/s", quantity(rate.packets_per_second));
+        let total = |name, (packets, per_second)| format!("{name} {packets} ({})", rate(per_second));
+        let mut all = vec![total("passed", totals.passed), total("dropped", totals.dropped)];
+        if totals.would_drop.0 > 0 {
+            all.push(total("would drop", totals.would_drop));
         }
-        output::numbers_from(&mut rules, 1);
-        output::line(&format!("{rules}\n"))?;
-        let mut reasons = output::table(["ACTION", "REASON", "PACKETS", "BYTES"]);
-        for count in stats.reasons.iter().filter(|count| self.all || count.packets > 0) {
-            let (packets, bytes) = (count.packets.to_string(), count.bytes.to_string());
-            reasons.add_row([count.action.to_owned(), count.reason.to_owned(), packets, bytes]);
-        }
-        output::numbers_from(&mut reasons, 2);
-        output::line(&reasons.to_string())
+        let text = format!("{}: {mode}, generation {}\n{}", measured.interface, measured.generation, all.join(", "));
+        let (rules, reasons) = (self.rules(measured), self.reasons(measured));
+        output::line(&format!("{text}\n\n{rules}\n\n{reasons}\n"))
     }
+
+    fn rules(&self, measured: &Measured) -> Table {
+        let all = measured.totals().packets();
+        let mut table = output::table(["RULE", "PACKETS/s", "BIT/s", "PACKETS", "BYTES", "SHARE"]);
+        for MeasuredRule { count, rate } in &measured.rules {
+            if self.all || count.packets > 0 {
+                let numbers = numbers(*rate, count.packets, count.bytes, all);
+                table.add_row([count.rule.clone()].into_iter().chain(numbers));
+            }
+        }
+        output::numbers_from(&mut table, 1);
+        table
+    }
+
+    fn reasons(&self, measured: &Measured) -> Table {
+        let all = measured.totals().packets();
+        let mut table = output::table(["ACTION", "REASON", "PACKETS/s", "BIT/s", "PACKETS", "BYTES", "SHARE"]);
+        for MeasuredReason { count, rate } in &measured.reasons {
+            if self.all || count.packets > 0 {
+                let names = [count.action.to_owned(), count.reason.to_owned()];
+                let numbers = numbers(*rate, count.packets, count.bytes, all);
+                table.add_row(names.into_iter().chain(numbers));
+            }
+        }
+        output::numbers_from(&mut table, 2);
+        table
+    }
+}
+
+fn read(meters: &mut [Meter]) -> Result<Vec<Measured>> {
+    meters.iter_mut().map(Meter::read).collect()
+}
+
+fn numbers(rate: Option<Rate>, packets: u64, bytes: u64, all: u64) -> [String; 5] {
+    let rate = rate.unwrap_or_default();
+    [
+        quantity(rate.packets_per_second),
+        quantity(rate.bytes_per_second * 8.0),
+        packets.to_string(),
+        bytes.to_string(),
+        output::share(packets, all),
+    ]
 }

@@ -95,7 +95,7 @@ fn describe(status: &kernel::Status) -> String {
          \x20 rules       {rules}\n\
          \x20 prefixes    {v4} IPv4, {v6} IPv6, {denied} denied\n\
          {live}\
-         \x20 program     id {program}",
+          \x20 program     id {program}, {build}",
         interface = status.interface,
         confirmation = confirmation(&status.confirmation),
         scope = status.scope.unwrap_or("-"),
@@ -107,6 +107,7 @@ fn describe(status: &kernel::Status) -> String {
         denied = status.denied,
         live = live(&status.live),
         program = status.program_id,
+        build = build(status),
     )
 }
 
@@ -119,6 +120,15 @@ fn live(live: &kernel::Live) -> String {
     let lists = if lists.is_empty() { String::new() } else { format!(", {listed} denied by lists") };
     let next = next_expiry.map_or_else(String::new, |_| format!(", the next ends in {}", ends_in(*next_expiry)));
     format!("  live        {allows} allows, {denied} denied{lists}{next}\n")
+}
+
+/// Which build of the program runs.
+fn build(status: &kernel::Status) -> String {
+    let noted = status.build.as_deref().unwrap_or("of an unknown build");
+    if status.is_this_build {
+        return noted.to_owned();
+    }
+    format!("{noted}: NOT THIS BINARY'S; `sipwall attach {} --policy FILE` swaps it", status.interface)
 }
 
 /// A line of its own, where there is something to say.

@@ -6,20 +6,22 @@ use std::{
 };
 
 use anyhow::{Context as _, Error, Result, ensure};
-use aya::programs::{ProgramError, ProgramInfo, Xdp, XdpMode as AyaMode, links::FdLink, loaded_programs};
+use aya::programs::{ProgramError, Xdp, XdpMode as AyaMode, links::FdLink, loaded_programs};
 use rustix::io::Errno;
 use serde::Serialize;
 
 use super::{
-    egress,
+    build, egress, fault,
     interface::{Interface, XdpMode, interface},
     lock::WriteLock,
     maps::Maps,
     needs,
+    nic::Nic,
     pins::Pins,
     program,
     publish::Published,
     standing::Confirmation,
+    upgrade,
 };
 use crate::policy::CompiledPolicy;
 
@@ -57,8 +59,26 @@ pub struct Attached {
     pub generation: u64,
     /// Whether the filter was there before, and only its policy is new.
     pub replaced: bool,
+    /// What the NIC does that matters to the program.
+    pub nic: Nic,
+    /// What became of the program.
+    pub program: ProgramChange,
+    /// What was counted or remembered before and could not be carried over, by the names of the maps.
+    pub anew: Vec<&'static str>,
     /// Whether it stays.
     pub confirmation: Confirmation,
+}
+
+/// What becomes of the program when a policy is put in force.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ProgramChange {
+    /// None ran, and it was attached.
+    Attached,
+    /// The same runs on.
+    Kept,
+    /// Another build ran, and this binary's is in its place now.
+    Swapped,
 }
 
 /// Puts a policy in force on `interface`: on the filter that is there, or on one that is attached now.
@@ -75,14 +95,34 @@ pub fn attach(name: &str, mode: AttachMode, change: &Change<'_>) -> Result<Attac
     let pins = Pins::of(name);
     finish_attaching(name, &target)?;
     let replaced = is_running(&pins, &target)?;
-    let generation = if replaced {
-        replace(name, &pins, change)?
+    let (program, generation, anew) = if replaced {
+        let swapped = upgrade::swap_program(&pins)?;
+        let program = if swapped { ProgramChange::Swapped } else { ProgramChange::Kept };
+        (program, replace(name, &pins, change)?, Vec::new())
     } else {
-        NewFilter { interface: name, target: &target, mode, change }.attach()?
+        let older = running_in_other_version(name, &target)?;
+        if older.is_some() {
+            upgrade::check_trial(change.confirm_within.is_some())?;
+        }
+        let program = if older.is_some() { ProgramChange::Swapped } else { ProgramChange::Attached };
+        let (generation, anew) =
+            NewFilter { interface: name, target: &target, mode, change, older: older.as_ref() }.attach()?;
+        (program, generation, anew)
     };
     let running = interface(name)?.xdp.context("the interface runs no XDP program after attaching one")?;
     let confirmation = Maps::open(pins.directory())?.confirmation()?;
-    Ok(Attached { interface: name.to_owned(), xdp_mode: running.mode, generation, replaced, confirmation })
+    let replaced = program != ProgramChange::Attached;
+    let nic = Nic::of(name, target.mtu)?;
+    Ok(Attached {
+        nic,
+        interface: name.to_owned(),
+        xdp_mode: running.mode,
+        generation,
+        replaced,
+        program,
+        anew,
+        confirmation,
+    })
 }
 
 /// Puts a policy in force on a filter that is attached, and returns its generation.
@@ -106,16 +146,27 @@ fn finish_attaching(name: &str, target: &Interface) -> Result<()> {
         pins.remove()?;
         staging.rename(&pins)?;
     }
+    if is_running(&Pins::of(name), target)? {
+        for older in Pins::of_other_versions(name)? {
+            older.remove()?;
+        }
+    }
     Ok(())
 }
 
-/// Whether the interface runs the pinned program; pins of an interface that was made anew are stale.
-pub(super) fn is_running(pins: &Pins, target: &Interface) -> Result<bool> {
-    Ok(pins.is_attached() && target.xdp.map(|xdp| xdp.id) == Some(program_id(pins)?))
+/// The pins of another ABI whose program the interface runs.
+fn running_in_other_version(name: &str, target: &Interface) -> Result<Option<Pins>> {
+    for pins in Pins::of_other_versions(name)? {
+        if is_running(&pins, target)? {
+            return Ok(Some(pins));
+        }
+    }
+    Ok(None)
 }
 
-fn program_id(pins: &Pins) -> Result<u32> {
-    Ok(ProgramInfo::from_pin(pins.program()).context("cannot open the program's pin")?.id())
+/// Whether the interface runs the program on the pinned link; pins of an interface that was made anew are stale.
+pub(super) fn is_running(pins: &Pins, target: &Interface) -> Result<bool> {
+    Ok(pins.is_attached() && target.xdp.map(|xdp| xdp.id) == Some(pins.program_id()?))
 }
 
 /// A filter that is to be attached where none is.
@@ -124,11 +175,13 @@ struct NewFilter<'a> {
     target: &'a Interface,
     mode: AttachMode,
     change: &'a Change<'a>,
+    /// The filter of another ABI in whose place it comes.
+    older: Option<&'a Pins>,
 }
 
 impl NewFilter<'_> {
-    /// Attaches it, or leaves nothing of it behind; returns its first generation.
-    fn attach(&self) -> Result<u64> {
+    /// Attaches it, or leaves nothing of it behind; returns its first generation, and which maps of the older one's begin anew.
+    fn attach(&self) -> Result<(u64, Vec<&'static str>)> {
         let staging = Pins::staging(self.interface);
         staging.create()?;
         let attached = self.attach_from(&staging);
@@ -139,24 +192,40 @@ impl NewFilter<'_> {
         attached
     }
 
-    fn attach_from(&self, staging: &Pins) -> Result<u64> {
-        let Self { interface, target, mode, change } = *self;
+    fn attach_from(&self, staging: &Pins) -> Result<(u64, Vec<&'static str>)> {
+        let Self { interface, target, mode, change, older } = *self;
+        let anew = older.map_or_else(|| Ok(Vec::new()), |older| upgrade::share_maps(older, staging))?;
+        fault::step();
         let mut ebpf = program::load(Some(staging.directory()))?;
+        fault::step();
         program::filter(&mut ebpf)?.pin(staging.program()).context("cannot pin the program")?;
         let egress_program = program::egress(&mut ebpf)?;
         egress_program.load().context("the kernel refuses the egress program")?;
+        fault::step();
         egress_program.pin(staging.egress_program()).context("cannot pin the egress program")?;
+        build::write(staging)?;
         let mut maps = Maps { directory: Some(staging.directory().to_owned()), ..Maps::of(&mut ebpf)? };
+        if let Some(older) = older {
+            upgrade::continue_generations(older, staging, &mut maps)?;
+        }
         let Published { generation, counters: _ } = maps.publish(change.policy, change.name, change.confirm_within)?;
         maps.take_snapshot()?;
         egress::attach_if_wanted(staging, interface, change.policy)?;
-        let link = link(program::filter(&mut ebpf)?, interface, target, mode)?;
+        fault::step();
+        let link = match older {
+            Some(older) => upgrade::take_link(&mut ebpf, older)?,
+            None => link(program::filter(&mut ebpf)?, interface, target, mode)?,
+        };
         // From here the policy is in force, and ends with this process unless the link is pinned.
+        fault::step();
         link.pin(staging.link()).context("cannot pin the link")?;
         let pins = Pins::of(interface);
         pins.remove()?;
         staging.rename(&pins)?;
-        Ok(generation)
+        if let Some(older) = older {
+            older.remove()?;
+        }
+        Ok((generation, anew))
     }
 }
 
@@ -221,11 +290,21 @@ fn holder(target: &Interface) -> String {
 /// If none is attached there, a pin cannot be removed, or the kernel takes longer than seconds.
 pub fn detach(name: &str) -> Result<()> {
     let _lock = WriteLock::take()?;
-    let pins = Pins::attached(name)?;
-    let program = program_id(&pins)?;
-    pins.remove()?;
+    let pins: Vec<Pins> = [Pins::of(name), Pins::staging(name)]
+        .into_iter()
+        .filter(Pins::is_attached)
+        .chain(Pins::of_other_versions(name)?)
+        .collect();
+    let Some(first) = pins.first() else {
+        // A command that died may have left something without a link.
+        [Pins::of(name), Pins::staging(name)].iter().try_for_each(Pins::remove)?;
+        return Pins::attached(name).map(drop);
+    };
+    // A pin that is no link holds no program, and goes like the others.
+    let program = first.program_id().ok();
+    pins.iter().try_for_each(Pins::remove)?;
     // The kernel frees an unpinned link in its own time. An interface that is gone runs nothing.
-    let runs = || interface(name).is_ok_and(|interface| interface.xdp.is_some_and(|xdp| xdp.id == program));
+    let runs = || interface(name).is_ok_and(|interface| interface.xdp.is_some_and(|xdp| Some(xdp.id) == program));
     let deadline = Instant::now() + DETACH_TIMEOUT;
     while runs() {
         ensure!(Instant::now() < deadline, "the link is gone, but `{name}` still runs the program");

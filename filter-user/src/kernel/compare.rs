@@ -7,6 +7,7 @@ use filter_common::{RULE_COUNTERS, SNAPSHOTS, Snapshot};
 use serde::Serialize;
 
 use super::{
+    fault,
     lock::WriteLock,
     maps::{Maps, Value},
     pins::Pins,
@@ -88,6 +89,7 @@ impl Maps {
         }
         let oldest = (0..SNAPSHOTS).zip(&taken).min_by_key(|(_, taken)| **taken).map_or(0, |(place, _)| place);
         let snapshot = Snapshot { taken_at: now, packets: self.rule_packets()? };
+        fault::step();
         Ok(self.history.set(oldest, Value(snapshot), 0)?)
     }
 

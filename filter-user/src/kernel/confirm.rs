@@ -6,6 +6,7 @@ use anyhow::{Context as _, Result, bail};
 use filter_common::tables::Switch;
 
 use super::{
+    fault,
     lock::WriteLock,
     maps::{Maps, Value},
     pins::Pins,
@@ -58,6 +59,7 @@ pub fn revert(interface: &str) -> Result<u64> {
     let standing = maps.standing()?;
     let generation = maps.generation_in(standing.switch.slot)?.context("the switch names no policy")?.generation;
     let slot = standing.trial.fallback;
+    fault::step();
     maps.switch.set(0, Value(Switch { slot, ..standing.switch }), 0).context("cannot write the switch")?;
     Ok(generation)
 }

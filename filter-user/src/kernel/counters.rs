@@ -23,6 +23,8 @@ pub struct Stats {
     pub rules: Vec<RuleCount>,
     /// By reason, every one of them.
     pub reasons: Vec<ReasonCount>,
+    /// How many of the packets that were dropped, or would have been, were sampled.
+    pub sampled: u64,
 }
 
 /// What a rule let in.
@@ -68,6 +70,7 @@ impl Maps {
             generation: info.map_or(0, |info| info.generation),
             rules: self.rule_counts()?,
             reasons: self.reason_counts()?,
+            sampled: self.samples.count()?,
         })
     }
 

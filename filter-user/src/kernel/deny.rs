@@ -20,6 +20,7 @@ use ipnet::IpNet;
 use serde::Serialize;
 
 use super::{
+    fault,
     live::{seconds_left, until},
     lock::WriteLock,
     maps::{Maps, Value},
@@ -96,6 +97,16 @@ pub fn deny_list(interface: &str) -> Result<Vec<DeniedPrefix>> {
     Maps::open(Pins::attached(interface)?.directory())?.denied()
 }
 
+/// How many entries the deny list of `interface` has, IPv4 and IPv6: those that are over and not removed yet too, as
+/// they take up room.
+///
+/// # Errors
+/// If no filter is attached there, or its maps cannot be read.
+pub fn deny_entries(interface: &str) -> Result<[u64; 2]> {
+    let maps = Maps::open(Pins::attached(interface)?.directory())?;
+    Ok([entry_count(&maps.deny_v4)?, entry_count(&maps.deny_v6)?])
+}
+
 impl Maps {
     /// Makes the policy in `slot` deny these prefixes, which ascend, and no others. Packets see nothing of it until the
     /// slot is in force.
@@ -167,7 +178,7 @@ impl Maps {
     /// What was remarked of prefixes.
     fn remarks(&self) -> Result<HashMap<IpNet, String>> {
         let mut remarks = HashMap::new();
-        for entry in self.deny_comments.iter() {
+        for entry in &self.deny_comments {
             let (Value(RemarkedPrefix { address, length }), Value(remark)) = entry.context("cannot read a comment")?;
             let prefix = IpNet::new(Address::from_words(address).into(), u8::try_from(length)?)?;
             remarks.insert(prefix, remark.as_str().unwrap_or_default().to_owned());
@@ -326,6 +337,10 @@ fn prefixes<const N: usize>(denied: &Denied<N>) -> Result<Vec<IpNet>> {
     trie::entries(denied)?.into_iter().map(|(key, _)| readback::prefix(key)).collect()
 }
 
+fn entry_count<const N: usize>(denied: &Denied<N>) -> Result<u64> {
+    denied.keys().try_fold(0, |count, key| Ok(key.map(|_| count + 1)?))
+}
+
 /// How many of the prefixes, which ascend, lie inside each other at most.
 fn deepest(prefixes: &[IpNet]) -> usize {
     let mut around: Vec<IpNet> = Vec::new();
@@ -350,6 +365,7 @@ fn entry<const N: usize>(denied: &Denied<N>, key: trie::Key<N>) -> Result<DenyEn
 
 /// Writes an entry, or removes it if nothing holds it any more.
 pub(super) fn write<const N: usize>(denied: &mut Denied<N>, key: trie::Key<N>, entry: DenyEntry) -> Result<()> {
+    fault::step();
     if entry.holders == 0 {
         return denied.remove(&key).context("cannot remove a prefix from the deny list");
     }

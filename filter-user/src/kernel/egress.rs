@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result};
 use aya::programs::{LinkOrder, SchedClassifier, TcAttachType, links::FdLink, tc::TcAttachOptions};
 use filter_common::tables::flags;
 
-use super::pins::Pins;
+use super::{fault, pins::Pins};
 use crate::policy::CompiledPolicy;
 
 /// Whether the policy needs the program.
@@ -18,6 +18,7 @@ pub(super) const fn is_wanted(policy: &CompiledPolicy) -> bool {
 pub(super) fn attach_if_wanted(pins: &Pins, interface: &str, policy: &CompiledPolicy) -> Result<()> {
     let link = pins.egress_link();
     if is_wanted(policy) && !link.exists() {
+        fault::step();
         attach(pins, interface)?.pin(&link).context("cannot pin the egress link")?;
     }
     Ok(())
@@ -27,6 +28,7 @@ pub(super) fn attach_if_wanted(pins: &Pins, interface: &str, policy: &CompiledPo
 pub(super) fn detach_unless_wanted(pins: &Pins, policy: &CompiledPolicy) -> Result<()> {
     let link = pins.egress_link();
     if !is_wanted(policy) && link.exists() {
+        fault::step();
         fs::remove_file(&link).with_context(|| format!("cannot remove `{}`", link.display()))?;
     }
     Ok(())

@@ -113,15 +113,15 @@ impl LiveEntry {
             from: allow.from.clone(),
             tcp: ports(|matching| if let LiveMatch::Tcp(ports) = matching { Some(ports.to_string()) } else { None }),
             udp: ports(|matching| if let LiveMatch::Udp(ports) = matching { Some(ports.to_string()) } else { None }),
-            protocols: allow.matches.iter().filter_map(protocol).collect(),
+            protocols: allow.matches.iter().copied().filter_map(protocol).collect(),
             expires_in: seconds_left(allow.expiry, now),
             comment: Some(allow.comment.clone()).filter(|comment| !comment.is_empty()),
         }
     }
 }
 
-const fn protocol(matching: &LiveMatch) -> Option<u8> {
-    if let LiveMatch::Protocol(protocol) = matching { Some(*protocol) } else { None }
+const fn protocol(matching: LiveMatch) -> Option<u8> {
+    if let LiveMatch::Protocol(protocol) = matching { Some(protocol) } else { None }
 }
 
 impl Maps {

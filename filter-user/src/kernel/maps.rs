@@ -9,13 +9,16 @@ use aya::{
 };
 use bytemuck::TransparentWrapper;
 use filter_common::{
-    BUCKETS, Counter, FLOWS, FRAGMENTS, GenerationInfo, Name, REASON_COUNTERS, RULE_COUNTERS, SNAPSHOTS, Snapshot,
-    Trial,
+    BUCKETS, Counter, FLOWS, FRAGMENTS, GenerationInfo, Name, REASON_COUNTERS, RULE_COUNTERS, SAMPLERS, SAMPLES,
+    SNAPSHOTS, Snapshot, Trial,
     live::{DENY_LISTS, DenyList, LiveNotes, LiveTerms, REMARKS, Remark, RemarkedPrefix},
     tables::{DENY_PREFIXES, GENERATIONS, Switch, Tables},
 };
 
-use super::trie::{Denied, LiveSources, Sources};
+use super::{
+    samples::SampleMaps,
+    trie::{Denied, LiveSources, Sources},
+};
 
 /// A shared type in the form in which aya takes it.
 #[derive(Clone, Copy, Debug, TransparentWrapper)]
@@ -49,10 +52,11 @@ pub(super) struct Maps {
     pub(super) rule_names: Shared<Name>,
     pub(super) history: Shared<Snapshot>,
     pub(super) generation_info: Shared<GenerationInfo>,
+    pub(super) samples: SampleMaps,
 }
 
 /// Every map's name and how many entries it must have to be the one that this program knows.
-const SHAPES: [(&str, u32); 22] = [
+const SHAPES: [(&str, u32); 25] = [
     ("SWITCH", 1),
     ("TRIALS", GENERATIONS),
     ("TABLES", GENERATIONS),
@@ -75,6 +79,9 @@ const SHAPES: [(&str, u32); 22] = [
     ("FLOWS", FLOWS),
     ("BUCKETS", BUCKETS),
     ("NEW_ENTRIES_DUE", 2),
+    ("SAMPLERS", SAMPLERS),
+    ("SAMPLES", SAMPLES),
+    ("RECORDER", 1),
 ];
 
 /// The names of the maps in the object and of their pins.
@@ -99,11 +106,9 @@ impl Maps {
     /// # Errors
     /// If one is missing or is not of the shape that this version of the program knows.
     pub(super) fn open(directory: &Path) -> Result<Self> {
-        Self::collect(Some(directory.to_owned()), |name| {
-            let path = directory.join(name);
-            check_shape(name, &path)?;
-            let data = MapData::from_pin(&path).with_context(|| format!("cannot open `{}`", path.display()))?;
-            Ok(Map::from_map_data(data)?)
+        let opened = Self::collect(Some(directory.to_owned()), |name| pinned(directory, name));
+        opened.with_context(|| {
+            format!("`{}` holds something else than this version of sipwall pins there", directory.display())
         })
     }
 
@@ -128,8 +133,25 @@ impl Maps {
             rule_names: map("RULE_NAMES")?.try_into()?,
             history: map("HISTORY")?.try_into()?,
             generation_info: map("GENERATION_INFO")?.try_into()?,
+            samples: SampleMaps::collect(map)?,
         })
     }
+}
+
+/// A map that is pinned in a directory, of the shape that this version of the program knows.
+pub(super) fn pinned(directory: &Path, name: &str) -> Result<Map> {
+    let path = directory.join(name);
+    check_shape(name, &path)?;
+    let data = MapData::from_pin(&path).with_context(|| format!("cannot open `{}`", path.display()))?;
+    Ok(Map::from_map_data(data)?)
+}
+
+/// Refuses a directory with a map that is missing or not of the shape that this version of the program knows.
+///
+/// Those that user space never opens are compared by their capacity alone.
+pub(super) fn check_shapes(directory: &Path) -> Result<()> {
+    Maps::open(directory)?;
+    NAMES.iter().try_for_each(|name| check_shape(name, &directory.join(name)))
 }
 
 /// aya takes a pinned map as it is; its types and sizes are compared when it is converted, its capacity here.
@@ -138,7 +160,7 @@ fn check_shape(name: &str, path: &Path) -> Result<()> {
     let expected = SHAPES.iter().find(|(known, _)| *known == name).map(|(_, entries)| *entries);
     ensure!(
         expected == Some(info.max_entries()),
-        "`{}` has room for {} entries, which is not this version's shape\nhint: `sipwall detach` with the version that made it",
+        "`{}` has room for {} entries, which is not this version's shape\nhint: `sipwall detach` removes whatever is pinned there",
         path.display(),
         info.max_entries(),
     );

@@ -19,11 +19,12 @@ pub struct Need {
     pub hint: &'static str,
 }
 
-/// What every policy needs, the newest first. Helpers and map types are older than all of it (see [`HELPERS`]).
+/// What every policy needs: the newest of all that it takes. BPF links for XDP are older, and so are the other helpers and
+/// the map types (see [`HELPERS`]).
 pub const FILTER: Need = Need {
     feature: "the filter",
-    what: "BPF links for XDP",
-    since: (5, 9),
+    what: "XDP programs that take jumbo frames",
+    since: (5, 18),
     hint: "sipwall is tested on Linux 6.1 and newer",
 };
 
@@ -36,11 +37,19 @@ pub const RETURN_TRAFFIC: Need = Need {
 };
 
 /// The first kernel with each helper that the programs call, by its number in `enum bpf_func_id`.
-pub const HELPERS: [(i32, &str, (u8, u8)); 3] =
-    [(1, "bpf_map_lookup_elem", (3, 19)), (2, "bpf_map_update_elem", (3, 19)), (5, "bpf_ktime_get_ns", (4, 1))];
+pub const HELPERS: [(i32, &str, (u8, u8)); 7] = [
+    (1, "bpf_map_lookup_elem", (3, 19)),
+    (2, "bpf_map_update_elem", (3, 19)),
+    (5, "bpf_ktime_get_ns", (4, 1)),
+    (7, "bpf_get_prandom_u32", (4, 1)),
+    (118, "bpf_jiffies64", (5, 5)),
+    (188, "bpf_xdp_get_buff_len", (5, 18)),
+    (189, "bpf_xdp_load_bytes", (5, 18)),
+];
 
 /// The first kernel with each type of map, by its number in `enum bpf_map_type`.
-pub const MAP_TYPES: [(u32, &str, (u8, u8)); 5] = [
+pub const MAP_TYPES: [(u32, &str, (u8, u8)); 6] = [
+    (1, "hash", (3, 19)),
     (2, "array", (3, 19)),
     (6, "per-CPU array", (4, 6)),
     (9, "LRU hash", (4, 10)),
@@ -71,7 +80,7 @@ mod tests {
 
     #[test]
     fn an_older_kernel_is_refused_with_what_it_lacks() {
-        for (need, older, newer) in [(FILTER, (5, 8), (5, 9)), (RETURN_TRAFFIC, (6, 5), (6, 6))] {
+        for (need, older, newer) in [(FILTER, (5, 17), (5, 18)), (RETURN_TRAFFIC, (6, 5), (6, 6))] {
             let check = |(major, minor)| need.check(KernelVersion::new(major, minor, 99));
             assert!(check(newer).is_ok());
             let error = check(older).unwrap_err().to_string();

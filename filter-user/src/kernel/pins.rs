@@ -5,11 +5,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context as _, Result, ensure};
-use filter_common::{ABI_VERSION, tables::GENERATIONS};
+use anyhow::{Context as _, Result, bail, ensure};
+use aya::programs::links::{FdLink, PinnedLink};
+use filter_common::ABI_VERSION;
 use rustix::{fs::statfs, mount};
 
-use super::maps;
+use super::fault;
 
 /// Where bpffs is mounted.
 pub const BPFFS: &str = "/sys/fs/bpf";
@@ -32,6 +33,15 @@ impl Pins {
     /// The pins of a filter that is attached to `interface`.
     pub(super) fn attached(interface: &str) -> Result<Self> {
         let pins = Self::of(interface);
+        if !pins.is_attached()
+            && let Some(other) = Self::of_other_versions(interface)?.first()
+        {
+            bail!(
+                "the filter on `{interface}` is of another version of sipwall: its pins are in `{}`\nhint: `sipwall attach \
+                 {interface} --policy FILE` puts this version's in its place, `sipwall detach {interface}` removes it",
+                other.directory.display()
+            );
+        }
         ensure!(
             pins.is_attached(),
             "no filter is attached to `{interface}`\nhint: `sipwall status` lists the interfaces that have one, \
@@ -44,6 +54,17 @@ impl Pins {
     pub(super) fn staging(interface: &str) -> Self {
         // No interface can have a name with a slash, a colon is refused by `ip`, and this is neither.
         Self { directory: root().join(format!("{interface}:new")) }
+    }
+
+    /// The pins of filters of other ABIs that are attached to `interface`.
+    pub(super) fn of_other_versions(interface: &str) -> Result<Vec<Self>> {
+        let entries = match fs::read_dir(home()) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries.with_context(|| format!("cannot read `{}`", home().display()))?,
+        };
+        let directories = entries.filter_map(|entry| Some(entry.ok()?.path())).filter(|path| *path != root());
+        let pins = directories.map(|directory| Self { directory: directory.join(interface) });
+        Ok(pins.filter(Self::is_attached).collect())
     }
 
     pub(super) fn directory(&self) -> &Path {
@@ -72,6 +93,24 @@ impl Pins {
         self.directory.join("egress_program")
     }
 
+    /// The note which build of the program this is.
+    pub(super) fn build(&self) -> PathBuf {
+        self.directory.join("build")
+    }
+
+    /// Opens a pinned link.
+    pub(super) fn open(link: &Path) -> Result<FdLink> {
+        let link = PinnedLink::from_pin(link).with_context(|| format!("`{}` is not a link of BPF", link.display()))?;
+        Ok(link.into())
+    }
+
+    /// The kernel's number of the program on the link.
+    pub(super) fn program_id(&self) -> Result<u32> {
+        let link = self.link();
+        let info = Self::open(&link)?.info();
+        Ok(info.with_context(|| format!("`{}` is not a link of BPF", link.display()))?.program_id())
+    }
+
     /// Whether a filter stands under this name: one whose link was pinned.
     pub(super) fn is_attached(&self) -> bool {
         self.link().exists()
@@ -80,24 +119,31 @@ impl Pins {
     /// Makes the directory, empty.
     pub(super) fn create(&self) -> Result<()> {
         self.remove()?;
+        fault::step();
         fs::create_dir_all(&self.directory)
             .with_context(|| format!("cannot make the directory `{}`", self.directory.display()))
     }
 
     /// Moves the pins to another name.
     pub(super) fn rename(&self, to: &Self) -> Result<()> {
+        fault::step();
         fs::rename(&self.directory, &to.directory).with_context(|| format!("cannot make `{}`", to.directory.display()))
     }
 
     /// Removes the link first, which ends the filtering, then all the rest; nothing if there is nothing.
     pub(super) fn remove(&self) -> Result<()> {
-        let files = [self.link(), self.next_link(), self.program(), self.egress_link(), self.egress_program()]
-            .into_iter()
-            .chain(maps::NAMES.map(|name| self.directory.join(name)))
-            .chain((0..GENERATIONS).flat_map(|slot| [4, 16].map(|octets| source_trie(&self.directory, octets, slot))));
-        for file in files {
+        fault::step();
+        unless_missing(fs::remove_file(self.link()))
+            .with_context(|| format!("cannot remove `{}`", self.link().display()))?;
+        let entries = match fs::read_dir(&self.directory) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            entries => entries.with_context(|| format!("cannot read `{}`", self.directory.display()))?,
+        };
+        for file in entries.filter_map(|entry| Some(entry.ok()?.path())) {
+            fault::step();
             unless_missing(fs::remove_file(&file)).with_context(|| format!("cannot remove `{}`", file.display()))?;
         }
+        fault::step();
         unless_missing(fs::remove_dir(&self.directory))
             .with_context(|| format!("cannot remove `{}`", self.directory.display()))
     }

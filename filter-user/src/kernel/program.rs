@@ -22,15 +22,25 @@ pub(super) static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_
 
 /// Loads the program with maps of its own; with `pins`, the maps are pinned into that directory.
 pub(super) fn load(pins: Option<&Path>) -> Result<Ebpf> {
-    let mut loader = EbpfLoader::new();
-    for name in maps::NAMES {
-        if let Some(directory) = pins {
-            loader.map_pin_path(name, directory.join(name));
-        }
-    }
-    let mut ebpf = loader.load(OBJECT).context("cannot create the BPF maps (this needs root)")?;
+    let mut ebpf = match pins {
+        Some(directory) => load_maps(directory)?,
+        None => create_maps(&mut EbpfLoader::new())?,
+    };
     filter(&mut ebpf)?.load().context("the kernel refuses the BPF program")?;
     Ok(ebpf)
+}
+
+/// Makes the maps and pins them into a directory, but for those that are pinned there already, which are taken as they are.
+pub(super) fn load_maps(directory: &Path) -> Result<Ebpf> {
+    let mut loader = EbpfLoader::new();
+    for name in maps::NAMES {
+        loader.map_pin_path(name, directory.join(name));
+    }
+    create_maps(&mut loader)
+}
+
+fn create_maps(loader: &mut EbpfLoader<'_>) -> Result<Ebpf> {
+    loader.load(OBJECT).context("cannot create the BPF maps (this needs root)")
 }
 
 /// The program that filters.

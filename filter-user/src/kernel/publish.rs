@@ -14,6 +14,7 @@ use filter_common::{
 use ipnet::IpNet;
 
 use super::{
+    fault,
     maps::{Maps, Value},
     trie,
 };
@@ -41,11 +42,14 @@ impl Maps {
         self.write_sources(slot, &policy.sources)?;
         let counters = self.assign_counters(policy.rules.iter().map(|rule| rule.name.as_str()))?;
         self.write_tables(slot, generation, policy, &counters)?;
+        fault::step();
         self.generation_info.set(slot, Value(describe(generation, policy, name)?), 0)?;
         self.deny_by_policy(slot, &policy.denied)?;
         // The time to confirm begins when all else is written.
         let standing = self.standing()?;
+        fault::step();
         self.trials.set(slot, Value(standing.trial(confirm_within)?), 0)?;
+        fault::step();
         self.switch.set(0, Value(Switch { slot, ..standing.switch }), 0).context("cannot switch to the new policy")?;
         Ok(Published { generation, counters })
     }
@@ -55,6 +59,7 @@ impl Maps {
         let switch = self.switch.get(&0, 0)?.0;
         let lists = if used { switch.lists | list } else { switch.lists & !list };
         if lists != switch.lists {
+            fault::step();
             self.switch.set(0, Value(Switch { lists, ..switch }), 0).context("cannot write the switch")?;
         }
         Ok(())
@@ -63,7 +68,9 @@ impl Maps {
     fn write_sources(&mut self, slot: u32, sources: &[(IpNet, u32)]) -> Result<()> {
         let (v4, v6) = (trie::create(PREFIXES, sources)?, trie::create(PREFIXES, sources)?);
         let directory = self.directory.as_deref();
+        fault::step();
         trie::place(&mut self.sources_v4, slot, v4, directory)?;
+        fault::step();
         trie::place(&mut self.sources_v6, slot, v6, directory)
     }
 
@@ -96,6 +103,7 @@ impl Maps {
             );
         };
         let name = Name::new(rule).with_context(|| format!("the rule name `{rule}` is longer than 63 octets"))?;
+        fault::step();
         self.rule_names.set(slot, Value(name), 0)?;
         Ok(slot)
     }
@@ -106,6 +114,7 @@ impl Maps {
         for (term, info) in policy.terms.iter().enumerate() {
             tables.term_rules[term] = counters[info.rule];
         }
+        fault::step();
         self.tables.set(slot, Value::wrap_ref(&*tables), 0).context("cannot write the policy's tables")
     }
 }

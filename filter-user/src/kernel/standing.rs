@@ -10,7 +10,10 @@ use filter_common::{
 use rustix::time::{ClockId, clock_gettime};
 use serde::Serialize;
 
-use super::maps::{Maps, Value};
+use super::{
+    fault,
+    maps::{Maps, Value},
+};
 
 /// Whether the generation that was published last stays.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
@@ -108,6 +111,7 @@ impl Maps {
     /// Ends the trial: the generation stays.
     pub(super) fn end_trial(&mut self) -> Result<()> {
         let Standing { switch, trial, now: _ } = self.standing()?;
+        fault::step();
         self.trials.set(switch.slot, Value(Trial { confirmed: 1, ..trial }), 0).context("cannot write the confirmation")
     }
 }

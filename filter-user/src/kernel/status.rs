@@ -1,7 +1,6 @@
 //! What runs on an interface.
 
-use anyhow::{Context as _, Result};
-use aya::programs::{ProgramInfo, links::PinnedLink};
+use anyhow::Result;
 use filter_common::{
     GenerationInfo, Name,
     live::{DenyEntry, Expiry, lists_that_hold},
@@ -10,6 +9,7 @@ use filter_common::{
 use serde::Serialize;
 
 use super::{
+    build,
     counters::mode_name,
     interface::{XdpMode, XdpProgram, interface},
     live::seconds_left,
@@ -52,6 +52,10 @@ pub struct Status {
     pub live: Live,
     /// The kernel's number of the program.
     pub program_id: u32,
+    /// The version that the program is of, with a fingerprint of its code; nothing where that was not noted.
+    pub build: Option<String>,
+    /// Whether it is the program that this binary would attach.
+    pub is_this_build: bool,
 }
 
 /// What holds beside the policy.
@@ -75,14 +79,19 @@ pub struct Live {
 /// If no filter is attached there, or its pins cannot be read.
 pub fn status(name: &str) -> Result<Status> {
     let pins = Pins::attached(name)?;
-    let link = PinnedLink::from_pin(pins.link()).with_context(|| format!("cannot open the link of `{name}`"))?;
-    drop(link);
-    let program_id = ProgramInfo::from_pin(pins.program()).context("cannot open the program's pin")?.id();
+    let program_id = pins.program_id()?;
     let maps = Maps::open(pins.directory())?;
     let (info, confirmation) = (maps.in_force()?, maps.confirmation()?);
     // An interface that is gone runs nothing, but its state is worth showing.
     let xdp = interface(name).ok().and_then(|interface| interface.xdp).filter(|xdp| xdp.id == program_id);
-    Ok(Status { live: maps.live()?, ..describe(name, info.as_ref(), confirmation, xdp, program_id) })
+    let build = build::noted(&pins).and_then(|build| build.as_str().map(str::to_owned));
+    let is_this_build = build::is_this(&pins);
+    Ok(Status {
+        live: maps.live()?,
+        build,
+        is_this_build,
+        ..describe(name, info.as_ref(), confirmation, xdp, program_id)
+    })
 }
 
 impl Maps {
@@ -139,5 +148,7 @@ fn describe(
         denied: count(|info| info.denied),
         live: Live::default(),
         program_id,
+        build: None,
+        is_this_build: false,
     }
 }

@@ -16,6 +16,7 @@ use super::{
     maps::{Maps, Value},
     program,
     publish::Published,
+    samples::Recorded,
 };
 use crate::policy::{CompiledPolicy, LiveAllow};
 
@@ -159,6 +160,14 @@ impl Sandbox {
     /// If the maps cannot be read.
     pub fn stats(&self) -> Result<Stats> {
         self.maps.stats("sandbox")
+    }
+
+    /// The samples of dropped packets that are kept.
+    ///
+    /// # Errors
+    /// If the maps cannot be read.
+    pub fn samples(&self) -> Result<Recorded> {
+        self.maps.samples.all()
     }
 }
 

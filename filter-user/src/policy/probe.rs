@@ -23,8 +23,15 @@ pub struct Probe {
 }
 
 /// An IP protocol. Text form: `udp`, `tcp`, `icmp`, `icmpv6` or a number from 0 to 255.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub struct Protocol(u8);
+
+impl Protocol {
+    /// TCP.
+    pub const TCP: Self = Self(ip::TCP);
+    /// UDP.
+    pub const UDP: Self = Self(ip::UDP);
+}
 
 /// An address, with a port where it has one. Text form: `192.0.2.1`, `192.0.2.1:5060`, `[2001:db8::1]:5060`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -38,6 +45,13 @@ pub struct Endpoint {
 /// A set of [`tcp_flags`]. Text form: `syn,ack`; `none`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct TcpFlags(u8);
+
+impl TcpFlags {
+    /// A segment of an open connection.
+    pub const ACK: Self = Self(tcp_flags::ACK);
+    /// The segment that opens a connection.
+    pub const SYN: Self = Self(tcp_flags::SYN);
+}
 
 /// Why there is no such packet.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]

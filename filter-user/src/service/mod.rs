@@ -12,6 +12,7 @@ mod manager;
 mod privileges;
 mod record;
 mod refreshing;
+mod shown;
 mod snapshot;
 
 use std::{
@@ -39,6 +40,7 @@ pub use self::{
 };
 use crate::{
     kernel::{self, AttachMode},
+    listener::{self, ListenError, Ready},
     policy::Refusals,
     refresh::Refresher,
 };
@@ -59,6 +61,8 @@ pub struct Settings {
     pub refresher: Refresher,
     /// Where the service says how it is.
     pub runtime: PathBuf,
+    /// Where it shows what happens; nothing if it does not.
+    pub listen: Option<listener::Settings>,
 }
 
 /// Why the service did not start.
@@ -67,6 +71,9 @@ pub enum StartError {
     /// The policy is refused, and no filter is there to be kept.
     #[error("the policy is refused, and no filter is in force\n{0}")]
     Refused(Refusals),
+    /// It cannot listen where it should.
+    #[error(transparent)]
+    Listen(#[from] ListenError),
     /// Anything else.
     #[error(transparent)]
     Failed(#[from] anyhow::Error),
@@ -78,19 +85,26 @@ pub enum StartError {
 /// If it cannot start: another one runs, or the policy cannot be put in force and nothing is in force. Once it runs, what
 /// fails is said, and tried again.
 pub fn run(settings: Settings, limits: &Limits) -> Result<(), StartError> {
+    // Before anything is changed, and while low ports can still be had.
+    let listen = settings.listen.as_ref().map(listener::Settings::ready).transpose()?;
     let claim = record::Claim::take(&settings.runtime)?;
     kernel::ensure_bpffs()?;
     // Before the first thread: capabilities are each thread's own, and a new one has those of its maker.
     privileges::keep_what_is_needed().context("cannot give up capabilities")?;
     let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let runtime = runtime.context("cannot start the service's threads")?;
-    let ended = runtime.block_on(serve(settings, claim, limits));
+    let ended = runtime.block_on(serve(settings, claim, listen, limits));
     // A request that is under way is of no use any more.
     runtime.shutdown_background();
     ended
 }
 
-async fn serve(settings: Settings, claim: record::Claim, limits: &Limits) -> Result<(), StartError> {
+async fn serve(
+    settings: Settings,
+    claim: record::Claim,
+    listen: Option<Ready>,
+    limits: &Limits,
+) -> Result<(), StartError> {
     let settings = Arc::new(settings);
     let (snapshot, reader) = watch::channel(Snapshot::new(&settings.policy));
     let (waker, mut wakes) = mpsc::channel(16);
@@ -98,17 +112,21 @@ async fn serve(settings: Settings, claim: record::Claim, limits: &Limits) -> Res
     let mut signals = Signals::new()?;
     let files = files::Watcher::new(waker.clone()).context("cannot watch files")?;
     links::follow(waker.clone())?;
-    let recorder = tokio::spawn(record::keep(claim, reader));
+    let recorder = tokio::spawn(record::keep(claim, reader.clone()));
     let nudge = refreshing::start(Arc::clone(&settings), snapshot.clone(), waker);
-    let mut controller = Controller::new(settings, snapshot, files, nudge);
+    let mut controller = Controller::new(Arc::clone(&settings), snapshot.clone(), files, nudge);
     let started = controller.start().await;
     if started.is_ok() {
+        // Who asks meanwhile waits, and is not told that nothing is filtered.
+        let shown = listen.map(|ready| shown::start(ready, &settings, reader)).transpose()?;
         manager::ready();
         follow(&mut controller, &mut signals, &mut wakes, limits).await;
         manager::stopping();
         tracing::info!("stopping: the filter stays in force");
+        drop(shown);
     }
-    // Its file goes with it.
+    // The last reader writes no more once nobody can tell it anything, and its file goes with it.
+    drop((controller, snapshot));
     recorder.abort();
     record::forget(recorder).await;
     started

@@ -63,7 +63,7 @@ pub fn boot(kernel: &Kernel, disk: &Path, limit: Duration) -> Result<Console> {
 }
 
 /// The directory of build results, in which this test lies too.
-fn target() -> Result<PathBuf> {
+pub(crate) fn target() -> Result<PathBuf> {
     let test = std::env::current_exe()?;
     let target = test.ancestors().find(|directory| directory.join("CACHEDIR.TAG").exists());
     Ok(target.with_context(|| format!("`{}` is in no directory of build results", test.display()))?.to_owned())

@@ -44,6 +44,8 @@ fn fill(tree: &Tree, binary: &Path, bill: &str) -> Result<()> {
         ("LICENSE-APACHE", "LICENSE-APACHE"),
         ("CHANGELOG.md", "changelog"),
         ("examples/policy.toml", "examples/policy.toml"),
+        ("packaging/prometheus/sipwall.rules.yml", "examples/sipwall.rules.yml"),
+        ("packaging/grafana/sipwall.json", "examples/grafana.json"),
     ] {
         tree.copy(file, &format!("{DOCUMENTS}/{name}"))?;
     }

@@ -98,10 +98,16 @@ pub(super) fn requirements(places: &Places) -> Vec<Requirement> {
         for_tests(tool(places, "dpkg-deb", "dpkg", "makes the Debian package")),
         for_tests(tool(places, "systemd-analyze", "systemd", "rates the unit of the service")),
         emulator(places),
+        for_tests(tool(places, "ethtool", "ethtool", "sets what a NIC takes off")),
         for_tests(tool(places, "busybox", "busybox-static", "is what the older kernel starts")),
         for_tests(tool(places, "cpio", "cpio", "packs what the older kernel finds")),
         older_kernel(),
         peers(),
+        for_tests(tool(places, "chromium", "chromium", "shows the dashboard")),
+        for_tests(tool(places, "chromedriver", "chromium-driver", "drives the browser")),
+        prometheus(places),
+        for_tests(tool(places, "tcpdump", "tcpdump", "reads captures that are written")),
+        for_tests(tool(places, "tmux", "tmux", "is the terminal of `sipwall top`")),
     ]
 }
 
@@ -154,6 +160,17 @@ fn emulator(places: &Places) -> Requirement {
         present: places.program(program).is_some() || Unpacked::Emulator.is_present(),
         source: Source::Unpacked(Unpacked::Emulator),
         ..for_tests(tool(places, program, package, "runs an older kernel"))
+    }
+}
+
+/// One that is installed will do.
+fn prometheus(places: &Places) -> Requirement {
+    let package = Unpacked::Prometheus.packages()[0];
+    let installed = ["prometheus", "promtool"].iter().all(|program| places.program(program).is_some());
+    Requirement {
+        present: installed || Unpacked::Prometheus.is_present(),
+        source: Source::Unpacked(Unpacked::Prometheus),
+        ..for_tests(tool(places, "prometheus", package, "scrapes the metrics, and checks the alerts"))
     }
 }
 

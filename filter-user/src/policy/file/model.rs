@@ -49,6 +49,18 @@ pub struct Located<T> {
     pub line: u32,
 }
 
+impl PolicyFile {
+    /// The ports of SIP, assigned ones and those that this host or a trunk of it listens on.
+    pub fn sip_ports(&self) -> PortSet {
+        let trunks = self.providers.iter().filter_map(|provider| provider.trunk.as_ref()?.listen.as_ref());
+        let ports = trunks.chain([&self.listen]).flat_map(|listen| &listen.0);
+        let sip = ports.filter(|(service, _)| {
+            matches!(service, Service::SipUdp | Service::SipTcp | Service::SipTls | Service::SipWss)
+        });
+        sip.fold(PortSet::between(5060..=5061), |all, (_, ports)| all.union(&ports.value))
+    }
+}
+
 /// The SBC itself.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Sbc {

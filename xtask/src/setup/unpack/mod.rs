@@ -25,6 +25,8 @@ pub(super) enum Unpacked {
     Emulator,
     /// An SBC, a relay and scanners: installed, some of them would run by themselves.
     Peers,
+    /// Prometheus. Its package, installed, would start one on this machine.
+    Prometheus,
 }
 
 const EMULATOR: Programs =
@@ -44,6 +46,12 @@ const PEERS: Programs = Programs {
     ],
 };
 
+const PROMETHEUS: Programs = Programs {
+    packages: &["prometheus"],
+    sources: &["prometheus"],
+    files: &["usr/bin/prometheus", "usr/bin/promtool"],
+};
+
 impl Unpacked {
     /// The packages that are unpacked, or stand for those that are.
     pub(super) fn packages(self) -> &'static [&'static str] {
@@ -51,6 +59,7 @@ impl Unpacked {
             Self::Kernel => &[kernel::PACKAGE],
             Self::Emulator => EMULATOR.packages,
             Self::Peers => PEERS.packages,
+            Self::Prometheus => PROMETHEUS.packages,
         }
     }
 
@@ -60,6 +69,7 @@ impl Unpacked {
             Self::Kernel => "old-kernel",
             Self::Emulator => "emulator",
             Self::Peers => "peers",
+            Self::Prometheus => "prometheus",
         })
     }
 
@@ -69,6 +79,7 @@ impl Unpacked {
             Self::Kernel => kernel::is_in(&self.directory()),
             Self::Emulator => EMULATOR.are_in(&self.directory()),
             Self::Peers => PEERS.are_in(&self.directory()),
+            Self::Prometheus => PROMETHEUS.are_in(&self.directory()),
         }
     }
 
@@ -85,6 +96,7 @@ impl Unpacked {
             Self::Kernel => kernel::download(apt_get, &downloads)?,
             Self::Emulator => EMULATOR.download(apt_get, &downloads)?,
             Self::Peers => PEERS.download(apt_get, &downloads)?,
+            Self::Prometheus => PROMETHEUS.download(apt_get, &downloads)?,
         }
         for file in fs::read_dir(&downloads)? {
             let archive = file?.path();

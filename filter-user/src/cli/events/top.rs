@@ -1,0 +1,69 @@
+//! `--top`: who sends most of what is dropped.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::Result;
+use filter_user::telemetry::{Event, Ranked, Span, Trends};
+use serde::Serialize;
+
+use crate::cli::output;
+
+/// How much of each kind is shown.
+const MOST: usize = 20;
+
+/// What is printed as JSON.
+#[derive(Serialize)]
+struct Top {
+    /// Seconds between the first event and now.
+    seconds: u64,
+    packets: u64,
+    sources: Vec<Ranked>,
+    networks: Vec<Ranked>,
+    wanted: Vec<Ranked>,
+}
+
+/// Prints what the events come to.
+pub(super) fn print(events: &[Event], json: bool) -> Result<()> {
+    let top = Top::of(events)?;
+    if json {
+        return output::json(&top);
+    }
+    output::line(&format!(
+        "about {} packets dropped in the last {}\n",
+        top.packets,
+        crate::cli::time::describe(std::time::Duration::from_secs(top.seconds.max(1)))
+    ))?;
+    let mut sources = output::table(["SOURCE", "PACKETS", "REASONS", "WANTED"]);
+    for Ranked { what, packets, reasons, wanted } in &top.sources {
+        sources.add_row([what.clone(), packets.to_string(), reasons.join(", "), wanted.join(", ")]);
+    }
+    output::numbers_in(&mut sources, 1);
+    output::line(&sources.to_string())?;
+    for (heading, ranked) in [("NETWORK", &top.networks), ("WANTED", &top.wanted)] {
+        let mut table = output::table([heading, "PACKETS"]);
+        for Ranked { what, packets, .. } in ranked {
+            table.add_row([what.clone(), packets.to_string()]);
+        }
+        output::numbers_from(&mut table, 1);
+        output::line(&format!("\n{table}"))?;
+    }
+    Ok(())
+}
+
+impl Top {
+    /// Of what is kept, at most an hour old.
+    fn of(events: &[Event]) -> Result<Self> {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
+        let mut trends = Trends::default();
+        let recent = events.iter().filter(|event| event.since_epoch().as_secs() + Span::Hour.seconds() > now);
+        let first = recent.clone().map(|event| event.since_epoch().as_secs()).min().unwrap_or(now);
+        recent.for_each(|event| trends.count(event));
+        Ok(Self {
+            seconds: now - first.min(now),
+            packets: trends.total(Span::Hour, now),
+            sources: trends.sources(Span::Hour, now, MOST).0,
+            networks: trends.networks(Span::Hour, now, MOST),
+            wanted: trends.wanted(Span::Hour, now, MOST),
+        })
+    }
+}

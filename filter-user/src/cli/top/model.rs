@@ -1,0 +1,178 @@
+//! What is shown, apart from how.
+
+use std::time::Duration;
+
+use filter_common::Reason;
+use filter_user::{
+    kernel::{Confirmation, Status},
+    telemetry::{Ranked, Rate, Span},
+};
+
+use crate::cli::output::{quantity, share};
+
+/// All that is known of one interface at one time.
+#[derive(Clone, Debug)]
+pub(super) struct Model {
+    /// In UTC.
+    pub(super) time: String,
+    pub(super) status: Status,
+    /// How many interfaces there are to choose from.
+    pub(super) interfaces: usize,
+    /// How a policy file compares with what runs, where one is named.
+    pub(super) drift: Option<String>,
+    pub(super) passed: Series,
+    /// What was dropped, and what monitor mode let pass.
+    pub(super) dropped: Series,
+    pub(super) rules: Vec<RuleRow>,
+    pub(super) reasons: Vec<ReasonRow>,
+    /// How long was looked at what `at_risk` is over: at most a minute.
+    pub(super) watched: Duration,
+    /// Packets of listed sources that were dropped in that time, by reason.
+    pub(super) at_risk: Vec<(&'static str, u64)>,
+    /// What `sources` is over.
+    pub(super) span: Span,
+    pub(super) sources: Vec<Ranked>,
+    /// How many sources there were; at least.
+    pub(super) source_count: usize,
+    /// About how many packets all of them had dropped.
+    pub(super) span_total: u64,
+}
+
+/// A rate and how it came about.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Series {
+    /// Packets a second, the latest last.
+    pub(super) past: Vec<u64>,
+    pub(super) rate: Rate,
+    pub(super) packets: u64,
+}
+
+/// A rule.
+#[derive(Clone, Debug)]
+pub(super) struct RuleRow {
+    pub(super) rule: String,
+    pub(super) packets_per_second: f64,
+    pub(super) packets: u64,
+    pub(super) quiet: Quiet,
+}
+
+/// How long nothing came.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(super) enum Quiet {
+    /// Since then.
+    For(Duration),
+    /// Since before this was looked at, which is so long ago.
+    Longer(Duration),
+    /// Ever since the filter was attached.
+    Always,
+}
+
+/// A reason.
+#[derive(Clone, Debug)]
+pub(super) struct ReasonRow {
+    pub(super) reason: &'static str,
+    pub(super) action: &'static str,
+    pub(super) packets_per_second: f64,
+    pub(super) packets: u64,
+}
+
+/// How a line is to be taken.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Tone {
+    Good,
+    Warning,
+    Bad,
+}
+
+impl Model {
+    /// Whether calls are at risk, in one line.
+    pub(super) fn calls(&self) -> (Tone, String) {
+        if !self.status.running {
+            return (Tone::Bad, "NOT FILTERING: the interface is gone or runs another program".to_owned());
+        }
+        if self.status.mode.is_none() {
+            return (Tone::Bad, "NOT FILTERING: no policy is in force, everything passes".to_owned());
+        }
+        let at_risk: u64 = self.at_risk.iter().map(|(_, packets)| packets).sum();
+        if at_risk > 0 {
+            let reasons: Vec<_> =
+                self.at_risk.iter().map(|(reason, packets)| format!("{reason} {}", count(*packets))).collect();
+            let lost = if self.is_monitored() { "would be lost" } else { "lost" };
+            let text = format!("CALLS AT RISK: {lost} of listed sources: {}", reasons.join(", "));
+            return (if self.is_monitored() { Tone::Warning } else { Tone::Bad }, text);
+        }
+        (Tone::Good, format!("CALLS PASS: nothing of a listed source was dropped in {}", self.watched()))
+    }
+
+    fn watched(&self) -> String {
+        match self.watched.as_secs() {
+            60.. => "the last minute".to_owned(),
+            seconds => format!("the last {seconds} s"),
+        }
+    }
+
+    /// Who knocks, in one line.
+    pub(super) fn knocking(&self) -> String {
+        let Some(first) = self.sources.first() else {
+            return format!("NOBODY KNOCKS: nothing was dropped in the last {}", self.span.name());
+        };
+        let others = match self.source_count.saturating_sub(1) {
+            0 => String::new(),
+            1 => ", and 1 more source".to_owned(),
+            more => format!(", and {more} more sources"),
+        };
+        let wanted = first.wanted.first().map_or_else(String::new, |wanted| format!(" for {wanted}"));
+        format!("KNOCKING: {}{wanted}, {} of all drops{others}", first.what, share(first.packets, self.span_total))
+    }
+
+    pub(super) fn is_monitored(&self) -> bool {
+        self.status.mode == Some("monitor")
+    }
+
+    /// What is awaited, where something is.
+    pub(super) fn confirmation(&self) -> Option<String> {
+        match self.status.confirmation {
+            Confirmation::Confirmed => None,
+            Confirmation::Pending { seconds_left, .. } => Some(format!("CONFIRM WITHIN {seconds_left} s")),
+            Confirmation::RolledBack { generation } => Some(format!("GENERATION {generation} WAS NOT CONFIRMED")),
+        }
+    }
+}
+
+impl Quiet {
+    /// In a few characters.
+    pub(super) fn text(self) -> String {
+        let short = |length: Duration| match length.as_secs() {
+            seconds @ 0..=119 => format!("{seconds}s"),
+            seconds @ 120..=7199 => format!("{}m", seconds / 60),
+            seconds => format!("{}h", seconds / 3600),
+        };
+        match self {
+            Self::For(length) if length < Duration::from_secs(2) => "now".to_owned(),
+            Self::For(length) => short(length),
+            Self::Longer(length) => format!(">{}", short(length)),
+            Self::Always => "never".to_owned(),
+        }
+    }
+}
+
+/// Whether what is dropped for this comes from a source that a rule names, and might be part of a call.
+pub(super) const fn is_of_listed_source(reason: Reason) -> bool {
+    matches!(
+        reason,
+        Reason::PortClosed
+            | Reason::SourcePort
+            | Reason::OpeningSegment
+            | Reason::ProtocolUnlisted
+            | Reason::RateLimitSip
+            | Reason::RateLimitTcp
+            | Reason::InspectSip
+            | Reason::InspectMedia
+    )
+}
+
+/// A number of packets in a few characters.
+#[expect(clippy::cast_precision_loss, reason = "it is shortened to two digits")]
+pub(super) fn count(packets: u64) -> String {
+    quantity(packets as f64)
+}

@@ -1,0 +1,29 @@
+//! Places where a command may die, for tests: before every step that writes.
+
+/// Dies here, as if killed, if this is the step whose number `SIPWALL_DIE_AT_STEP` has. A release build has nothing of it.
+#[inline]
+pub(super) fn step() {
+    #[cfg(debug_assertions)]
+    debug::step();
+}
+
+#[cfg(debug_assertions)]
+mod debug {
+    use std::{
+        env,
+        sync::atomic::{AtomicU32, Ordering},
+    };
+
+    use rustix::process::{Signal, getpid, kill_process};
+
+    static STEPS: AtomicU32 = AtomicU32::new(0);
+
+    pub(super) fn step() {
+        let step = STEPS.fetch_add(1, Ordering::Relaxed) + 1;
+        let last = env::var("SIPWALL_DIE_AT_STEP").ok().and_then(|number| number.parse().ok());
+        if last == Some(step) {
+            // Where that fails the test notices that the command lives on.
+            let _ = kill_process(getpid(), Signal::KILL);
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! A newer program put in the place of the one that runs: on the same link, so that no packet passes between them.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context as _, Result, ensure};
+use aya::{
+    maps::{Array, Map, MapData, MapInfo, MapType},
+    pin::PinError,
+    programs::{links::FdLink, tc::SchedClassifierLink, xdp::XdpLink},
+};
+use filter_common::{
+    GenerationInfo,
+    tables::{GENERATIONS, Switch},
+};
+
+use super::{
+    build, fault,
+    maps::{self, Maps, Value},
+    pins::Pins,
+    program,
+};
+
+/// The maps that outlive a policy: they are shared between an older program and this one, if they have the same shape.
+/// The others hold policies, whose form may be another one.
+const LASTING: [&str; 16] = [
+    "REASONS",
+    "RULES",
+    "RULE_NAMES",
+    "HISTORY",
+    "DENY_V4",
+    "DENY_V6",
+    "DENY_LISTS",
+    "DENY_COMMENTS",
+    "LIVE_V4",
+    "LIVE_V6",
+    "LIVE_TERMS",
+    "LIVE_NOTES",
+    "FRAGMENTS",
+    "FLOWS",
+    "BUCKETS",
+    "NEW_ENTRIES_DUE",
+];
+
+/// Puts this binary's program in the place of the one that runs on these pins, which are of this ABI, unless it is the same.
+/// The maps stay as they are. Returns whether it did.
+pub(super) fn swap_program(pins: &Pins) -> Result<bool> {
+    if build::is_this(pins) {
+        return Ok(false);
+    }
+    // A map that is pinned is taken as it is.
+    maps::check_shapes(pins.directory())?;
+    let mut ebpf = program::load(Some(pins.directory()))?;
+    let egress = program::egress(&mut ebpf)?;
+    egress.load().context("the kernel refuses the egress program")?;
+    pin_over(&pins.egress_program(), |path| egress.pin(path))?;
+    if pins.egress_link().exists() {
+        let link = SchedClassifierLink::try_from(Pins::open(&pins.egress_link())?)?;
+        fault::step();
+        egress.attach_to_link(link).context("cannot swap the egress program")?;
+    }
+    let filter = program::filter(&mut ebpf)?;
+    pin_over(&pins.program(), |path| filter.pin(path))?;
+    let link = XdpLink::try_from(Pins::open(&pins.link())?).context("the pinned link is none of XDP")?;
+    fault::step();
+    filter.attach_to_link(link).context("cannot swap the program")?;
+    // Dying before this makes the next command swap it once more.
+    build::write(pins)?;
+    Ok(true)
+}
+
+/// Pins something where something else is pinned.
+fn pin_over(path: &Path, pin: impl FnOnce(&PathBuf) -> Result<(), PinError>) -> Result<()> {
+    let mut new = path.as_os_str().to_owned();
+    new.push(":new");
+    let new = PathBuf::from(new);
+    if new.exists() {
+        fs::remove_file(&new).with_context(|| format!("cannot remove `{}`", new.display()))?;
+    }
+    fault::step();
+    pin(&new).with_context(|| format!("cannot pin `{}`", new.display()))?;
+    fault::step();
+    fs::rename(&new, path).with_context(|| format!("cannot make `{}`", path.display()))
+}
+
+/// Puts the lasting maps of a filter of another ABI among the new pins of this one, which nothing uses yet. Returns the names
+/// of those that are of another shape, and begin anew.
+pub(super) fn share_maps(old: &Pins, new: &Pins) -> Result<Vec<&'static str>> {
+    // What the maps of this version are like is seen best when they are made.
+    drop(program::load_maps(new.directory())?);
+    let mut anew = Vec::new();
+    for name in LASTING {
+        let [from, to] = [old, new].map(|pins| pins.directory().join(name));
+        if !from.exists() || shape(&from)? != shape(&to)? {
+            anew.push(name);
+            continue;
+        }
+        fs::remove_file(&to).with_context(|| format!("cannot remove `{}`", to.display()))?;
+        let map = MapData::from_pin(&from).with_context(|| format!("cannot open `{}`", from.display()))?;
+        fault::step();
+        map.pin(&to).with_context(|| format!("cannot pin `{}`", to.display()))?;
+    }
+    Ok(anew)
+}
+
+/// Goes on counting generations where the older filter stands, in the slot behind the one that it looks at: the deny list that
+/// both look at holds for it until the link is swapped.
+pub(super) fn continue_generations(old: &Pins, new: &Pins, maps: &mut Maps) -> Result<()> {
+    if let Some(switch) = shared_array::<Switch>(old, new, "SWITCH")? {
+        fault::step();
+        maps.switch.set(0, Value(switch.get(&0, 0)?.0), 0)?;
+    }
+    if let Some(infos) = shared_array::<GenerationInfo>(old, new, "GENERATION_INFO")? {
+        for slot in 0..GENERATIONS {
+            fault::step();
+            maps.generation_info.set(slot, Value(infos.get(&slot, 0)?.0), 0)?;
+        }
+    }
+    Ok(())
+}
+
+/// An array of the older filter, if it has the shape that this version knows.
+fn shared_array<T: bytemuck::Pod>(old: &Pins, new: &Pins, name: &str) -> Result<Option<Array<MapData, Value<T>>>> {
+    let [from, to] = [old, new].map(|pins| pins.directory().join(name));
+    if !from.exists() || shape(&from)? != shape(&to)? {
+        return Ok(None);
+    }
+    Ok(Some(Map::from_map_data(MapData::from_pin(&from)?)?.try_into()?))
+}
+
+/// What two maps must have in common to stand for each other: type, sizes, capacity.
+fn shape(path: &Path) -> Result<(MapType, u32, u32, u32)> {
+    let info = MapInfo::from_pin(path).with_context(|| format!("cannot open `{}`", path.display()))?;
+    Ok((info.map_type()?, info.key_size(), info.value_size(), info.max_entries()))
+}
+
+/// Puts a loaded program in the place of the one on the older filter's link, and returns the link.
+pub(super) fn take_link(ebpf: &mut aya::Ebpf, old: &Pins) -> Result<FdLink> {
+    let link = XdpLink::try_from(Pins::open(&old.link())?).context("the pinned link is none of XDP")?;
+    let filter = program::filter(ebpf)?;
+    fault::step();
+    let id = filter.attach_to_link(link).context("cannot swap the program")?;
+    FdLink::try_from(filter.take_link(id)?).context("the link is none of BPF")
+}
+
+/// Refuses what an older filter of another ABI cannot give.
+pub(super) fn check_trial(on_trial: bool) -> Result<()> {
+    ensure!(
+        !on_trial,
+        "the filter that runs is of another version, whose policy this one cannot go back to\nhint: leave `--confirm` out \
+         once, or `sipwall detach` first"
+    );
+    Ok(())
+}

@@ -1,0 +1,163 @@
+//! The sessions that must not be cut: the one that this command runs in, and those of SIP.
+
+use std::{
+    collections::{BTreeSet, HashSet},
+    env, fmt,
+    net::SocketAddr,
+};
+
+use anyhow::{Context as _, Result};
+use procfs::{
+    ProcResult,
+    net::{TcpNetEntry, TcpState, UdpState},
+    process::{FDTarget, Process},
+};
+
+use crate::policy::{PortSet, Protocol};
+
+/// A session of this host with a peer.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub struct Session {
+    /// What it is for.
+    pub purpose: Purpose,
+    /// UDP or TCP.
+    pub protocol: Protocol,
+    /// This host's end.
+    pub local: SocketAddr,
+    /// The peer's end.
+    pub remote: SocketAddr,
+    /// Whether the peer opened it.
+    pub accepted: bool,
+}
+
+/// What a session is for.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum Purpose {
+    /// Somebody is logged in, and runs this command.
+    Login,
+    /// Signalling.
+    Sip,
+}
+
+/// The sessions of this network namespace.
+pub(super) fn sessions(sip_ports: &PortSet) -> Result<BTreeSet<Session>> {
+    let sockets = tcp_sockets()?;
+    let listening: HashSet<u16> = sockets
+        .iter()
+        .filter(|socket| socket.state == TcpState::Listen)
+        .map(|socket| socket.local_address.port())
+        .collect();
+    let tcp = |purpose, socket: &TcpNetEntry| Session {
+        purpose,
+        protocol: Protocol::TCP,
+        local: canonical(socket.local_address),
+        remote: canonical(socket.remote_address),
+        accepted: listening.contains(&socket.local_address.port()),
+    };
+    let is_sip =
+        |local: SocketAddr, remote: SocketAddr| sip_ports.contains(local.port()) || sip_ports.contains(remote.port());
+    let established: Vec<_> = sockets.iter().filter(|socket| socket.state == TcpState::Established).collect();
+    let mut sessions: BTreeSet<_> = established
+        .iter()
+        .filter(|socket| is_sip(socket.local_address, socket.remote_address))
+        .map(|socket| tcp(Purpose::Sip, socket))
+        .collect();
+    sessions.extend(udp_sessions()?.into_iter().filter(|session| is_sip(session.local, session.remote)));
+    if let Some(login) = env::var("SSH_CONNECTION").ok().and_then(|text| ssh_connection(&text)) {
+        sessions.insert(login);
+    } else {
+        // `sudo` and `su -` take the variable away: then the connection is a socket of an ancestor, `sshd`.
+        let inherited = ancestors_sockets();
+        let of_ancestor = established.iter().filter(|socket| inherited.contains(&socket.inode));
+        sessions.extend(of_ancestor.map(|socket| tcp(Purpose::Login, socket)));
+    }
+    Ok(sessions)
+}
+
+fn tcp_sockets() -> Result<Vec<TcpNetEntry>> {
+    let mut sockets = procfs::net::tcp().context("cannot read `/proc/net/tcp`")?;
+    sockets.extend(without_ipv6(procfs::net::tcp6()).context("cannot read `/proc/net/tcp6`")?);
+    Ok(sockets)
+}
+
+/// The UDP sockets that are connected: of others the kernel knows no peer.
+fn udp_sessions() -> Result<Vec<Session>> {
+    let mut sockets = procfs::net::udp().context("cannot read `/proc/net/udp`")?;
+    sockets.extend(without_ipv6(procfs::net::udp6()).context("cannot read `/proc/net/udp6`")?);
+    let connected = sockets.into_iter().filter(|socket| socket.state == UdpState::Established);
+    Ok(connected
+        .map(|socket| Session {
+            purpose: Purpose::Sip,
+            protocol: Protocol::UDP,
+            local: canonical(socket.local_address),
+            remote: canonical(socket.remote_address),
+            accepted: false,
+        })
+        .collect())
+}
+
+/// A kernel without IPv6 has no such table.
+fn without_ipv6<T>(table: ProcResult<Vec<T>>) -> ProcResult<Vec<T>> {
+    match table {
+        Err(procfs::ProcError::NotFound(_)) => Ok(Vec::new()),
+        table => table,
+    }
+}
+
+/// A socket for both families shows IPv4 as mapped into IPv6.
+fn canonical(socket: SocketAddr) -> SocketAddr {
+    SocketAddr::new(socket.ip().to_canonical(), socket.port())
+}
+
+/// What `sshd` tells of its client: its address and port, then the host's.
+fn ssh_connection(text: &str) -> Option<Session> {
+    let mut words = text.split_whitespace();
+    let mut socket = || {
+        // A link-local address names its interface too.
+        let address = words.next()?.split('%').next()?.parse().ok()?;
+        Some(canonical(SocketAddr::new(address, words.next()?.parse().ok()?)))
+    };
+    let (remote, local) = (socket()?, socket()?);
+    Some(Session { purpose: Purpose::Login, protocol: Protocol::TCP, local, remote, accepted: true })
+}
+
+/// The sockets that this process and those above it have open, as far as it may look.
+fn ancestors_sockets() -> HashSet<u64> {
+    let mut sockets = HashSet::new();
+    let mut next = Process::myself().ok();
+    while let Some(process) = next {
+        let descriptors = process.fd().into_iter().flatten().filter_map(Result::ok);
+        sockets.extend(descriptors.filter_map(|descriptor| match descriptor.target {
+            FDTarget::Socket(inode) => Some(inode),
+            _ => None,
+        }));
+        let parent = process.stat().map_or(0, |stat| stat.ppid);
+        next = if parent > 0 { Process::new(parent).ok() } else { None };
+    }
+    sockets
+}
+
+impl fmt::Display for Purpose {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Login => "login session",
+            Self::Sip => "SIP session",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_variable_of_ssh_is_read() {
+        let ends = |text| ssh_connection(text).map(|session| (session.remote.to_string(), session.local.to_string()));
+        let pair = |remote: &str, local: &str| Some((remote.to_owned(), local.to_owned()));
+        assert_eq!(ends("192.0.2.1 50000 198.51.100.10 22"), pair("192.0.2.1:50000", "198.51.100.10:22"));
+        assert_eq!(ends("::ffff:192.0.2.1 5 ::ffff:198.51.100.10 22"), pair("192.0.2.1:5", "198.51.100.10:22"));
+        assert_eq!(ends("fe80::1%eth0 5 fe80::2%eth0 22"), pair("[fe80::1]:5", "[fe80::2]:22"));
+        assert_eq!(ends("192.0.2.1 50000"), None);
+        assert_eq!(ends(""), None);
+    }
+}

@@ -1,0 +1,14 @@
+//! What counters and samples say, for whoever looks: rates, events, who sends most of what is dropped.
+
+mod capture;
+mod event;
+mod packet;
+mod ranking;
+mod rates;
+mod trends;
+
+pub use capture::CaptureWriter;
+pub use event::{Event, Events};
+pub use packet::{Headers, printable};
+pub use rates::{Measured, MeasuredReason, MeasuredRule, Meter, Rate, Totals};
+pub use trends::{Ranked, Span, Trends};

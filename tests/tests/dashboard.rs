@@ -1,0 +1,281 @@
+//! The dashboard in a real browser, told of invented moments.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use filter_user::{
+    listener::{Answer, DroppedPacket, Explain, Snapshot, Talker},
+    policy::Probe,
+};
+use tests::{
+    browser::{Browser, Look},
+    moments::{Listening, at_risk, calls_and_scan, carry, end, flood, idle, loopback, moment, monitoring},
+};
+
+const PHONE: Look = Look { width: 390, height: 844, dark: false };
+const WIDE: Look = Look { width: 1440, height: 900, dark: false };
+
+/// A browser that has a listener's page open.
+fn open(listening: &Listening) -> Browser {
+    let browser = Browser::start();
+    browser.look(WIDE);
+    browser.open(&listening.running.url());
+    browser.await_true("document.querySelector('#connection').dataset.state === 'live'");
+    browser
+}
+
+#[test]
+fn every_moment_fits_every_screen() {
+    let listening = Listening::new(moment(idle()));
+    let browser = open(&listening);
+    let moments: [(&str, fn() -> _, &str); 5] = [
+        ("quiet", idle, "Quiet: nothing comes from listed sources"),
+        ("calls-and-scan", calls_and_scan, "No calls are being blocked"),
+        ("flood", flood, "No calls are being blocked"),
+        ("at-risk", at_risk, "Calls at risk"),
+        ("monitoring", monitoring, "Enforcing would put calls at risk"),
+    ];
+    for (name, make, verdict) in moments {
+        listening.tell(moment(make()));
+        browser.await_true(&format!("document.querySelector('#verdict').textContent === '{verdict}'"));
+        for (screen, look) in [("wide", WIDE), ("phone", PHONE)] {
+            for dark in [false, true] {
+                browser.look(Look { dark, ..look });
+                listening.tell(moment(make()));
+                browser.await_true("document.querySelector('.lane svg')");
+                let overflow = browser.script(
+                    "return [...document.querySelectorAll('body *')].filter((each) => !each.closest('.unseen, svg')
+                       && each.getBoundingClientRect().right > document.documentElement.clientWidth + 1)
+                       .map((each) => each.outerHTML.slice(0, 80))",
+                );
+                let scheme = if dark { "dark" } else { "light" };
+                browser.picture(&format!("{name}-{screen}-{scheme}"));
+                assert_eq!(overflow, serde_json::json!([]), "{name} on {screen}");
+            }
+        }
+    }
+    assert_eq!(browser.console(), [""; 0]);
+}
+
+#[test]
+fn a_lost_connection_is_said_and_heals() {
+    let listening = Listening::new(moment(calls_and_scan()));
+    let browser = open(&listening);
+    browser.await_true("document.querySelector('#verdict').textContent === 'No calls are being blocked'");
+    let port = listening.running.address().port();
+    drop(listening);
+    browser.await_true("document.querySelector('#connection').dataset.state === 'lost'");
+    assert!(browser.text("#verdict").starts_with("Unknown: nothing was heard since"), "{}", browser.text("#verdict"));
+    assert_eq!(browser.script("return document.body.dataset.level"), "unknown");
+    assert_eq!(browser.script("return document.title"), "sipwall: connection lost");
+    for (name, look) in [("wide-light", WIDE), ("phone-dark", Look { dark: true, ..PHONE })] {
+        browser.look(look);
+        browser.picture(&format!("lost-{name}"));
+    }
+    // The browser says that nobody listened, and nothing else.
+    let console = browser.console();
+    assert!(console.iter().all(|line| line.contains("net::ERR_")), "{console:?}");
+    let again = Listening::with(&loopback(port), moment(at_risk()), None);
+    browser.await_true("document.querySelector('#connection').dataset.state === 'live'");
+    browser.await_true("document.querySelector('#verdict').textContent === 'Calls at risk'");
+    again.tell(moment(idle()));
+    browser.await_true("document.body.dataset.level === 'quiet'");
+    assert_eq!(browser.script("return document.body.hasAttribute('data-stale')"), false);
+}
+
+#[test]
+fn a_service_that_says_nothing_more_is_not_taken_for_live() {
+    let listening = Listening::new(moment(calls_and_scan()));
+    let browser = open(&listening);
+    // The connection stands, and nothing comes.
+    browser.await_true("document.querySelector('#connection').dataset.state === 'lost'");
+    listening.tell(moment(calls_and_scan()));
+    browser.await_true("document.querySelector('#connection').dataset.state === 'live'");
+    assert_eq!(browser.console(), [""; 0]);
+}
+
+#[test]
+fn what_is_shown_is_what_was_counted() {
+    let listening = Listening::new(moment(flood()));
+    let browser = open(&listening);
+    let last = *flood().traffic.last().expect("traffic");
+    browser.await_true("document.querySelector('#rate-dropped').textContent.includes('1M')");
+    assert_eq!(browser.text("#rate-passed").replace(',', ""), format!("{} /s", last.passed));
+    assert_eq!(browser.text("#rate-listed"), "0 /s");
+    let cells = |row: usize| {
+        let script = format!(
+            "return [...document.querySelectorAll('#callers tr')[{row}].children].map((cell) => cell.innerText)"
+        );
+        browser.script(&script)
+    };
+    // kore, its media, its SIP over TLS, of which nothing ever came.
+    assert_eq!(cells(0), serde_json::json!(["kore", "235", "401.8K", "", "now"]));
+    assert_eq!(cells(1), serde_json::json!(["media", "234", "400.1K", "", "now"]));
+    assert_eq!(cells(2), serde_json::json!(["sip-tls", "0", "0", "", "never"]));
+    let knocking = browser.text("#knocking");
+    assert!(knocking.contains("185.243.5.77") && knocking.contains("and 3 more sources"), "{knocking}");
+    let reasons = browser.text("#reasons");
+    assert!(reasons.contains("source_unlisted") && reasons.contains("4.8T"), "{reasons}");
+    let lane = browser.script("return document.querySelectorAll('.lane svg')[1].getAttribute('aria-label')");
+    assert!(lane.as_str().expect("a text").starts_with("dropped: 1M packets a second now"), "{lane}");
+    assert_eq!(browser.console(), [""; 0]);
+}
+
+#[test]
+fn nothing_that_is_told_becomes_markup() {
+    const MARKUP: &str = "<script>window.hacked = 1</script><img src=x onerror=\"window.hacked = 1\">'\"`\n</td>";
+    let mut interface = at_risk();
+    interface.status.policy = Some(MARKUP.to_owned());
+    interface.status.interface = MARKUP.to_owned();
+    interface.rules[1].rule = format!("{MARKUP}/{MARKUP}");
+    interface.talkers = Some(vec![Talker {
+        source: MARKUP.to_owned(),
+        packets: 1,
+        tried: vec![MARKUP.to_owned()],
+        reasons: vec!["source_unlisted"],
+    }]);
+    interface.drops = Some(vec![DroppedPacket {
+        at: 0,
+        source: MARKUP.to_owned(),
+        source_port: None,
+        destination: None,
+        destination_port: None,
+        protocol: MARKUP.to_owned(),
+        text: Some(MARKUP.to_owned()),
+        reason: "source_unlisted",
+        would_drop: false,
+    }]);
+    let mut told = moment(interface);
+    told.service.errors.push(MARKUP.to_owned());
+    told.sources[0].provider = MARKUP.to_owned();
+    let listening = Listening::with(&loopback(0), told, Some(Arc::new(Hostile(MARKUP))));
+    let browser = open(&listening);
+    browser.await_true("document.querySelector('#drops').textContent.includes('onerror')");
+    browser.script(
+        "const form = document.querySelector('#explain'); form.elements.source.value = '<b>';
+         form.elements.destination.value = '192.0.2.1:5060'; form.requestSubmit()",
+    );
+    browser.await_true("document.querySelector('#answer').textContent.includes('`<b>` is not an address')");
+    browser.script("const form = document.querySelector('#explain'); form.elements.source.value = '192.0.2.2'; form.requestSubmit()");
+    browser.await_true("document.querySelector('#answer').textContent.includes('onerror')");
+    assert_eq!(browser.script("return window.hacked ?? null"), serde_json::Value::Null);
+    assert_eq!(browser.script("return document.scripts.length"), 1);
+    assert_eq!(browser.script("return document.querySelectorAll('img').length"), 1);
+    for place in
+        ["#facts", "#callers", "#knockers", "#knocking", "#drops", "#concerns", "#state", "#sources", "#answer"]
+    {
+        assert!(browser.text(place).contains("<script>window.hacked = 1</script>"), "{place}: {}", browser.text(place));
+    }
+    // What the listener refuses is an error to the browser, and nothing else is.
+    let console: Vec<_> = browser.console().into_iter().filter(|line| !line.contains("400 (Bad Request)")).collect();
+    assert!(console.iter().all(|line| line.contains("422 (Unprocessable")), "{console:?}");
+}
+
+/// Refuses everything, in these words.
+struct Hostile(&'static str);
+
+impl Explain for Hostile {
+    fn explain(&self, _: &Probe) -> Result<Answer, String> {
+        Err(self.0.to_owned())
+    }
+}
+
+#[test]
+fn a_keyboard_and_a_screen_reader_reach_everything() {
+    let listening = Listening::new(moment(at_risk()));
+    let browser = open(&listening);
+    browser.await_true("document.querySelectorAll('#drops button').length === 4");
+    // Everything that can be used, in the order of the page.
+    let mut reached = Vec::new();
+    for _ in 0..12 {
+        browser.tab();
+        let name = browser.script(
+            "const at = document.activeElement;
+             return at === document.body ? null : at.getAttribute('aria-label') ?? at.labels?.[0]?.firstChild.textContent.trim() ?? at.textContent",
+        );
+        reached.extend(name.as_str().map(str::to_owned));
+    }
+    for wanted in ["Explain udp 185.243.5.77:5071 → 198.51.100.10:5060", "Protocol", "From", "To", "Explain", "Metrics"]
+    {
+        assert!(reached.iter().any(|name| name == wanted), "`{wanted}` is not reached: {reached:?}");
+    }
+    let outline = browser.script("return getComputedStyle(document.activeElement).outlineStyle");
+    assert_ne!(outline, "none", "one sees where one is");
+    let tree = browser.devtools("Accessibility.getFullAXTree", &serde_json::json!({}));
+    let nodes = tree["nodes"].as_array().expect("nodes");
+    let named = |role: &str| -> BTreeSet<String> {
+        let of_role = nodes.iter().filter(|node| node["role"]["value"] == role && node["ignored"] != true);
+        of_role.map(|node| node["name"]["value"].as_str().unwrap_or_default().to_owned()).collect()
+    };
+    let regions = named("region");
+    for region in ["Calls at risk", "Who calls providers and services", "Policy and state"] {
+        assert!(regions.contains(region), "{regions:?}");
+    }
+    for role in ["image", "button", "combobox", "textbox", "meter", "list"] {
+        let names = named(role);
+        assert!(!names.contains("") || role == "list", "a nameless {role}: {names:?}");
+    }
+    assert!(named("image").iter().any(|name| name.contains("refused from listed: 57 packets a second now")));
+    assert!(named("rowheader").contains("kore"));
+    // Contrast: what is read stands out from what it stands on.
+    for dark in [false, true] {
+        browser.look(Look { dark, ..WIDE });
+        let weak = browser.script(CONTRAST);
+        assert_eq!(weak, serde_json::json!([]), "dark: {dark}");
+    }
+}
+
+/// Texts with less contrast than WCAG 2.2 asks for (AA, 4.5 to 1).
+const CONTRAST: &str = r"
+    const parse = (text) => text.match(/[\d.]+/g).map(Number);
+    const light = ([r, g, b]) => [r, g, b].map((part) => part / 255)
+      .map((part) => (part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4))
+      .reduce((sum, part, place) => sum + part * [0.2126, 0.7152, 0.0722][place], 0);
+    const behind = (node) => {
+      for (let at = node; at; at = at.parentElement) {
+        const color = parse(getComputedStyle(at).backgroundColor);
+        if (color.length < 4 || color[3] === 1) return color;
+      }
+      return [255, 255, 255];
+    };
+    const texts = [...document.querySelectorAll('body *')].filter((node) => !node.closest('svg, noscript, .unseen, option')
+      && [...node.childNodes].some((child) => child.nodeType === 3 && child.textContent.trim()) && node.getClientRects().length);
+    return texts.map((node) => {
+      const [one, other] = [light(parse(getComputedStyle(node).color)), light(behind(node))].sort((a, b) => b - a);
+      return { ratio: (one + 0.05) / (other + 0.05), text: node.textContent.slice(0, 40), className: node.className };
+    }).filter((found) => found.ratio < 4.5);";
+
+#[test]
+fn each_interface_can_be_chosen() {
+    let mut told = moment(calls_and_scan());
+    let mut second = idle();
+    second.status.interface = "eth1".to_owned();
+    second.status.running = false;
+    second.status.xdp_mode = None;
+    carry(&mut second, "kore/media", 77, 3);
+    end(&mut second, "tcp_flags", "drop", 12, 1);
+    told.interfaces.push(second);
+    let listening = Listening::new(told);
+    let browser = open(&listening);
+    browser.await_true("document.querySelector('#verdict').textContent === 'eth1: Not filtered'");
+    assert!(browser.text("#facts").contains("native XDP on eth0"));
+    browser.script(
+        "const pick = document.querySelector('#interface'); pick.value = 'eth1';
+         pick.dispatchEvent(new Event('change'))",
+    );
+    browser.await_true("document.querySelector('#facts').textContent.includes('not running on eth1')");
+    assert!(browser.text("#reasons").contains("tcp_flags"), "{}", browser.text("#reasons"));
+    assert!(!browser.text("#reasons").contains("source_unlisted"));
+}
+
+#[test]
+fn no_filter_at_all_is_said() {
+    let listening = Listening::new(Snapshot::default());
+    let browser = open(&listening);
+    browser.await_true("document.querySelector('#verdict').textContent === 'Not filtered'");
+    assert_eq!(browser.script("return document.body.dataset.level"), "critical");
+    assert!(browser.text("#concerns").contains("`sipwall attach` attaches one".replace('`', "").as_str()));
+    browser.picture("nothing-wide-light");
+    listening.tell(moment(idle()));
+    browser.await_true("document.body.dataset.level === 'quiet'");
+    assert_eq!(browser.console(), [""; 0]);
+}

@@ -1,0 +1,278 @@
+//! A real run in a network namespace, watched by a real Prometheus and a real browser.
+
+#![expect(clippy::expect_used, reason = "a test that cannot go on panics")]
+
+use std::{
+    fs,
+    net::{SocketAddr, UdpSocket},
+    path::{Path, PathBuf},
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+    time::Duration,
+};
+
+use serde_json::Value;
+use tests::{
+    browser::{Browser, Look},
+    http::{ask, get},
+    moments::{Listening, at_risk, moment},
+    prometheus::{Prometheus, promtool},
+    scene::{CARRIER, SBC, SCANNER, Scene, packets},
+    service::{Service, wait_for},
+};
+
+const LISTENER: &str = "127.0.0.1:9464";
+
+fn listener() -> SocketAddr {
+    LISTENER.parse().expect("an address")
+}
+
+fn packaging() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../packaging")
+}
+
+/// The service with a listener, whose carrier's document is a file that is read again and again.
+fn watched(scene: &Scene) -> Service<'_> {
+    let policy =
+        scene.policy("policy.toml", &[("allowlist = \"carrier.toml\"", "source = \"carrier.toml\"\nrefresh = \"1h\"")]);
+    let mut service = Service::launch(scene, &policy, &["--listen", LISTENER], &[]);
+    service.await_told("READY=1");
+    service
+}
+
+/// Lets the carrier call, and the scanner scan, for as long as `during` takes; the carrier also knocks where it may not,
+/// while `astray` is set.
+fn with_traffic<T>(scene: &Scene, astray: &AtomicBool, during: impl FnOnce() -> T) -> T {
+    let done = AtomicBool::new(false);
+    let socket = |host, address| {
+        let bound = scene.host(host).enter(|| UdpSocket::bind((address, 5060)));
+        bound.expect("a host").expect("a free port")
+    };
+    let (carrier, scanner) = (socket("carrier", CARRIER), socket("scanner", SCANNER));
+    let send = |from: &UdpSocket, port: u16, text: &str| drop(from.send_to(text.as_bytes(), (SBC, port)));
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            for round in 0_u16.. {
+                if done.load(Ordering::Relaxed) {
+                    break;
+                }
+                send(&carrier, 5060, "OPTIONS sip:198.51.100.10 SIP/2.0\r\n\r\n");
+                send(&scanner, 5060 + round % 40, "REGISTER sip:198.51.100.10 SIP/2.0\r\n\r\n");
+                if round % 10 == 0 && astray.load(Ordering::Relaxed) {
+                    send(&carrier, 80, "GET / HTTP/1.1\r\n\r\n");
+                }
+                thread::sleep(Duration::from_millis(20));
+            }
+        });
+        let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(during));
+        done.store(true, Ordering::Relaxed);
+        result.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
+}
+
+/// The queries of the Grafana dashboard, with what Grafana puts in.
+fn queries() -> Vec<String> {
+    let text = fs::read_to_string(packaging().join("grafana/sipwall.json")).expect("the dashboard");
+    let dashboard: Value = serde_json::from_str(&text).expect("JSON");
+    let panels = dashboard["panels"].as_array().expect("panels");
+    let targets = panels.iter().flat_map(|panel| panel["targets"].as_array().expect("targets"));
+    let annotations = dashboard["annotations"]["list"].as_array().expect("annotations");
+    let expressions = targets.chain(annotations).map(|each| each["expr"].as_str().expect("a query"));
+    let put_in = [("$__rate_interval", "20s"), ("$instance", ".*"), ("$interface", ".*")];
+    expressions
+        .map(|expression| {
+            let query =
+                put_in.iter().fold(expression.to_owned(), |query, (variable, value)| query.replace(variable, value));
+            assert!(!query.contains('$'), "{query}");
+            query
+        })
+        .collect()
+}
+
+/// Whether there may be nothing to show: the policy did not change.
+fn may_be_empty(query: &str) -> bool {
+    query.starts_with("changes(")
+}
+
+#[test]
+fn prometheus_scrapes_a_real_run_and_every_query_of_the_dashboard_answers() {
+    let scene = Scene::new();
+    let _service = watched(&scene);
+    let rules = packaging().join("prometheus/sipwall.rules.yml").canonicalize().expect("the rules");
+    let watch = || {
+        let prometheus = Prometheus::start(9090, listener(), &rules);
+        wait_for("a rate is known", || {
+            let rate = "rate(sipwall_rule_packets_total{provider=\"carrier\",service=\"sip-udp\"}[20s]) > 0";
+            (!prometheus.query(rate).is_empty()).then_some(())
+        });
+        // What is looked at now and then was looked at.
+        wait_for("the document's age is known", || {
+            (!prometheus.query("sipwall_refresh_age_seconds").is_empty()).then_some(())
+        });
+        for query in queries() {
+            let values = prometheus.query(&query);
+            assert!(!values.is_empty() || may_be_empty(&query), "nothing for {query}");
+        }
+        for variable in ["sipwall_build_info", "sipwall_attached{instance=~\".*\"}"] {
+            assert!(!prometheus.query(variable).is_empty(), "{variable}");
+        }
+        let rules = prometheus.rules();
+        assert_eq!(rules.len(), 14);
+        for rule in rules {
+            assert_eq!(rule["health"], "ok", "{rule}");
+        }
+    };
+    with_traffic(&scene, &AtomicBool::new(true), || scene.host("sbc").enter(watch).expect("a host"));
+}
+
+#[test]
+fn the_metrics_are_what_stats_shows_and_name_no_source() {
+    let scene = Scene::new();
+    let service = watched(&scene);
+    with_traffic(&scene, &AtomicBool::new(true), || {
+        wait_for("packets were dropped", || {
+            (packets(&scene.stats(), "reason", "port_closed", Some("drop")) > 0).then_some(())
+        });
+    });
+    let stats = scene.stats();
+    let page = |accept| {
+        let asked = || ask(listener(), "GET", "/metrics", &[("host", LISTENER), ("accept", accept)]);
+        scene.host("sbc").enter(asked).expect("a host")
+    };
+    let expected = [
+        (
+            "sipwall_rule_packets_total{interface=\"eth0\",provider=\"carrier\",service=\"sip-udp\"}",
+            packets(&stats, "rule", "carrier/sip-udp", None),
+        ),
+        (
+            "sipwall_packets_total{interface=\"eth0\",action=\"drop\",reason=\"source_unlisted\"}",
+            packets(&stats, "reason", "source_unlisted", Some("drop")),
+        ),
+        (
+            "sipwall_packets_total{interface=\"eth0\",action=\"drop\",reason=\"port_closed\"}",
+            packets(&stats, "reason", "port_closed", Some("drop")),
+        ),
+        ("sipwall_packets_total{interface=\"eth0\",action=\"would_drop\",reason=\"source_unlisted\"}", 0),
+        ("sipwall_attached{interface=\"eth0\"}", 1),
+        ("sipwall_attach_mode{interface=\"eth0\",attach_mode=\"native\"}", 1),
+        ("sipwall_mode{interface=\"eth0\",mode=\"enforce\"}", 1),
+        ("sipwall_mode{interface=\"eth0\",mode=\"monitor\"}", 0),
+        ("sipwall_policy_info{interface=\"eth0\",policy=\"policy.toml\",scope=\"interface\"}", 1),
+        ("sipwall_policy_generation{interface=\"eth0\"}", 1),
+        ("sipwall_confirm_pending{interface=\"eth0\"}", 0),
+        ("sipwall_map_capacity{interface=\"eth0\",map=\"deny_v4\"}", 1_000_000),
+        ("sipwall_map_entries{interface=\"eth0\",map=\"deny_v4\"}", 1),
+        ("sipwall_policy_drift{interface=\"eth0\"}", 0),
+        ("sipwall_refresh_failures_total{provider=\"carrier\"}", 0),
+        ("sipwall_refresh_interval_seconds{provider=\"carrier\"}", 3600),
+        ("sipwall_service_errors", 0),
+    ];
+    let text = wait_for(&format!("the metrics agree; the log is {:#?}", service.log()), || {
+        let text = page("*/*").body;
+        let missing =
+            expected.iter().find(|(metric, value)| !text.lines().any(|line| line == format!("{metric} {value}")));
+        missing.is_none().then_some(text)
+    });
+    let open = page("application/openmetrics-text;version=1.0.0,text/plain;q=0.5");
+    assert_eq!(open.header("content-type"), Some("application/openmetrics-text; version=1.0.0; charset=utf-8"));
+    assert!(open.body.ends_with("# EOF\n"));
+    for text in [&text, &open.body] {
+        assert!(!text.contains(SCANNER) && !text.contains(CARRIER), "a source is named");
+    }
+    promtool(&["check", "metrics"], &packaging(), &text);
+}
+
+#[test]
+fn promtool_has_nothing_to_complain_of() {
+    let directory = packaging().join("prometheus");
+    promtool(&["check", "rules", "sipwall.rules.yml"], &directory, "");
+    promtool(&["test", "rules", "sipwall.rules.test.yml"], &directory, "");
+    let mut interface = at_risk();
+    interface.status.policy = Some("\"quoted\"\\ back\n<script>alert(1)</script>".to_owned());
+    let listening = Listening::new(moment(interface));
+    let page = get(listening.running.address(), "/metrics").body;
+    let label = r#"policy="\"quoted\"\\ back\n<script>alert(1)</script>""#;
+    assert!(page.contains(label), "{page}");
+    promtool(&["check", "metrics"], &directory, &page);
+}
+
+#[test]
+fn every_alert_has_a_case_that_fires_and_one_that_does_not() {
+    let directory = packaging().join("prometheus");
+    let read = |name: &str| fs::read_to_string(directory.join(name)).expect("a file");
+    let (rules, cases) = (read("sipwall.rules.yml"), read("sipwall.rules.test.yml"));
+    let alerts: Vec<_> = rules.lines().filter_map(|line| line.trim().strip_prefix("- alert: ")).collect();
+    assert_eq!(alerts.len(), 14);
+    for alert in alerts {
+        let of_alert = |case: &&str| case.contains(&format!("alertname: {alert}\n"));
+        let cases: Vec<_> = cases.split("  - name: ").filter(of_alert).collect();
+        let silent = cases.iter().filter(|case| case.contains("exp_alerts: []")).count();
+        assert!(silent > 0 || alert == "SipwallDown", "{alert} has no case in which it is silent");
+        assert!(silent < cases.len(), "{alert} has no case in which it fires");
+    }
+}
+
+#[test]
+fn the_dashboard_shows_a_real_run() {
+    let scene = Scene::new();
+    let mut service = Some(watched(&scene));
+    let astray = AtomicBool::new(false);
+    let look = || {
+        let browser = Browser::start();
+        browser.look(Look { width: 1440, height: 900, dark: false });
+        browser.open(&format!("http://{LISTENER}/"));
+        browser.await_true("document.querySelector('#verdict').textContent === 'No calls are being blocked'");
+        browser.await_true("document.querySelector('#callers').textContent.includes('sip-udp')");
+        browser.await_true("document.querySelector('#reasons').textContent.includes('source_unlisted')");
+        browser.await_true("document.querySelector('#knockers').textContent.includes('192.0.2.99')");
+        browser
+            .await_true("document.querySelector('#drops').textContent.includes('REGISTER sip:198.51.100.10 SIP/2.0')");
+        assert!(browser.text("#knocking").contains("192.0.2.99 (udp 50"), "{}", browser.text("#knocking"));
+        assert!(browser.text("#facts").contains("native XDP on eth0"), "{}", browser.text("#facts"));
+        // The chart has some of the past.
+        browser.await_true("document.querySelector('.lane .curve').getAttribute('d').split('L').length > 20");
+        browser.picture("real-run");
+        astray.store(true, Ordering::Relaxed);
+        browser.await_true("document.querySelector('#verdict').textContent === 'Calls at risk'");
+        browser.await_true("document.querySelector('#reasons').textContent.includes('port_closed')");
+        assert!(browser.text("#concerns").contains("from listed sources were refused"));
+        browser.script(
+            "const form = document.querySelector('#explain'); form.elements.source.value = '192.0.2.33:5060';
+             form.elements.destination.value = '198.51.100.10:5060'; form.requestSubmit()",
+        );
+        browser.await_true("document.querySelector('#answer').textContent.includes('It is dropped')");
+        let answer = browser.text("#answer");
+        assert!(answer.contains("denied") && answer.contains("policy.toml, line"), "{answer}");
+        assert_eq!(browser.console(), [""; 0]);
+        drop(service.take());
+        browser.await_true("document.querySelector('#connection').dataset.state === 'lost'");
+        assert!(browser.text("#verdict").starts_with("Unknown: nothing was heard since"));
+        service = Some(watched(&scene));
+        browser.await_true("document.querySelector('#connection').dataset.state === 'live'");
+        browser.await_true("document.querySelector('#verdict').textContent === 'Calls at risk'");
+    };
+    with_traffic(&scene, &astray, || scene.host("sbc").enter(look).expect("a host"));
+}
+
+#[test]
+fn no_secret_is_logged() {
+    let scene = Scene::new();
+    let token = "0123456789abcdef0123456789abcdef";
+    let file = scene.path("token");
+    fs::write(&file, token).expect("a file");
+    fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o600)).expect("its mode");
+    let policy = scene.policy("policy.toml", &[]);
+    let mut service = Service::launch(&scene, &policy, &["--listen", LISTENER, "--listen-token", &file], &[]);
+    service.await_told("READY=1");
+    service.await_log(&["listening", "http://127.0.0.1:9464/"]);
+    let code = |authorization: &str| {
+        let asked = || ask(listener(), "GET", "/metrics", &[("host", LISTENER), ("authorization", authorization)]).code;
+        scene.host("sbc").enter(asked).expect("a host")
+    };
+    let nearly = format!("Bearer {}x", &token[..31]);
+    assert_eq!((code(&format!("Bearer {token}")), code(&nearly)), (200, 401));
+    service.signal(rustix::process::Signal::HUP);
+    service.await_log(&["reading the policy"]);
+    let log = service.log().join("\n");
+    assert!(!log.contains(&token[..16]), "{log}");
+}

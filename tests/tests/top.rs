@@ -1,0 +1,143 @@
+//! `sipwall top` in a terminal, on packets.
+
+#![expect(clippy::expect_used, reason = "a test that cannot go on panics")]
+
+use std::{
+    fs,
+    net::UdpSocket,
+    path::PathBuf,
+    process::Command,
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+    time::{Duration, Instant},
+};
+
+use tests::{
+    scene::{CARRIER, SBC, SCANNER, Scene},
+    sipwall::binary,
+};
+
+/// Long enough for anything to happen on a busy machine.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// A terminal of 80×24, in which `sipwall` runs on the SBC.
+struct Terminal {
+    socket: PathBuf,
+}
+
+impl Terminal {
+    fn start(scene: &Scene, arguments: &str) -> Self {
+        let terminal = Self { socket: scene.path("tmux").into() };
+        let entry = scene.host("sbc").entry().join(" ");
+        let run = format!("{entry} {} {arguments}", binary().display());
+        terminal.tmux(&["-f", "/dev/null", "new-session", "-d", "-x", "80", "-y", "24", &run]);
+        terminal
+    }
+
+    fn tmux(&self, arguments: &[&str]) -> String {
+        let mut command = Command::new("tmux");
+        command.arg("-S").arg(&self.socket).args(arguments).env("LC_ALL", "C.UTF-8").env_remove("TMUX");
+        let ended = command.output().expect("`tmux` runs");
+        assert!(ended.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&ended.stderr));
+        String::from_utf8(ended.stdout).expect("text")
+    }
+
+    fn keys(&self, keys: &str) {
+        self.tmux(&["send-keys", keys]);
+    }
+
+    fn screen(&self) -> String {
+        self.tmux(&["capture-pane", "-p"])
+    }
+
+    /// Waits until all of these stand on the screen, which is returned.
+    fn await_all(&self, texts: &[&str]) -> String {
+        let begun = Instant::now();
+        loop {
+            let screen = self.screen();
+            if texts.iter().all(|text| screen.contains(text)) {
+                return screen;
+            }
+            assert!(begun.elapsed() < PATIENCE, "not all of {texts:?} are in\n{screen}");
+            thread::sleep(Duration::from_millis(50));
+        }
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        // It ends with the last program in it.
+        let _ = Command::new("tmux").arg("-S").arg(&self.socket).arg("kill-server").output();
+        let _ = fs::remove_file(&self.socket);
+    }
+}
+
+/// Tells the senders to stop, also where the test fails.
+struct Stop<'a>(&'a AtomicBool);
+
+impl Drop for Stop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Sends to a port of the SBC, so many datagrams each tenth of a second, until it is told to stop.
+fn send(scene: &Scene, stop: &AtomicBool, (host, address): (&str, &str), port: u16, datagrams: usize, payload: &[u8]) {
+    let socket = scene.host(host).enter(|| UdpSocket::bind((address, 5060))).expect("a host").expect("a port");
+    while !stop.load(Ordering::Relaxed) {
+        for _ in 0..datagrams {
+            socket.send_to(payload, (SBC, port)).expect("a datagram leaves");
+        }
+        thread::sleep(Duration::from_millis(100));
+    }
+}
+
+#[test]
+fn an_operator_sees_who_knocks_and_shuts_the_door() {
+    let scene = Scene::new();
+    scene.attach(&scene.policy("policy.toml", &[]));
+    let stop = AtomicBool::new(false);
+    thread::scope(|threads| {
+        threads.spawn(|| send(&scene, &stop, ("carrier", CARRIER), 5060, 5, b"OPTIONS sip:x SIP/2.0\r\n"));
+        threads.spawn(|| send(&scene, &stop, ("scanner", SCANNER), 5060, 50, b"REGISTER sip:x SIP/2.0\r\n"));
+        let _stop = Stop(&stop);
+        watch(&scene);
+    });
+}
+
+fn watch(scene: &Scene) {
+    let terminal = Terminal::start(scene, "top");
+    terminal.await_all(&[
+        "eth0  ENFORCE  native XDP  generation 1  policy.toml",
+        "CALLS PASS: nothing of a listed source was dropped in the last ",
+        "KNOCKING: 192.0.2.99 for udp 5060, 100.0 % of all drops",
+        "source_unlisted",
+        "carrier",
+        "sip-udp",
+        "SOURCES, LAST MINUTE",
+    ]);
+    terminal.keys("d");
+    terminal.await_all(&["Everything from 192.0.2.99/32 is dropped on eth0."]);
+    assert_eq!(scene.sipwall(&["deny", "list"]).stdout.matches("192.0.2.99").count(), 0, "not yet confirmed");
+    terminal.keys("1");
+    terminal.await_all(&["192.0.2.99/32 is denied on eth0 for an hour", " denied "]);
+    let listed = scene.sipwall(&["deny", "list", "--json"]);
+    assert!(listed.stdout.contains("192.0.2.99/32"), "{listed:?}");
+    terminal.keys("p");
+    terminal.await_all(&["PAUSED"]);
+    terminal.keys("q");
+    let begun = Instant::now();
+    while Command::new("tmux").arg("-S").arg(&terminal.socket).arg("ls").output().is_ok_and(|ls| ls.status.success()) {
+        assert!(begun.elapsed() < PATIENCE, "it does not end");
+        thread::sleep(Duration::from_millis(50));
+    }
+}
+
+#[test]
+fn without_a_terminal_it_says_what_prints() {
+    let scene = Scene::new();
+    scene.sipwall(&["top"]).assert_done();
+    scene.attach(&scene.policy("policy.toml", &[]));
+    scene.sipwall(&["top"]).assert_failed(1, "`top` needs a terminal\nhint: `sipwall stats --follow` prints");
+    scene.sipwall(&["top", "eth1"]).assert_failed(1, "`top` needs a terminal");
+}

@@ -4,11 +4,12 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs,
+    fs, thread,
+    time::{Duration, Instant},
 };
 
 use filter_user::{
-    kernel::{Sandbox, Stats},
+    kernel::{Sandbox, Stats, loaded},
     policy::{CompiledPolicy, Policy},
 };
 use lab::{Lab, Plan};
@@ -17,6 +18,9 @@ use tests::packets::{tcp, udp};
 /// Packets and switches in all, at the least.
 const PACKETS: u64 = 10_000_000;
 const SWITCHES: u32 = 1000;
+
+/// How long the kernel may take to free what nothing holds.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// How many packets are sent at a time: as many as the kernel takes tenths of a second for.
 const AT_A_TIME: u32 = 500_000;
@@ -147,6 +151,7 @@ fn no_packet_is_judged_by_a_mixture_of_two_policies_that_take_turns() {
     }
     let lab = Lab::new(&[Plan::new("sbc", ["198.51.100.10/32".parse().expect("an address")])]).expect("a namespace");
     let host = lab.host("sbc").expect("it was planned");
+    let (before, memory) = (loaded(), resident());
     let (mut packets, mut switches) = (0, 0);
     let mut seen = BTreeSet::new();
     while packets < PACKETS || switches < SWITCHES {
@@ -169,4 +174,24 @@ fn no_packet_is_judged_by_a_mixture_of_two_policies_that_take_turns() {
         assert!(fates.iter().all(|fate| seen.contains(&(what, (*fate).to_owned()))), "{what}: only {seen:?}");
     }
     eprintln!("{packets} packets, {switches} switches");
+    assert_nothing_is_left(before, memory);
+}
+
+/// Asserts that so many policies have left no program, map or memory behind.
+fn assert_nothing_is_left(before: [usize; 2], memory: usize) {
+    let end = Instant::now() + PATIENCE;
+    // The kernel frees what nothing holds any more in its own time.
+    while loaded() != before {
+        assert!(Instant::now() < end, "there are {:?} programs and maps, and were {before:?}", loaded());
+        thread::sleep(Duration::from_millis(50));
+    }
+    let grown = resident().saturating_sub(memory);
+    assert!(grown < 32 << 20, "{grown} octets of memory more than before");
+}
+
+/// Octets of memory that this process has.
+fn resident() -> usize {
+    const PAGE: usize = 4096;
+    let sizes = fs::read_to_string("/proc/self/statm").expect("a process has sizes");
+    sizes.split_whitespace().nth(1).and_then(|pages| pages.parse::<usize>().ok()).expect("a number of pages") * PAGE
 }

@@ -339,3 +339,57 @@ fn several_writers_come_one_after_the_other() {
     stage.assert_whole(0);
     assert_eq!(stage.scene.status()["generation"], 1 + changes);
 }
+
+#[test]
+fn a_wall_clock_that_jumps_ends_no_trial_and_no_denied_prefix() {
+    let stage = Stage::attached();
+    let at = |days: &str, arguments: &[&str]| -> Ended {
+        let mut command = stage.scene.host("sbc").command("faketime");
+        command.args(["-f", days]).arg(binary()).args(arguments);
+        command.output().expect("faketime runs").into()
+    };
+    at("+400d", &["deny", "add", "192.0.2.77", "--for", "1h"]).assert_done();
+    at("+400d", &["apply", &stage.turned, "--confirm", "1h"]).assert_done();
+    let status = stage.scene.status();
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970").as_secs();
+    let published = status["published_at"].as_u64().expect("a time");
+    assert!(published > now + 300 * 86_400, "the command saw another clock: {status}");
+    let left = status["confirmation"]["seconds_left"].as_u64().expect("a trial");
+    assert!((3000..=3600).contains(&left), "{status}");
+    at("-400d", &["confirm"]).assert_done();
+    assert_eq!(stage.assert_whole(0), InForce::Turned);
+    let denied = at("-400d", &["deny", "list", "--json"]);
+    denied.assert_done();
+    assert!(denied.stdout.contains("192.0.2.77/32"), "{denied:?}");
+}
+
+#[test]
+fn a_full_disk_leaves_the_policy_file_as_it_was_and_nothing_in_force() {
+    let stage = Stage::attached();
+    let disk = stage.scene.path("disk");
+    let (policy, copy) =
+        (format!("{disk}/policy.toml"), format!("cp {} {}", stage.policy, stage.scene.path("carrier.toml")));
+    stage.shell(&format!("mkdir {disk} && mount -t tmpfs -o size=64k tmpfs {disk} && {copy} {disk}/"));
+    stage.shell(&format!("! dd if=/dev/zero of={disk}/filling bs=1k 2>/dev/null"));
+    let before = stage.scene.host("sbc").command("cat").arg(&policy).output().expect("cat runs").stdout;
+    let add = ["allow", "add", SCANNER, "--udp", "5060", "--name", "guest", "--save", "--policy", &policy];
+    let ended = stage.scene.sipwall(&add);
+    assert!(ended.code == 1 && ended.stderr.contains("No space left on device"), "{ended:?}");
+    let after = stage.scene.host("sbc").command("cat").arg(&policy).output().expect("cat runs").stdout;
+    assert!(!before.is_empty() && before == after, "the policy file has changed");
+    assert_eq!(stage.assert_whole(0), InForce::Policy);
+    stage.shell(&format!("rm {disk}/filling"));
+    stage.scene.sipwall(&add).assert_done();
+}
+
+#[test]
+fn where_bpffs_is_not_mounted_nothing_is_attached_and_attach_mounts_it() {
+    let stage = Stage::new();
+    stage.shell("! mountpoint -q /sys/fs/bpf");
+    stage.scene.sipwall(&["stats", "eth0"]).assert_failed(1, "no filter is attached to `eth0`");
+    stage.scene.sipwall(&["apply", &stage.policy]).assert_failed(1, "no filter is attached to `eth0`");
+    assert_eq!(stage.in_force(), InForce::Nothing);
+    stage.scene.attach(&stage.policy);
+    stage.shell("mountpoint -q /sys/fs/bpf");
+    assert_eq!(stage.assert_whole(0), InForce::Policy);
+}

@@ -1,6 +1,7 @@
 //! What the programs cost the kernel, and what they ask of it.
 
 use anyhow::{Context as _, Result};
+use aya::{maps::loaded_maps, programs::loaded_programs};
 use aya_obj::{Function, Object, generated::bpf_insn};
 
 use super::{program, test_run::Sandbox};
@@ -52,6 +53,11 @@ impl Sandbox {
             })
             .collect()
     }
+}
+
+/// How many programs and maps the kernel holds, whoever made them.
+pub fn loaded() -> [usize; 2] {
+    [loaded_programs().count(), loaded_maps().count()]
 }
 
 /// The types of the object's maps (`enum bpf_map_type` in `include/uapi/linux/bpf.h`), each once.

@@ -37,7 +37,7 @@ pub use confirm::{confirm, revert};
 pub use counters::{ReasonCount, RuleCount, Stats, stats};
 pub use deny::{DeniedPrefix, deny_add, deny_entries, deny_list, deny_remove};
 pub use deny_lists::{DenyListInfo, ListChange, LoadedList, deny_lists, deny_load, deny_unload};
-pub use footprint::{Footprint, map_types};
+pub use footprint::{Footprint, loaded, map_types};
 pub use interface::XdpMode;
 pub use judge::{Judgement, judge};
 pub use live::{Allowed, LiveEntry, allow_add, allow_list, allow_remove};

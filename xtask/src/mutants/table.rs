@@ -30,8 +30,12 @@ const SOURCES: &str = "filter-user/src/policy/compile/sources.rs";
 const OWN_PORTS: &str = "filter-user/src/policy/compile/own_ports.rs";
 const MATCHING: &str = "filter-user/src/policy/compile/matching.rs";
 const FRAME: &str = "filter-ebpf/src/frame.rs";
+const LIMIT: &str = "filter-common/src/decide/limit.rs";
+const ANSWER: &str = "filter-common/src/decide/answer.rs";
+const INSPECT: &str = "filter-common/src/decide/inspect.rs";
+const STATE: &str = "filter-common/src/state.rs";
 
-pub(super) const MUTANTS: [Mutant; 24] = [
+pub(super) const MUTANTS: [Mutant; 34] = [
     mutant("0x9100 is no VLAN tag", ETHERNET, " | ethertype::QINQ)", ")"),
     mutant(
         "a second VLAN tag is not skipped",
@@ -106,4 +110,64 @@ pub(super) const MUTANTS: [Mutant; 24] = [
         "PortSet::between(1023..=65535), media",
     ),
     mutant("the kernel alone misses the last octet", FRAME, "address + N > self.end", "address + N >= self.end"),
+    mutant(
+        "a fragment right behind its first one overlaps it",
+        DECIDE,
+        "u32::from(offset) * 8 < u32::from(first.length)",
+        "u32::from(offset) * 8 <= u32::from(first.length)",
+    ),
+    mutant(
+        "a second first fragment passes",
+        DECIDE,
+        "if state.first_fragment(&datagram).is_some() {",
+        "if state.first_fragment(&datagram).is_some_and(|first| first.length == 0) {",
+    ),
+    mutant(
+        "every TCP segment is limited",
+        LIMIT,
+        "Transport::Tcp { opening: true, .. } => {",
+        "Transport::Tcp { .. } => {",
+    ),
+    mutant(
+        "echo requests are not limited",
+        LIMIT,
+        "Some(Message::Error | Message::EchoRequest)",
+        "Some(Message::Error)",
+    ),
+    mutant(
+        "hosts of one IPv6 subnet share no limit",
+        STATE,
+        "Address::V6(_) => [source.words()[0], 0],",
+        "Address::V6(_) => source.words(),",
+    ),
+    mutant(
+        "one packet less than the burst",
+        STATE,
+        "if due > now + self.tolerance {",
+        "if due >= now + self.tolerance {",
+    ),
+    mutant(
+        "any segment that is sent opens a flow",
+        ANSWER,
+        "(answering(Tables::TCP, source, destination), opening),",
+        "(answering(Tables::TCP, source, destination), opening || source > 0),",
+    ),
+    mutant(
+        "what is sent to the SBC's own ports opens no flow",
+        ANSWER,
+        "owns(ports.destination)",
+        "owns(ports.source)",
+    ),
+    mutant(
+        "DTLS is no media",
+        INSPECT,
+        "matches!(first, 0..=3 | 16..=79 | 128..=191)",
+        "matches!(first, 0..=3 | 64..=79 | 128..=191)",
+    ),
+    mutant(
+        "a payload of one octet is not inspected",
+        INSPECT,
+        "(u16::from_be_bytes([high, low])) < UDP_HEADER_AND_FIRST",
+        "(u16::from_be_bytes([high, low])) <= UDP_HEADER_AND_FIRST",
+    ),
 ];

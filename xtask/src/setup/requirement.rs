@@ -103,6 +103,7 @@ pub(super) fn requirements(places: &Places) -> Vec<Requirement> {
         for_tests(tool(places, "cpio", "cpio", "packs what the older kernel finds")),
         older_kernel(),
         peers(),
+        for_tests(tool(places, "faketime", "faketime", "lets the wall clock jump")),
         for_tests(tool(places, "chromium", "chromium", "shows the dashboard")),
         for_tests(tool(places, "chromedriver", "chromium-driver", "drives the browser")),
         prometheus(places),

@@ -34,7 +34,7 @@ fn bash_offers(line: &[&str]) -> Vec<String> {
 #[test]
 fn bash_completes_commands_options_and_values() {
     assert_eq!(bash_offers(&["sipwall", "det"]), ["detach"]);
-    assert_eq!(bash_offers(&["sipwall", "attach", "--allow"]), ["--allow-generic"]);
+    assert_eq!(bash_offers(&["sipwall", "attach", "--allow"]), ["--allow-lockout", "--allow-generic"]);
     assert_eq!(bash_offers(&["sipwall", "replay", "--engine", "h"]), ["host"]);
 }
 

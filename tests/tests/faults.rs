@@ -177,7 +177,7 @@ fn an_upgrade_that_is_killed_filters_all_the_time() {
 #[test]
 fn an_upgrade_from_another_abi_that_is_killed_filters_all_the_time() {
     let stage = Stage::attached();
-    let age = || stage.shell("cd /sys/fs/bpf/sipwall && if [ -e v2/eth0/link ]; then rm -rf v1 && mv v2 v1; fi");
+    let age = || stage.shell("cd /sys/fs/bpf/sipwall && if [ -e v3/eth0/link ]; then rm -rf v1 && mv v3 v1; fi");
     age();
     let steps = stage.kill_at_every_step(&["attach", "eth0", "--policy", &stage.policy], |step| {
         assert_eq!(stage.in_force(), InForce::Policy, "step {step}");

@@ -58,11 +58,9 @@ impl Explain {
                 return Ok(ExitCode::from(WRONG_INPUT));
             }
         };
-        if probe.assumes_port() {
-            eprintln!("note: no source port is given: {} is assumed", Probe::ASSUMED_PORT);
-        }
         if let Some(interface) = live {
             let judgement = kernel::judge(&interface, &frame)?;
+            note_port(&probe);
             if json {
                 output::json(&judgement)?;
             } else {
@@ -74,6 +72,7 @@ impl Explain {
             Ok(loaded) => loaded,
             Err(refusals) => return Ok(check::refuse(&refusals)),
         };
+        note_port(&probe);
         let explainer = Explainer::new(&compiled);
         let explanation = explainer.explain(&frame);
         if json {
@@ -83,6 +82,13 @@ impl Explain {
             hint(&explanation, &explainer, source, &policy);
         }
         Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// Says which source port is taken where none is given.
+fn note_port(probe: &Probe) {
+    if probe.assumes_port() {
+        eprintln!("note: no source port is given: {} is assumed", Probe::ASSUMED_PORT);
     }
 }
 

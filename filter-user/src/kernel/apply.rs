@@ -10,6 +10,7 @@ use super::{
     needs,
     pins::Pins,
     standing::Confirmation,
+    upgrade,
 };
 
 /// What applying did.
@@ -25,7 +26,8 @@ pub struct Applied {
     pub confirmation: Confirmation,
 }
 
-/// Puts a policy in force on the filter of `interface`, unless it is the one that is in force and stays.
+/// Puts a policy in force on the filter of `interface`, unless it is the one that is in force and stays. Where another build
+/// of the program runs, this binary's takes its place.
 ///
 /// # Errors
 /// If no filter is attached there, or the kernel refuses a step. What was in force still is.
@@ -33,6 +35,7 @@ pub fn apply(interface: &str, change: &Change<'_>) -> Result<Applied> {
     needs::check(change.policy)?;
     let _lock = WriteLock::take()?;
     let pins = Pins::attached(interface)?;
+    upgrade::swap_program(&pins)?;
     let maps = Maps::open(pins.directory())?;
     let stays = maps.confirmation()? == Confirmation::Confirmed;
     let same = stays && maps.is_in_force(change.policy)?;

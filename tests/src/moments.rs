@@ -7,7 +7,7 @@ use std::{
 
 use filter_common::{Action, Reason};
 use filter_user::{
-    kernel::{Confirmation, Live, Status, XdpMode},
+    kernel::{Confirmation, Status, XdpMode},
     listener::{
         DroppedPacket, Explain, Fill, InterfaceSnapshot, ReasonTraffic, RuleTraffic, Running, Samples, Settings,
         Snapshot, SourceSnapshot, Talker, Traffic, start,
@@ -99,7 +99,6 @@ fn status() -> Status {
         prefixes_v4: 112,
         prefixes_v6: 4,
         denied: 0,
-        live: Live::default(),
         program_id: 41,
         build: Some("0.1.0".to_owned()),
         is_this_build: true,

@@ -44,6 +44,7 @@ pub(crate) struct RuntimeDirectory {
 struct Report<'a> {
     #[serde(flatten)]
     status: &'a kernel::Status,
+    live: &'a kernel::Live,
     service: Option<&'a Record>,
 }
 
@@ -61,11 +62,11 @@ impl Status {
             eprintln!("no filter is attached to any interface");
         }
         for interface in &interfaces {
-            let status = kernel::status(interface)?;
+            let (status, live) = (kernel::status(interface)?, kernel::live_summary(interface)?);
             if self.json {
-                output::json(&Report { status: &status, service: service.as_ref() })?;
+                output::json(&Report { status: &status, live: &live, service: service.as_ref() })?;
             } else {
-                output::line(&describe(&status))?;
+                output::line(&describe(&status, &live))?;
             }
         }
         if !self.json {
@@ -75,7 +76,7 @@ impl Status {
     }
 }
 
-fn describe(status: &kernel::Status) -> String {
+fn describe(status: &kernel::Status, live: &kernel::Live) -> String {
     let running = match (status.running, status.xdp_mode) {
         (true, Some(mode)) => format!("running, {mode} XDP"),
         _ => "NOT RUNNING: the interface is gone or runs another program".to_owned(),
@@ -95,7 +96,7 @@ fn describe(status: &kernel::Status) -> String {
          \x20 rules       {rules}\n\
          \x20 prefixes    {v4} IPv4, {v6} IPv6, {denied} denied\n\
          {live}\
-          \x20 program     id {program}, {build}",
+         \x20 program     id {program}, {build}",
         interface = status.interface,
         confirmation = confirmation(&status.confirmation),
         scope = status.scope.unwrap_or("-"),
@@ -105,14 +106,14 @@ fn describe(status: &kernel::Status) -> String {
         v4 = status.prefixes_v4,
         v6 = status.prefixes_v6,
         denied = status.denied,
-        live = live(&status.live),
+        live = beside(live),
         program = status.program_id,
         build = build(status),
     )
 }
 
 /// A line of its own, where anything holds beside the policy.
-fn live(live: &kernel::Live) -> String {
+fn beside(live: &kernel::Live) -> String {
     let kernel::Live { allows, denied, listed, lists, next_expiry } = live;
     if *allows == 0 && *denied == 0 && lists.is_empty() {
         return String::new();

@@ -1,22 +1,16 @@
 //! What runs on an interface.
 
 use anyhow::Result;
-use filter_common::{
-    GenerationInfo, Name,
-    live::{DenyEntry, Expiry, lists_that_hold},
-    tables::{flags, lists},
-};
+use filter_common::{GenerationInfo, tables::flags};
 use serde::Serialize;
 
 use super::{
     build,
     counters::mode_name,
     interface::{XdpMode, XdpProgram, interface},
-    live::seconds_left,
     maps::Maps,
     pins::Pins,
-    standing::{self, Confirmation},
-    trie,
+    standing::Confirmation,
 };
 
 /// What runs on an interface.
@@ -48,29 +42,12 @@ pub struct Status {
     pub prefixes_v6: u32,
     /// How many prefixes the deny list had when it was published.
     pub denied: u32,
-    /// What was let in and denied beside the policy, and holds.
-    pub live: Live,
     /// The kernel's number of the program.
     pub program_id: u32,
     /// The version that the program is of, with a fingerprint of its code; nothing where that was not noted.
     pub build: Option<String>,
     /// Whether it is the program that this binary would attach.
     pub is_this_build: bool,
-}
-
-/// What holds beside the policy.
-#[derive(Clone, Debug, Default, Serialize)]
-pub struct Live {
-    /// How many allows were added.
-    pub allows: usize,
-    /// How many denied prefixes were added.
-    pub denied: usize,
-    /// How many prefixes the loaded lists deny.
-    pub listed: usize,
-    /// The names of those lists.
-    pub lists: Vec<String>,
-    /// Seconds until the next of all that ends, rounded up.
-    pub next_expiry: Option<u64>,
 }
 
 /// What runs on `interface`, from its pins and from the interface itself.
@@ -86,42 +63,7 @@ pub fn status(name: &str) -> Result<Status> {
     let xdp = interface(name).ok().and_then(|interface| interface.xdp).filter(|xdp| xdp.id == program_id);
     let build = build::noted(&pins).and_then(|build| build.as_str().map(str::to_owned));
     let is_this_build = build::is_this(&pins);
-    Ok(Status {
-        live: maps.live()?,
-        build,
-        is_this_build,
-        ..describe(name, info.as_ref(), confirmation, xdp, program_id)
-    })
-}
-
-impl Maps {
-    /// What holds beside the policy.
-    fn live(&self) -> Result<Live> {
-        let (now, lists) = (standing::now(), self.lists()?);
-        let holding = lists_that_hold(&lists, now);
-        let lists: Vec<_> = lists.iter().filter(|list| list.name != Name::EMPTY && !list.expiry.is_over(now)).collect();
-        let allows = self.live_allows()?;
-        let mut ends: Vec<Expiry> = allows.iter().map(|allow| allow.expiry).collect();
-        ends.extend(lists.iter().map(|list| list.expiry));
-        let mut live = Live {
-            allows: allows.len(),
-            lists: lists.iter().filter_map(|list| list.name.as_str().map(str::to_owned)).collect(),
-            ..Live::default()
-        };
-        if self.standing()?.switch.lists & lists::DENY != 0 {
-            let mut count = |entry: DenyEntry| {
-                if entry.holders & DenyEntry::ADDED != 0 && !entry.expiry.is_over(now) {
-                    live.denied += 1;
-                    ends.push(entry.expiry);
-                }
-                live.listed += usize::from(entry.holders & holding != 0);
-            };
-            trie::entries(&self.deny_v4)?.into_iter().for_each(|(_, entry)| count(entry));
-            trie::entries(&self.deny_v6)?.into_iter().for_each(|(_, entry)| count(entry));
-        }
-        live.next_expiry = ends.into_iter().filter_map(|end| seconds_left(end, now)).min();
-        Ok(live)
-    }
+    Ok(Status { build, is_this_build, ..describe(name, info.as_ref(), confirmation, xdp, program_id) })
 }
 
 fn describe(
@@ -146,7 +88,6 @@ fn describe(
         prefixes_v4: count(|info| info.prefixes_v4),
         prefixes_v6: count(|info| info.prefixes_v6),
         denied: count(|info| info.denied),
-        live: Live::default(),
         program_id,
         build: None,
         is_this_build: false,

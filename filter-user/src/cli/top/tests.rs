@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use expect_test::expect_file;
 use filter_user::{
-    kernel::{Confirmation, Live, Status, XdpMode},
+    kernel::{Confirmation, Status, XdpMode},
     telemetry::{Ranked, Rate, Span},
 };
 use ratatui::{
@@ -51,7 +51,6 @@ fn status() -> Status {
         prefixes_v4: 100,
         prefixes_v6: 0,
         denied: 0,
-        live: Live::default(),
         program_id: 77,
         build: Some("0.1.0".to_owned()),
         is_this_build: true,

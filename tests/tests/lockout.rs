@@ -50,7 +50,7 @@ fn below_socket(sbc: &Host, socket: &TcpStream, arguments: &[&str]) -> Ended {
 }
 
 fn is_attached(scene: &Scene) -> bool {
-    !scene.sipwall(&["status"]).stdout.is_empty()
+    scene.sipwall(&["stats", "eth0"]).code == 0
 }
 
 #[test]

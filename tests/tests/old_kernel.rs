@@ -26,9 +26,15 @@ step again sipwall attach eth0 --policy FIXTURES/policy.toml
 step arping arping -I veth0 -c 3 192.0.2.1
 step status sipwall status eth0 --json
 step stats sipwall stats eth0 --json
+sed 's/tunnel/gre/' FIXTURES/policy.toml > /other.toml
+cp FIXTURES/carrier.toml /carrier.toml
+step apply sipwall apply /other.toml --interface eth0
+step deny sipwall deny add 192.0.2.77 --for 1h
+step allow sipwall allow add 192.0.2.78 --udp 5070 --name guest
 step detach sipwall detach eth0
 step detached sipwall status
 step verdicts verdicts --test-threads=1
+step live live_verdicts --test-threads=1
 ";
 
 /// What the guest writes to its console.
@@ -37,7 +43,8 @@ fn console(kernel: &Kernel) -> Console {
     let script = SCRIPT.replace("FIXTURES", fixtures.to_str().expect("a plain path"));
     let disk = Initramfs::new(&script).and_then(|disk| disk.module(kernel, "veth"));
     let disk = disk.and_then(|disk| disk.directory(&fixtures)?.program("sipwall", binary()));
-    let disk = disk.and_then(|disk| disk.program("verdicts", &test_program("verdicts"))).expect("a memory disk");
+    let tables = |disk: Initramfs, name| disk.program(name, &test_program(name));
+    let disk = disk.and_then(|disk| tables(tables(disk, "verdicts")?, "live_verdicts")).expect("a memory disk");
     let directory = tempfile::tempdir().expect("a directory");
     let file = directory.path().join("disk");
     disk.pack(&file).expect("a memory disk");
@@ -76,7 +83,14 @@ fn the_program_loads_attaches_counts_and_judges_on_linux_6_1() {
     let counted = stats["reasons"].as_array().expect("an array").iter().find(|count| count["reason"] == "arp");
     assert!(counted.and_then(|count| count["packets"].as_u64()) >= Some(3), "{stats}");
     done(&console, "detach");
-    assert_eq!(done(&console, "detached"), "no filter is attached to any interface\n");
-    let verdicts = done(&console, "verdicts");
-    assert!(verdicts.contains("test result: ok. ") && !verdicts.contains("ok. 0 passed"), "{verdicts}");
+    let detached = done(&console, "detached");
+    assert!(detached.starts_with("no filter is attached to any interface\n"), "{detached}");
+    let applied = done(&console, "apply");
+    assert!(applied.contains("`eth0`: generation 3 is in force now"), "{applied}");
+    done(&console, "deny");
+    done(&console, "allow");
+    for tables in ["verdicts", "live"] {
+        let judged = done(&console, tables);
+        assert!(judged.contains("test result: ok. ") && !judged.contains("ok. 0 passed"), "{judged}");
+    }
 }

@@ -36,7 +36,6 @@ impl XdpFrame {
 }
 
 /// The length of a frame over all its buffers.
-#[expect(clippy::cast_possible_truncation, reason = "pointers of BPF have 64 bits")]
 #[inline(always)]
 #[expect(clippy::cast_possible_truncation, reason = "a frame's length, and BPF has 64 bits")]
 fn length(context: &XdpContext) -> usize {

@@ -7,8 +7,8 @@ use aya_ebpf::{
 use filter_common::{
     Counter, GenerationInfo, Name, REASON_COUNTERS, RULE_COUNTERS, SNAPSHOTS, Snapshot, Trial,
     live::{
-        DENY_LISTS as DENY_LIST_PLACES, DenyEntry, DenyList, LIVE_PREFIXES, LiveNotes, LiveSet, LiveTerms as Terms,
-        REMARKS, Remark, RemarkedPrefix,
+        DENY_LISTS as DENY_LIST_PLACES, DenyEntry, DenyList, LIVE_PREFIXES, LiveNotes, LiveTerms as Terms, REMARKS,
+        Remark, RemarkedPrefix,
     },
     tables::{DENY_PREFIXES, GENERATIONS, PREFIXES, Switch, Tables},
 };
@@ -18,7 +18,7 @@ pub(crate) type Sources<const N: usize> = LpmTrie<[u8; N], u32, { PREFIXES as us
 /// A trie of denied prefixes.
 pub(crate) type Denied<const N: usize> = LpmTrie<[u8; N], DenyEntry, { DENY_PREFIXES as usize }>;
 /// A trie from a source prefix to the terms of the live allows that cover it.
-pub(crate) type LiveSources<const N: usize> = LpmTrie<[u8; N], LiveSet, { LIVE_PREFIXES as usize }>;
+pub(crate) type LiveSources<const N: usize> = LpmTrie<[u8; N], [u32; 2], { LIVE_PREFIXES as usize }>;
 
 /// Which generation is in force. One element.
 #[btf_map]

@@ -93,7 +93,7 @@ fn live_set<const N: usize>(
     slot: u32,
     octets: [u8; N],
 ) -> LiveSet {
-    sources.get(slot).and_then(|trie| trie.get(&host_key(octets))).copied().unwrap_or_default()
+    LiveSet::of_halves(sources.get(slot).and_then(|trie| trie.get(&host_key(octets))).copied().unwrap_or_default())
 }
 
 /// What the terms of a slot say. A global function, which the verifier looks at once, by itself: in line, its loop would

@@ -124,7 +124,10 @@ impl Add {
             Ok(prepared) => prepared,
             Err(code) => return Ok(code),
         };
-        for interface in self.interfaces.names()? {
+        let interfaces = self.interfaces.names()?;
+        // What cannot be saved is not let in either.
+        self.saving.finish(prepared)?;
+        for interface in interfaces {
             let done = match kernel::allow_add(&interface, &allow, self.lasting)? {
                 Allowed::Added => "added",
                 Allowed::Renewed => "renewed",
@@ -132,7 +135,6 @@ impl Add {
             let until = self.lasting.map_or_else(String::new, |length| format!(" for {}", time::describe(length)));
             eprintln!("`{interface}`: `{}` {done}{until}", allow.rule());
         }
-        self.saving.finish(prepared)?;
         Ok(ExitCode::SUCCESS)
     }
 

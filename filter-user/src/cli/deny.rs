@@ -136,12 +136,14 @@ fn add(
         Ok(prepared) => prepared,
         Err(code) => return Ok(code),
     };
-    for interface in interfaces.names()? {
+    let interfaces = interfaces.names()?;
+    // What cannot be saved is not denied either.
+    saving.finish(prepared)?;
+    for interface in interfaces {
         let new = kernel::deny_add(&interface, prefixes, lasting, comment)?;
         let until = lasting.map_or_else(String::new, |length| format!(" for {}", time::describe(length)));
         eprintln!("`{interface}`: {} denied{until}, {new} of them new", prefixes.len());
     }
-    saving.finish(prepared)?;
     Ok(ExitCode::SUCCESS)
 }
 

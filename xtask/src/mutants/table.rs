@@ -125,8 +125,8 @@ pub(super) const MUTANTS: [Mutant; 34] = [
     mutant(
         "every TCP segment is limited",
         LIMIT,
-        "Transport::Tcp { opening: true, .. } => {",
-        "Transport::Tcp { .. } => {",
+        "matches!(packet.transport, Transport::Tcp { opening: true, .. })",
+        "matches!(packet.transport, Transport::Tcp { .. })",
     ),
     mutant(
         "echo requests are not limited",

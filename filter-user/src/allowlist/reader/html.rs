@@ -26,7 +26,9 @@ const DEEPEST_TABLE: usize = 16;
 
 /// Reads a page, or a piece of one that begins on line `first_line` of its document.
 pub(super) fn read(text: &str, first_line: u32) -> Document {
-    let reader = Reader { page: RefCell::new(Page::default()), first_line };
+    let breaks = u32::try_from(text.trim_end().matches('\n').count()).unwrap_or(u32::MAX);
+    let last_line = first_line.saturating_add(breaks);
+    let reader = Reader { page: RefCell::new(Page::default()), first_line, last_line };
     let tokenizer = Tokenizer::new(reader, TokenizerOpts::default());
     let queue = BufferQueue::default();
     queue.push_back(StrTendril::from(text));
@@ -41,6 +43,8 @@ pub(super) fn read(text: &str, first_line: u32) -> Document {
 struct Reader {
     page: RefCell<Page>,
     first_line: u32,
+    /// `html5ever` counts a line twice where a comment is malformed: none is beyond this one.
+    last_line: u32,
 }
 
 impl TokenSink for Reader {
@@ -48,6 +52,7 @@ impl TokenSink for Reader {
 
     fn process_token(&self, token: Token, line: u64) -> TokenSinkResult<()> {
         let line = u32::try_from(line).unwrap_or(u32::MAX).saturating_add(self.first_line).saturating_sub(1);
+        let line = line.min(self.last_line);
         let mut page = self.page.borrow_mut();
         match token {
             Token::CharacterTokens(text) => page.text(&text, line),

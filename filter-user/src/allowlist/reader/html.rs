@@ -43,7 +43,7 @@ pub(super) fn read(text: &str, first_line: u32) -> Document {
 struct Reader {
     page: RefCell<Page>,
     first_line: u32,
-    /// `html5ever` counts a line twice where a comment is malformed: none is beyond this one.
+    /// The tokenizer has been seen to count a line too many (an input of the fuzz corpus): none is beyond this one.
     last_line: u32,
 }
 

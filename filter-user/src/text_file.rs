@@ -20,7 +20,10 @@ pub enum TextFileError {
     NotText(usize),
 }
 
-/// The text of a file of at most `most` bytes.
+/// What some editors begin a file with to say that it is UTF-8.
+const BYTE_ORDER_MARK: char = '\u{feff}';
+
+/// The text of a file of at most `most` bytes, without a byte order mark.
 ///
 /// # Errors
 /// If the file cannot be read, is larger, or is not UTF-8.
@@ -30,5 +33,6 @@ pub(crate) fn read(path: &Path, most: u64) -> Result<String, TextFileError> {
     if u64::try_from(bytes).is_ok_and(|bytes| bytes > most) {
         return Err(TextFileError::TooLarge(most));
     }
-    String::from_utf8(content).map_err(|error| TextFileError::NotText(error.utf8_error().valid_up_to()))
+    let text = String::from_utf8(content).map_err(|error| TextFileError::NotText(error.utf8_error().valid_up_to()))?;
+    Ok(text.strip_prefix(BYTE_ORDER_MARK).map(str::to_owned).unwrap_or(text))
 }

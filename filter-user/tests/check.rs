@@ -75,35 +75,39 @@ fn people_see_what_the_policy_lets_in_and_advice() {
         POLICY,
         0,
         &expect![[r#"
-        policy.toml: MONITOR mode (nothing is dropped), scope interface (what is not listed is dropped)
+            policy.toml: MONITOR mode (nothing is dropped), scope interface (what is not listed is dropped)
 
-         RULE               PREFIXES  PROTOCOL  THEIR PORTS  YOUR PORTS
-         twilio/media       1         udp       10000-60000  16384-32767
-         twilio/sip-udp     3         udp       any          5060
-         twilio/sip-tcp     3         tcp       5060         5060 + answers
-         twilio/sip-tls     3         tcp       5061         5061 + answers
-         genesys/sip-tls    1         tcp       any          5081
-         genesys/sip-reply  1         tcp       5060-5061    answers
-         allow/ssh          1         tcp       any          22
+             RULE               PREFIXES  PROTOCOL  THEIR PORTS  YOUR PORTS
+             twilio/media       1         udp       10000-60000  16384-32767
+             twilio/sip-udp     3         udp       any          5060
+             twilio/sip-tcp     3         tcp       any          5060
+             twilio/sip-tcp     3         tcp       5060         answers
+             twilio/sip-tls     3         tcp       any          5061
+             twilio/sip-tls     3         tcp       5061         answers
+             genesys/sip-tls    1         tcp       any          5081
+             genesys/sip-reply  1         tcp       5060-5061    answers
+             allow/ssh          1         tcp       any          22
 
-        twilio: allowlist `twilio-interconnect`, only london-ix, ie1-ix
-        genesys: a trunk, 1 prefix always denied
-        deny list: 2 prefixes
-        in the data plane: 9 terms, 7 prefixes
+            answers: to what this host opens or asks, on its reply ports
 
-        warning[provider-without-media]: policy.toml:16: `genesys` may call, and nothing lets its media in: calls would be silent
-        hint: take an allowlist that has its media, or open the media range in an `[[allow]]`
+            twilio: allowlist `twilio-interconnect`, only london-ix, ie1-ix
+            genesys: a trunk, 1 prefix always denied
+            deny list: 2 prefixes
+            in the data plane: 9 terms, 7 prefixes
 
-        warning[region-subset]: policy.toml:13: `regions` leaves out 21 entries of the allowlist of `twilio`
-        hint: providers urge to allow all regions, for one stands in for another: leave `regions` out
+            warning[provider-without-media]: policy.toml:16: `genesys` may call, and nothing lets its media in: calls would be silent
+            hint: take an allowlist that has its media, or open the media range in an `[[allow]]`
 
-        warning[via-not-enforced]: policy.toml:21: `use_source_address = false` means the Via header, and sipwall sees only packets' sources
-        hint: list the addresses that packets come from, and set it to `true`
+            warning[region-subset]: policy.toml:13: `regions` leaves out 21 entries of the allowlist of `twilio`
+            hint: providers urge to allow all regions, for one stands in for another: leave `regions` out
 
-        note[monitor-mode]: policy.toml: `mode = "monitor"`: what would be dropped is counted, and passes
-        hint: set `mode = "enforce"` once `sipwall stats` shows no drop that should not be
-        --
-    "#]],
+            warning[via-not-enforced]: policy.toml:21: `use_source_address = false` means the Via header, and sipwall sees only packets' sources
+            hint: list the addresses that packets come from, and set it to `true`
+
+            note[monitor-mode]: policy.toml: `mode = "monitor"`: what would be dropped is counted, and passes
+            hint: set `mode = "enforce"` once `sipwall stats` shows no drop that should not be
+            --
+        "#]],
     );
 }
 
@@ -129,7 +133,7 @@ fn programs_see_the_same() {
             policy: "policy.toml"
             mode: "enforce"
             scope: "interface"
-            providers: [{"name":"genesys","allowlist":null,"regions":[],"rules":[{"rule":"genesys/sip-tls","protocols":["tcp"],"prefixes":1,"remote_ports":[],"your_ports":["5081"],"answers":false},{"rule":"genesys/sip-reply","protocols":["tcp"],"prefixes":1,"remote_ports":["5060-5061"],"your_ports":[],"answers":true}],"always_denied":1}]
+            providers: [{"name":"genesys","allowlist":null,"regions":[],"rules":[{"rule":"genesys/sip-tls","protocol":"tcp","prefixes":1,"remote_ports":[],"your_ports":["5081"],"answers":false},{"rule":"genesys/sip-reply","protocol":"tcp","prefixes":1,"remote_ports":["5060-5061"],"your_ports":[],"answers":true}],"always_denied":1}]
             allows: []
             denied: 1
             terms: 2
@@ -163,9 +167,9 @@ fn a_refused_policy_is_wrong_input() {
         &expect![[r#"
             --
             error: the policy is refused
-            policy.toml:2: `mode` does not take `"enforced"`
+            policy.toml:2: `mode` does not take `"enforced"` [unknown-value]
             hint: it takes `"enforce"` or `"monitor"`
-            policy.toml:3: [sbc] has no key `colour`
+            policy.toml:3: [sbc] has no key `colour` [unknown-key]
             hint: it has `listen`, `interfaces`, `mode`, `scope`, `fragments`, `addresses`, `reply_ports`, `return_traffic`
         "#]],
     );

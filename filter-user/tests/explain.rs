@@ -252,11 +252,11 @@ fn a_refused_policy_is_wrong_input() {
     Lab::new("[sbc]\nmode = 1\n").text(
         "udp 192.0.2.1 198.51.100.10:5060",
         2,
-        &expect![[r"
-        --
-        error: the policy is refused
-        policy.toml:2: `mode` takes a string, not a TOML integer
-    "]],
+        &expect![[r#"
+            --
+            error: the policy is refused
+            policy.toml:2: `mode` takes a string, not a TOML integer [wrong-type]
+        "#]],
     );
 }
 

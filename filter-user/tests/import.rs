@@ -203,10 +203,16 @@ fn run_together_text_is_refused_with_its_line_and_nothing_is_written() {
     let run = sipwall(&["import", input, "-o", output]);
     assert_eq!((run.code, run.stdout.as_str()), (2, ""));
     assert!(run.stderr.contains("page.txt:31: cannot read `168.86.128.0/1810`"), "{}", run.stderr);
+    assert!(
+        run.stderr.ends_with("nothing written: 1 error\nhint: `--partial` writes what could be read\n"),
+        "{}",
+        run.stderr
+    );
     assert!(!std::path::Path::new(output).exists());
 
     let partial = sipwall(&["import", "--partial", input, "-o", output]);
     assert_eq!(partial.code, 0, "{}", partial.stderr);
+    assert!(partial.stderr.ends_with(" entries, and 1 error left out\n"), "{}", partial.stderr);
     assert!(std::fs::read_to_string(output).unwrap().contains("208.78.112.64/32"));
 }
 

@@ -19,11 +19,13 @@ fn strict_takes_warnings_for_errors_and_writes_nothing() {
     let output = folder.path().join("out.toml");
     let output = output.to_str().unwrap();
     let page = page("completed.md");
-    assert_eq!(sipwall(&["import", &page, "-o", output]).code, 0);
+    let written = sipwall(&["import", &page, "-o", output]);
+    assert_eq!((written.code, written.stderr.lines().last()), (0, Some(&*format!("`{output}`: 3 entries"))));
     fs::remove_file(output).unwrap();
     let run = sipwall(&["import", "--strict", &page, "-o", output]);
     assert_eq!(run.code, 2);
     assert!(run.stderr.contains("completed.md:8: the row names no port of its own"), "{}", run.stderr);
+    assert!(run.stderr.ends_with("nothing written: `--strict`, and 5 warnings\n"), "{}", run.stderr);
     assert!(!fs::exists(output).unwrap());
 }
 

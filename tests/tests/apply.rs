@@ -34,6 +34,7 @@ fn what_is_in_force_already_changes_nothing() {
     assert!(same.stderr.contains("generation 1 is in force already"), "{same:?}");
     assert_eq!(scene.status()["generation"], 1);
     scene.sipwall(&["diff", &policy]).assert_done();
+    scene.sipwall(&["diff", &policy, "--interface", "lo"]).assert_failed(2, "no filter is attached to `lo`");
     let applied = scene.sipwall(&["apply", &policy, "--json"]).json();
     assert_eq!((&applied["changed"], &applied["generation"]), (&false.into(), &1.into()));
 }
@@ -50,9 +51,9 @@ fn what_changes_is_shown_and_then_in_force() {
     for line in [
         "eth0: generation 1 would change",
         "  scope: interface → ports",
-        "  allow/scanner: udp → 5060\n    + 192.0.2.99/32",
-        "  carrier/sip-udp: udp → 5060 (the rule passed 3 packets in the last",
-        "  carrier/sip-udp: udp → 5070\n    + ",
+        "  allow/scanner: udp to port 5060\n    + 192.0.2.99/32",
+        "  carrier/sip-udp: udp to port 5060 (the rule passed 3 packets in the last",
+        "  carrier/sip-udp: udp to port 5070\n    + ",
     ] {
         assert!(diff.stdout.contains(line), "`{line}` is not in {}", diff.stdout);
     }
@@ -77,7 +78,7 @@ fn every_kind_of_difference_is_seen() {
         ("addresses", (", \"2001:db8:ffff::10\"]", "]"), "addresses: 198.51.100.10, 2001:db8:ffff::10 → 198.51.100.10"),
         ("media", ("[\"16384-32767\"]", "[\"16384-20000\"]"), "listen udp: 5060, 16384-32767 → 5060, 16384-20000"),
         ("a deny", WITHOUT_CARRIER, "deny list\n    + 203.0.113.17/32"),
-        ("an allow", ("tcp = [22]", "tcp = [23]"), "allow/ssh: tcp → 22"),
+        ("an allow", ("tcp = [22]", "tcp = [23]"), "allow/ssh: tcp to port 22"),
         ("a protocol", ("protocols = [47]", "protocols = [50]"), "allow/tunnel: protocol 50"),
     ] {
         let diff = scene.sipwall(&["diff", &scene.policy("other.toml", &[changes])]);
@@ -125,6 +126,7 @@ fn a_policy_that_is_confirmed_stays() {
     thread::sleep(Duration::from_millis(6200).saturating_sub(begun.elapsed()));
     assert_eq!(scene.datagrams("scanner", 5060), 3);
     assert_eq!((state(&scene.status()), &scene.status()["generation"]), ("confirmed", &2.into()));
+    scene.sipwall(&["confirm"]).assert_failed(1, "no policy awaits confirmation");
 }
 
 #[test]

@@ -108,8 +108,10 @@ fn a_filter_of_another_abi_hands_over_what_has_the_same_shape() {
     let (scene, policy) = filter(&[]);
     let before = scene.status();
     shell(&scene, &format!("mv {PINS} {OTHER_PINS}"));
-    for command in [&["stats", "eth0"][..], &["status", "eth0"], &["apply", &policy], &["diff", &policy]] {
-        scene.sipwall(command).assert_failed(1, "the filter on `eth0` is of another version of sipwall");
+    for (command, code) in
+        [(&["stats", "eth0"][..], 1), (&["status", "eth0"], 1), (&["apply", &policy], 1), (&["diff", &policy], 2)]
+    {
+        scene.sipwall(command).assert_failed(code, "the filter on `eth0` is of another version of sipwall");
     }
     let trial = scene.sipwall(&["attach", "eth0", "--policy", &policy, "--confirm", "60s"]);
     trial.assert_failed(1, "the filter that runs is of another version, whose policy this one cannot go back to");

@@ -26,6 +26,17 @@ impl fmt::Display for FileError {
     }
 }
 
+impl FileError {
+    /// A file that is called as no allowlist file is may be a provider's document.
+    fn with_hint_at_import(self, path: &Path) -> Self {
+        if path.extension().is_some_and(|extension| extension == "toml" || extension == "json") {
+            return self;
+        }
+        let hint = "a provider's document is read by `sipwall import` first, or named as `source`";
+        Self { message: format!("{}\nhint: {hint}", self.message), ..self }
+    }
+}
+
 impl Allowlist {
     /// Loads a built-in allowlist by its name, or else the file at `name_or_path`, relative to `folder`.
     ///
@@ -38,7 +49,7 @@ impl Allowlist {
         let path = folder.join(name_or_path);
         let file = path.display().to_string();
         match text_file::read(&path, LARGEST_DOCUMENT) {
-            Ok(text) => parse(&file, &text),
+            Ok(text) => parse(&file, &text).map_err(|error| error.with_hint_at_import(&path)),
             Err(error) => Err(FileError {
                 message: format!("cannot read the allowlist: {error}{}", hint_at_builtins(name_or_path)),
                 file,
@@ -137,6 +148,16 @@ mod tests {
         refused(&entry("\"192.0.2.0/33\""), "a.toml:6: ");
         refused(&entry("\"192.0.2.9/24\""), "a.toml:6: `192.0.2.9/24` has host bits set");
         refused(&entry(""), "a.toml:6: an entry without prefixes");
+    }
+
+    #[test]
+    fn a_document_that_was_not_imported_hints_at_import() {
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::write(directory.path().join("page.md"), "# A page\n").unwrap();
+        let message = Allowlist::load("page.md", directory.path()).unwrap_err().to_string();
+        assert!(
+            message.ends_with("\nhint: a provider's document is read by `sipwall import` first, or named as `source`")
+        );
     }
 
     #[test]

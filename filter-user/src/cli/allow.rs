@@ -76,7 +76,7 @@ struct Add {
     /// The name that it is counted, shown and removed by; the first host or CIDR with hyphens if none is given
     #[arg(long, value_parser = name)]
     name: Option<String>,
-    /// For so long, and no longer: the kernel ends it, whatever runs then
+    /// For so long (`90s`, `2h`, `7d`), and no longer: the kernel ends it, whatever runs then
     #[arg(long = "for", value_name = "TIME", value_parser = time::parse_duration, conflicts_with = "save")]
     lasting: Option<Duration>,
     /// What it is for, for whoever reads the list

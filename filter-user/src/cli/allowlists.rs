@@ -38,7 +38,7 @@ enum Action {
         /// A built-in allowlist, an allowlist file or a provider's document
         name: String,
     },
-    /// Show what one allowlist allows and another does not
+    /// Show what one allowlist allows and another does not; exit code 1 if they differ
     Diff {
         /// A built-in allowlist, an allowlist file or a provider's document
         old: String,
@@ -49,16 +49,16 @@ enum Action {
 
 impl Allowlists {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
-        let done = match self.action.unwrap_or(Action::List) {
-            Action::List => list(self.json),
-            Action::Show { name } => load(&name).map(|allowlist| show(&allowlist, self.json)),
+        let ended = match self.action.unwrap_or(Action::List) {
+            Action::List => list(self.json).map(done),
+            Action::Show { name } => load(&name).map(|allowlist| done(show(&allowlist, self.json))),
             Action::Diff { old, new } => {
                 let both = load(&old).and_then(|old| Ok((old, load(&new)?)));
                 both.map(|(old, new)| show_difference(&diff(&old, &new), self.json))
             }
         };
-        match done {
-            Ok(printed) => printed.map(|()| ExitCode::SUCCESS),
+        match ended {
+            Ok(ended) => ended,
             Err(message) => {
                 eprintln!("error: {message}");
                 Ok(ExitCode::from(WRONG_INPUT))
@@ -153,7 +153,18 @@ fn show(allowlist: &Allowlist, as_json: bool) -> anyhow::Result<()> {
     print(&format!("{table}\n"))
 }
 
-fn show_difference(difference: &Difference, as_json: bool) -> anyhow::Result<()> {
+fn done(printed: anyhow::Result<()>) -> anyhow::Result<ExitCode> {
+    printed.map(|()| ExitCode::SUCCESS)
+}
+
+/// As diff(1) ends: 1 where there is a difference.
+fn show_difference(difference: &Difference, as_json: bool) -> anyhow::Result<ExitCode> {
+    let same = difference.added.is_empty() && difference.removed.is_empty();
+    print_difference(difference, as_json)?;
+    Ok(if same { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn print_difference(difference: &Difference, as_json: bool) -> anyhow::Result<()> {
     if as_json {
         return print_json(difference);
     }

@@ -14,8 +14,8 @@ use super::{check, refresh::StateDirectory, time::parse_duration};
 /// How a policy is put in force.
 #[derive(clap::Args)]
 pub(crate) struct Trial {
-    /// Go back to what was in force before unless `sipwall confirm` comes in time; the kernel does it, whatever became
-    /// of this command
+    /// Go back to what was in force before unless `sipwall confirm` comes in time (`60s`, `5m`); the kernel does it,
+    /// whatever became of this command
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     confirm: Option<Duration>,
     /// Put the policy in force even if it cuts the session that this command runs in, the default gateway or SIP

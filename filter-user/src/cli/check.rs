@@ -87,15 +87,18 @@ fn show(summary: &Summary) -> Result<()> {
     if table.row_count() > 0 {
         output::line(&format!("\n{table}\n"))?;
     }
+    if providers.iter().flat_map(|provider| &provider.rules).any(|rule| rule.answers) {
+        output::line("answers: to what this host opens or asks, on its reply ports\n")?;
+    }
     for provider in providers {
         output::line(&provider_text(provider))?;
     }
-    output::line(&format!("deny list: {denied} {}", plural(*denied)))?;
-    output::line(&format!("in the data plane: {terms} terms, {prefixes} {}", plural(*prefixes)))
+    output::line(&format!("deny list: {}", number_of_prefixes(*denied)))?;
+    output::line(&format!("in the data plane: {terms} terms, {}", number_of_prefixes(*prefixes)))
 }
 
-const fn plural(prefixes: usize) -> &'static str {
-    if prefixes == 1 { "prefix" } else { "prefixes" }
+fn number_of_prefixes(prefixes: usize) -> String {
+    output::count(prefixes, "prefix", "prefixes")
 }
 
 fn mode_text(mode: &str) -> &'static str {
@@ -113,11 +116,9 @@ fn scope_text(scope: &str) -> &'static str {
 }
 
 fn cells(rule: &RuleSummary) -> [String; 5] {
-    let RuleSummary { rule, protocols, prefixes, remote_ports, your_ports, answers } = rule;
-    let protocols: Vec<_> = protocols.iter().map(String::as_str).collect();
-    let opened = (!your_ports.is_empty()).then(|| your_ports.to_string());
-    let yours: Vec<_> = opened.into_iter().chain(answers.then(|| "answers".to_owned())).collect();
-    [rule.clone(), prefixes.to_string(), protocols.join(", "), their_ports(remote_ports), yours.join(" + ")]
+    let RuleSummary { rule, protocol, prefixes, remote_ports, your_ports, answers } = rule;
+    let yours = if *answers { "answers".to_owned() } else { your_ports.to_string() };
+    [rule.clone(), prefixes.to_string(), protocol.clone(), their_ports(remote_ports), yours]
 }
 
 fn their_ports(ports: &PortSet) -> String {
@@ -131,7 +132,7 @@ fn provider_text(provider: &ProviderSummary) -> String {
     let denied = if *always_denied == 0 {
         String::new()
     } else {
-        format!(", {always_denied} {} always denied", plural(*always_denied))
+        format!(", {} always denied", number_of_prefixes(*always_denied))
     };
     match allowlist {
         Some(_) => format!("{name}: {source}, {regions}{denied}"),

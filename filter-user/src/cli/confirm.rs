@@ -7,7 +7,7 @@ use filter_user::kernel::{self, Confirmation};
 
 /// Keep a policy that was put in force with `--confirm`
 ///
-/// Without it the policy that was in force before comes back by itself.
+/// Without it the policy that was in force before comes back by itself. Exit code 1 where none awaits confirmation.
 #[derive(clap::Args)]
 #[command(after_long_help = "Examples:
   sipwall confirm
@@ -24,7 +24,8 @@ pub(crate) struct Confirm {
 impl Confirm {
     pub(crate) fn run(self) -> Result<ExitCode> {
         let interfaces = if self.interfaces.is_empty() { on_trial()? } else { self.interfaces };
-        if interfaces.is_empty() {
+        let mut done = !interfaces.is_empty();
+        if !done {
             eprintln!("no policy awaits confirmation");
         }
         for interface in &interfaces {
@@ -35,10 +36,14 @@ impl Confirm {
             }
             match kernel::confirm(interface)? {
                 Some(generation) => eprintln!("`{interface}`: generation {generation} stays"),
-                None => eprintln!("`{interface}`: no policy awaits confirmation"),
+                None => {
+                    eprintln!("`{interface}`: no policy awaits confirmation");
+                    done = false;
+                }
             }
         }
-        Ok(ExitCode::SUCCESS)
+        // Who confirms too late must not take it for done.
+        Ok(if done { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 }
 

@@ -39,7 +39,7 @@ enum Command {
         /// Hosts or CIDRs
         #[arg(required = true, value_name = "CIDR", value_parser = prefix)]
         prefixes: Vec<IpNet>,
-        /// For so long, and no longer: the kernel ends it, whatever runs then
+        /// For so long (`90s`, `2h`, `7d`), and no longer: the kernel ends it, whatever runs then
         #[arg(long = "for", value_name = "TIME", value_parser = time::parse_duration, conflicts_with = "save")]
         lasting: Option<Duration>,
         /// What it is for, for whoever reads the list
@@ -76,10 +76,10 @@ enum Command {
         /// A file with a host or CIDR a line; `#` begins a comment
         #[arg(value_name = "FILE")]
         file: PathBuf,
-        /// The name of the list; the file's name if none is given
+        /// The name of the list; the file's name without its extension if none is given
         #[arg(long)]
         name: Option<String>,
-        /// For so long, and no longer: the kernel ends it, whatever runs then
+        /// For so long (`90s`, `2h`, `7d`), and no longer: the kernel ends it, whatever runs then
         #[arg(long = "for", value_name = "TIME", value_parser = time::parse_duration)]
         lasting: Option<Duration>,
         /// What it is for, for whoever reads the list

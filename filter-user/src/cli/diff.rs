@@ -16,7 +16,7 @@ const SHOWN: usize = 8;
 /// Compare a policy file with what runs
 ///
 /// Shows what `apply` would change, and for what it would remove how much that passed lately. Exit code 0 if nothing would
-/// change, 1 if something would.
+/// change, 1 if something would, 2 if they cannot be compared.
 #[derive(clap::Args)]
 #[command(after_long_help = "Examples:
   sipwall diff policy.toml
@@ -37,6 +37,14 @@ pub(crate) struct Diff {
 
 impl Diff {
     pub(crate) fn run(self) -> Result<ExitCode> {
+        // As of diff(1): 1 says that they differ, and nothing else.
+        self.compare().or_else(|error| {
+            eprintln!("error: {}", super::described(&error));
+            Ok(ExitCode::from(super::WRONG_INPUT))
+        })
+    }
+
+    fn compare(self) -> Result<ExitCode> {
         let (policy, compiled) = match check::load(&self.policy, &self.state) {
             Ok(loaded) => loaded,
             Err(refusals) => return Ok(check::refuse(&refusals)),

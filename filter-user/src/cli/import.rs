@@ -12,7 +12,7 @@ use filter_user::allowlist::{
     trunk,
 };
 
-use super::{WRONG_INPUT, print};
+use super::{WRONG_INPUT, output, print};
 
 /// Read providers' documents and write the allowlist that they state
 ///
@@ -77,8 +77,34 @@ impl Import {
             eprintln!("error: a trunk's table is part of a policy, not of an allowlist\nhint: import it by itself");
         }
         let is_refused = is_mixed || self.refuses(&documents);
+        let outcome = self.outcome(&documents, is_refused).filter(|_| !is_mixed);
         self.write(documents, is_refused)?;
+        if let Some(outcome) = outcome {
+            eprintln!("{outcome}");
+        }
         Ok(if is_refused { ExitCode::from(WRONG_INPUT) } else { ExitCode::SUCCESS })
+    }
+
+    /// What came of it, where the messages before it and the output leave a doubt.
+    fn outcome(&self, documents: &[Named], is_refused: bool) -> Option<String> {
+        let count = |of: fn(&Imported) -> usize| documents.iter().map(|(_, document)| of(document)).sum::<usize>();
+        let errors = output::count(count(|document| document.allowlist.errors.len()), "error", "errors");
+        let warnings = output::count(count(|document| document.allowlist.warnings.len()), "warning", "warnings");
+        let entries = output::count(count(|document| document.allowlist.entries.len()), "entry", "entries");
+        let trunks = count(|document| document.trunks.len());
+        let has_errors = documents.iter().any(|(_, document)| !document.allowlist.errors.is_empty());
+        match &self.output {
+            _ if is_refused && has_errors => {
+                Some(format!("nothing written: {errors}\nhint: `--partial` writes what could be read"))
+            }
+            _ if is_refused => Some(format!("nothing written: `--strict`, and {warnings}")),
+            Some(path) if trunks > 0 => {
+                Some(format!("`{}`: {}", path.display(), output::count(trunks, "trunk", "trunks")))
+            }
+            Some(path) if has_errors => Some(format!("`{}`: {entries}, and {errors} left out", path.display())),
+            Some(path) => Some(format!("`{}`: {entries}", path.display())),
+            None => None,
+        }
     }
 
     fn read(&self, sources: Vec<Source>) -> Vec<Named> {

@@ -78,7 +78,7 @@ fn closing_sections(command: &Command) -> Roff {
         roff.control("fi", []);
     }
     roff.control("SH", ["EXIT STATUS"]);
-    for (code, meaning) in [("0", "Done."), ("1", "It failed."), ("2", "Wrong usage or input, a refused policy too.")] {
+    for (code, meaning) in ["0", "1", "2"].into_iter().zip(exit_status(command)) {
         entry(&mut roff, code, meaning);
     }
     if command.get_name() == "sipwall" {
@@ -87,6 +87,14 @@ fn closing_sections(command: &Command) -> Roff {
         roff.control("SH", ["SEE ALSO"]).text([bold("sipwall"), roman(format!("({SECTION})"))]);
     }
     roff
+}
+
+/// What the exit codes 0, 1 and 2 mean.
+fn exit_status(command: &Command) -> [&'static str; 3] {
+    match command.get_name() {
+        "diff" => ["There is no difference.", "There is one.", "They cannot be compared, or wrong usage or input."],
+        _ => ["Done.", "It failed.", "Wrong usage or input, a refused policy too."],
+    }
 }
 
 /// The examples of a command's long help, one a line.

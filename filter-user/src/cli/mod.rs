@@ -94,9 +94,20 @@ pub(crate) fn run() -> ExitCode {
         Command::Manual(command) => command.run(),
     };
     ended.unwrap_or_else(|error| {
-        eprintln!("error: {error:#}");
+        eprintln!("error: {}", described(&error));
         ExitCode::FAILURE
     })
+}
+
+/// An error with its causes, and behind them what to do about it.
+fn described(error: &anyhow::Error) -> String {
+    let texts: Vec<_> = error.chain().map(ToString::to_string).collect();
+    let (messages, hints): (Vec<_>, Vec<_>) = texts
+        .iter()
+        .map(|text| text.split_once("\nhint: ").map_or((&**text, None), |(message, hint)| (message, Some(hint))))
+        .unzip();
+    let hints = hints.into_iter().flatten().map(|hint| format!("\nhint: {hint}"));
+    messages.join(": ") + &hints.collect::<String>()
 }
 
 #[cfg(test)]
@@ -126,6 +137,13 @@ mod tests {
                 assert_eq!(subcommand.subcommand_name(), Some(command.get_name()), "{line}");
             }
         }
+    }
+
+    #[test]
+    fn what_to_do_about_an_error_stands_behind_its_causes() {
+        let error = anyhow::anyhow!("no such device").context("cannot find `eth9`\nhint: `ip link` lists them");
+        assert_eq!(described(&error), "cannot find `eth9`: no such device\nhint: `ip link` lists them");
+        assert_eq!(described(&anyhow::anyhow!("one\nline")), "one\nline");
     }
 
     #[test]

@@ -51,6 +51,11 @@ pub(crate) fn time(seconds: u64) -> String {
     timestamp.map_or_else(|| "at an unknown time".to_owned(), |timestamp| timestamp.to_string())
 }
 
+/// So many of something, for people.
+pub(crate) fn count(number: usize, one: &str, several: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { several })
+}
+
 /// A rate for people, in five characters or so: `0`, `0.3`, `12`, `999`, `1.2k`, `3.4M`.
 pub(crate) fn quantity(number: f64) -> String {
     let (scaled, unit) = match number {

@@ -36,7 +36,7 @@ pub(crate) struct Stats {
     /// Show them again after each interval, until a signal
     #[arg(long, short)]
     follow: bool,
-    /// What rates are over [default: 1s]
+    /// What rates are over, from `1s` to `3650d` [default: 1s]
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     interval: Option<Duration>,
 }

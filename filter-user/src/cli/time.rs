@@ -12,11 +12,12 @@ const LONGEST: Duration = Duration::from_hours(24 * 3650);
 /// A length of time as policies write it too: `60s`, `2h`, `1h 30m`, `7d`.
 pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
     let span: Span = text.parse().map_err(|_| "not a length of time, such as `60s`, `2h` or `7d`".to_owned())?;
-    let length = span.to_duration(SpanRelativeTo::days_are_24_hours()).map_err(|error| error.to_string())?;
-    match Duration::try_from(length) {
-        Ok(length) if (SHORTEST..=LONGEST).contains(&length) => Ok(length),
-        _ => Err("it must be from a second to ten years".to_owned()),
-    }
+    // Months and years have no length of their own.
+    let length = span.to_duration(SpanRelativeTo::days_are_24_hours()).ok();
+    length
+        .and_then(|length| Duration::try_from(length).ok())
+        .filter(|length| (SHORTEST..=LONGEST).contains(length))
+        .ok_or_else(|| "it must be from `1s` to `3650d`".to_owned())
 }
 
 /// A length of time for people, to the second.

@@ -29,7 +29,7 @@ pub struct Outline {
     denied: BTreeSet<IpNet>,
 }
 
-/// What a rule lets in: `twilio/media`, `udp 10000-60000 → 16384-32767`.
+/// What a rule lets in: `twilio/media`, `udp from port 10000-60000 to port 16384-32767`.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize)]
 pub struct Grant {
     /// The rule.
@@ -193,7 +193,8 @@ fn port_text(tables: &Tables, ports: &PortTables, term: usize) -> String {
     let has = |class: u16| tables.port_sets.get(usize::from(class)).is_some_and(|set: &TermSet| set.contains(term));
     let theirs = ports_where(|port| has(ports.source[usize::from(port)]));
     let yours = ports_where(|port| has(ports.destination[usize::from(port)]));
-    if theirs == PortSet::all() { format!("→ {yours}") } else { format!("{theirs} → {yours}") }
+    let from = if theirs == PortSet::all() { String::new() } else { format!("from port {theirs} ") };
+    format!("{from}to port {yours}")
 }
 
 fn ports_where(has: impl Fn(u16) -> bool) -> PortSet {

@@ -42,7 +42,7 @@ codes! {
 
 /// One thing that a policy is refused for.
 ///
-/// Text form: `FILE:LINE: MESSAGE`, and on a line of its own `hint: …`.
+/// Text form: `FILE:LINE: MESSAGE [CODE]`, and on a line of its own `hint: …`.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Refusal {
     /// Its kind.
@@ -59,11 +59,12 @@ pub struct Refusal {
 
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.line {
-            0 => write!(f, "{}: {}", self.file, self.message)?,
-            line => write!(f, "{}:{line}: {}", self.file, self.message)?,
+        let Self { code, file, line, message, hint } = self;
+        match line {
+            0 => write!(f, "{file}: {message} [{}]", code.code())?,
+            line => write!(f, "{file}:{line}: {message} [{}]", code.code())?,
         }
-        match &self.hint {
+        match hint {
             Some(hint) => write!(f, "\nhint: {hint}"),
             None => Ok(()),
         }

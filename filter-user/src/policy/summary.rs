@@ -1,6 +1,6 @@
 //! What a policy comes to, for people.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use filter_common::packet::ip;
 use ipnet::IpNet;
@@ -44,13 +44,13 @@ pub struct ProviderSummary {
     pub always_denied: usize,
 }
 
-/// A rule at a glance.
+/// What a rule lets in of one protocol, in one direction.
 #[derive(Clone, Debug, Serialize)]
 pub struct RuleSummary {
     /// Its name.
     pub rule: String,
-    /// The IP protocols, `udp`, `tcp` or a number.
-    pub protocols: BTreeSet<String>,
+    /// The IP protocol, `udp`, `tcp` or a number.
+    pub protocol: String,
     /// How many prefixes it lets in.
     pub prefixes: usize,
     /// The sources' ports, where they matter; empty: any.
@@ -59,7 +59,7 @@ pub struct RuleSummary {
     /// The ports of this host that the sources may open.
     #[serde(serialize_with = "as_text")]
     pub your_ports: PortSet,
-    /// Whether answers to what this host opens come back under this rule.
+    /// Whether these are answers to what this host opens.
     pub answers: bool,
 }
 
@@ -96,38 +96,45 @@ impl Policy {
 fn rules(compiled: &CompiledPolicy, provider: Option<usize>) -> Vec<RuleSummary> {
     let of_provider = compiled.rules.iter().enumerate().filter(|(_, rule)| rule.provider == provider);
     of_provider
-        .map(|(place, rule)| {
-            let terms: Vec<_> = compiled.terms.iter().filter(|term| term.rule == place).collect();
-            self::rule(&rule.name, &terms)
+        .flat_map(|(place, rule)| {
+            let mut alike = BTreeMap::<_, Vec<_>>::new();
+            for term in compiled.terms.iter().filter(|term| term.rule == place) {
+                alike.entry((term.matching.protocol, is_answers(term))).or_default().push(term);
+            }
+            let summary = |(key, terms): (_, Vec<_>)| self::rule(&rule.name, key, &terms);
+            alike.into_iter().map(summary).collect::<Vec<_>>()
         })
         .collect()
 }
 
-fn rule(name: &str, terms: &[&TermInfo]) -> RuleSummary {
+/// Whether the term lets in nothing that opens a connection.
+fn is_answers(term: &TermInfo) -> bool {
+    term.matching.ports.as_ref().is_some_and(|ports| !ports.opening)
+}
+
+fn rule(name: &str, (protocol, answers): (u8, bool), terms: &[&TermInfo]) -> RuleSummary {
     let prefixes: BTreeSet<IpNet> = terms.iter().flat_map(|term| &term.sources).map(|source| source.prefix).collect();
     let mut summary = RuleSummary {
         rule: name.to_owned(),
-        protocols: terms.iter().map(|term| protocol(term.matching.protocol)).collect(),
+        protocol: protocol_name(protocol),
         prefixes: prefixes.len(),
         remote_ports: PortSet::default(),
         your_ports: PortSet::default(),
-        answers: false,
+        answers,
     };
     for ports in terms.iter().filter_map(|term| term.matching.ports.as_ref()) {
         if ports.source != PortSet::all() {
             summary.remote_ports = summary.remote_ports.union(&ports.source);
         }
         // Answers go to almost every port: only what may be opened tells something.
-        if ports.opening {
+        if !answers {
             summary.your_ports = summary.your_ports.union(&ports.destination);
-        } else {
-            summary.answers = true;
         }
     }
     summary
 }
 
-fn protocol(number: u8) -> String {
+fn protocol_name(number: u8) -> String {
     match number {
         ip::UDP => "udp".to_owned(),
         ip::TCP => "tcp".to_owned(),

@@ -15,11 +15,14 @@ pub enum Objection {
     Errors {
         /// How many.
         count: usize,
-        /// The line of the first, from 1; 0 for the document as a whole.
+        /// The line of the first, from 1.
         line: u32,
         /// What is wrong there.
         message: String,
     },
+    /// Something that no row is to blame for.
+    #[error("{0}")]
+    Unreadable(String),
     /// Nothing in it.
     #[error("the document allows nothing")]
     Empty,
@@ -59,8 +62,11 @@ fn rows(count: usize) -> String {
 /// What speaks against it.
 pub fn judge(before: Option<&Allowlist>, now: &Allowlist, max_shrink: Option<u8>) -> Result<(), Objection> {
     if let Some(first) = now.errors.first() {
-        let (line, message) = (first.line, first.message.clone());
-        return Err(Objection::Errors { count: now.errors.len(), line, message });
+        let message = first.message.clone();
+        return Err(match first.line {
+            0 => Objection::Unreadable(message),
+            line => Objection::Errors { count: now.errors.len(), line, message },
+        });
     }
     if now.entries.is_empty() {
         return Err(Objection::Empty);

@@ -57,13 +57,13 @@ fn what_was_accepted_is_what_the_other_commands_use() {
     server.answer("/acme.md", "200 OK", &page(1..=5));
     let host = Host::new(&policy(&url, ""));
     let neutral = |(code, text): (i32, String)| format!("{code}\n{}", text.replace(&url, "URL"));
-    expect![[r"
+    expect![[r#"
         2
         --
         error: the policy is refused
-        policy.toml:5: no document of `URL` was fetched and accepted yet
+        policy.toml:5: no document of `URL` was fetched and accepted yet [not-fetched]
         hint: run `sipwall refresh` with this policy first
-    "]]
+    "#]]
     .assert_eq(&neutral(host.run("check policy.toml")));
     expect![[r"
         0
@@ -103,7 +103,7 @@ fn what_was_accepted_is_what_the_other_commands_use() {
     fs::write(host.path().join("policy.toml"), policy(&url, "refresh = \"1s\"")).unwrap();
     std::thread::sleep(std::time::Duration::from_millis(1100));
     let (code, text) = host.run(REFRESH);
-    assert!(code == 1 && text.contains("error: acme: the document has a row that cannot be read"), "{code} {text}");
+    assert!(code == 1 && text.contains("error: acme: the document holds no addresses"), "{code} {text}");
     assert!(text.contains("; the last accepted document stays in force"), "{text}");
     assert_eq!(host.run(EXPLAIN).0, 0);
 }
@@ -133,7 +133,7 @@ fn a_path_is_read_as_it_is_until_it_is_refreshed() {
     assert!(host.run(EXPLAIN).1.starts_with("pass"));
     fs::write(host.path().join("acme.md"), "# Acme\n").unwrap();
     let (code, text) = host.run("check policy.toml");
-    assert!(code == 2 && text.contains("policy.toml:5: acme.md: the document has a row that cannot be read"), "{text}");
+    assert!(code == 2 && text.contains("policy.toml:5: acme.md: the document holds no addresses"), "{text}");
 }
 
 #[test]

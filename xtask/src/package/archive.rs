@@ -22,6 +22,7 @@ pub(super) fn archive(binary: &Path, bill: &str, work: &Path, output: &Path) -> 
     for file in ["packaging/policy.toml", "packaging/sipwall.service", "README.md", "CHANGELOG.md"] {
         tree.copy(file, file.rsplit('/').next().unwrap_or(file))?;
     }
+    tree.copy_all("docs", "docs")?;
     tree.copy("packaging/prometheus/sipwall.rules.yml", "monitoring/sipwall.rules.yml")?;
     tree.copy("packaging/grafana/sipwall.json", "monitoring/grafana.json")?;
     for file in ["LICENSE-MIT", "LICENSE-APACHE"] {

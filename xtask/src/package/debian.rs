@@ -49,6 +49,7 @@ fn fill(tree: &Tree, binary: &Path, bill: &str) -> Result<()> {
     ] {
         tree.copy(file, &format!("{DOCUMENTS}/{name}"))?;
     }
+    tree.copy_all("docs", &format!("{DOCUMENTS}/docs"))?;
     workspace::run(Command::new("gzip").args(["-9n"]).arg(tree.root().join(DOCUMENTS).join("changelog")))?;
     tree.write(&format!("{DOCUMENTS}/sbom.cyclonedx.json"), bill).map(drop)
 }

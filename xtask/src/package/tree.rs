@@ -41,6 +41,17 @@ impl Tree {
         self.write(path, content).map(drop)
     }
 
+    /// Copies the files of a directory of the checkout, and of those below it.
+    pub(super) fn copy_all(&self, from: &str, path: &str) -> Result<()> {
+        for entry in fs::read_dir(workspace::root().join(from))? {
+            let entry = entry?;
+            let name = entry.file_name();
+            let (from, path) = (format!("{from}/{}", name.display()), format!("{path}/{}", name.display()));
+            if entry.file_type()?.is_dir() { self.copy_all(&from, &path)? } else { self.copy(&from, &path)? }
+        }
+        Ok(())
+    }
+
     /// Copies a program or a script.
     pub(super) fn copy_program(&self, from: &Path, path: &str) -> Result<()> {
         let to = self.directory_of(path)?;

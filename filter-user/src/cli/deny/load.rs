@@ -45,8 +45,8 @@ impl Loading<'_> {
                 return Ok(ExitCode::from(WRONG_INPUT));
             }
         };
-        let file_name = || self.file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        let name = self.name.clone().unwrap_or_else(file_name);
+        let stem = || self.file.file_stem().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let name = self.name.clone().unwrap_or_else(stem);
         if prefixes.is_empty() {
             eprintln!(
                 "error: `{}` lists nothing\nhint: `sipwall deny unload NAME` forgets a list",

@@ -24,7 +24,9 @@ impl Document {
         let (table, errors) = DeTable::parse_recoverable(text);
         for error in errors {
             let line = error.span().map_or(0, |span| document.line(&span));
-            document.refuse(Code::Syntax, line, format!("not TOML: {}", error.message()));
+            let message = format!("not TOML: {}", error.message());
+            let hint = line.checked_sub(1).and_then(|before| bare_range(text.lines().nth(before as usize)?));
+            document.add(Refusal { code: Code::Syntax, file: file.to_owned(), line, message, hint });
         }
         let refusals = document.refusals.take();
         Refusals::unless_empty(refusals, (document, table.into_inner()))
@@ -55,6 +57,18 @@ impl Document {
     pub(super) fn into_refusals(self) -> Vec<Refusal> {
         self.refusals.into_inner()
     }
+}
+
+/// What to do about a line with a range of ports that does not stand in quotes, as in `[10000-20000]`.
+fn bare_range(line: &str) -> Option<String> {
+    let bare = line.split('#').next()?.split(['\'', '"']).step_by(2);
+    let ranges = bare.flat_map(|text| text.split([' ', '\t', '[', ']', ',', '='])).filter(|word| {
+        word.split_once('-').is_some_and(|(first, last)| {
+            [first, last].iter().all(|port| !port.is_empty() && port.bytes().all(|octet| octet.is_ascii_digit()))
+        })
+    });
+    let range = ranges.into_iter().next()?;
+    Some(format!("a range of ports stands in quotes: `[\"{range}\"]`"))
 }
 
 /// A table of the document.
@@ -97,7 +111,7 @@ impl<'d, 't> Section<'d, 't> {
 
     /// The array of tables under the key; none if it is not there.
     pub(super) fn sections(&mut self, key: &'static str, name: &str) -> Vec<Self> {
-        let items = self.take(key).and_then(Value::items).unwrap_or_default();
+        let items = self.take(key).and_then(|value| value.tables(name)).unwrap_or_default();
         items.into_iter().filter_map(|item| item.section(name)).collect()
     }
 
@@ -132,8 +146,20 @@ impl<'d, 't> Value<'d, 't> {
     }
 
     fn wrong_type(&self, expected: &str) {
-        let found = self.inner.type_str();
-        self.refuse(Code::WrongType, format!("`{}` takes {expected}, not a TOML {found}", self.key));
+        self.refuse(Code::WrongType, self.takes(expected));
+    }
+
+    fn takes(&self, expected: &str) -> String {
+        format!("`{}` takes {expected}, not a TOML {}", self.key, self.inner.type_str())
+    }
+
+    /// The value as one would type it, if it can be an item of a list.
+    fn as_item(&self) -> Option<String> {
+        match &self.inner {
+            DeValue::String(text) => Some(format!("\"{text}\"")),
+            DeValue::Integer(number) => Some(number.to_string()),
+            _ => None,
+        }
     }
 
     /// The value as it stands, if it is a string.
@@ -180,10 +206,27 @@ impl<'d, 't> Value<'d, 't> {
                     .collect(),
             ),
             inner => {
-                Self { document, key, line, inner }.wrong_type("a list");
+                let value = Self { document, key, line, inner };
+                match value.as_item() {
+                    Some(item) => {
+                        let hint = format!("write `{key} = [{item}]`");
+                        value.refuse_with_hint(Code::WrongType, value.takes("a list"), hint);
+                    }
+                    None => value.wrong_type("a list"),
+                }
                 None
             }
         }
+    }
+
+    /// The items of a list of tables, called `name` by people; refused if it is something else.
+    fn tables(self, name: &str) -> Option<Vec<Self>> {
+        if matches!(self.inner, DeValue::Table(_)) {
+            let message = format!("`[{}]` is one table, and there can be several", self.key);
+            self.refuse_with_hint(Code::WrongType, message, format!("write `{name}`"));
+            return None;
+        }
+        self.items()
     }
 
     /// The items of a list that has one.

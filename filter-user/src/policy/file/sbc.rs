@@ -12,6 +12,7 @@ use super::{
 use crate::{
     allowlist::Service,
     policy::{PacketRate, PortSet, refusal::Code},
+    ports::PortRange,
 };
 
 const FRAGMENTS: [(&str, Fragments); 3] =
@@ -66,11 +67,14 @@ pub(super) fn listen(section: Option<Section<'_, '_>>, services: &[Service]) -> 
 }
 
 fn ports_or_off(value: Value<'_, '_>) -> PortSet {
-    if value.as_text().is_some() {
-        value.choice(&[("off", ())]);
-        return PortSet::default();
+    match value.as_text() {
+        Some("off") => PortSet::default(),
+        Some(text) if text.parse::<PortRange>().is_err() => {
+            value.choice(&[("off", ())]);
+            PortSet::default()
+        }
+        _ => values::ports(value),
     }
-    values::ports(value)
 }
 
 /// `[classes]`: the flags of the classes that pass.

@@ -35,7 +35,8 @@ const FLAGS: [&str; 2] = ["-Cdebuginfo=2", "-Clink-arg=--btf"];
 const PROFILE: [&str; 2] = ["profile.release.strip='none'", "profile.release.lto=false"];
 
 /// Variables of an outer cargo, or of a user's host builds, that must not reach this build.
-const FOREIGN_VARIABLES: [&str; 8] = [
+const FOREIGN_VARIABLES: [&str; 9] = [
+    "CARGO_BUILD_BUILD_DIR",
     "CARGO_BUILD_TARGET",
     "CARGO_BUILD_TARGET_DIR",
     "CARGO_INCREMENTAL",

@@ -2,10 +2,11 @@
 //! tables become BPF maps.
 //!
 //! Arrows run one way: `cli → telemetry → replay → kernel → policy → common`, `cli → refresh → policy`,
-//! `cli → lockout → policy`, `cli → service → listener, kernel, refresh`, `listener → telemetry`, `allowlist → common`.
+//! `cli → lockout → policy`, `cli → service → listener, kernel, refresh, lockout`, `listener → telemetry`, `allowlist → common`.
 
 pub mod allowlist;
 mod codes;
+mod fault;
 pub mod kernel;
 pub mod listener;
 pub mod lockout;

@@ -46,6 +46,11 @@ impl Process {
         Ok(Self { child })
     }
 
+    /// Its number.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Waits for its end; none if it did not end in time.
     ///
     /// # Errors

@@ -12,7 +12,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, anyhow, ensure};
-use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+use rustix::thread::{LinkNameSpaceType, UnshareFlags, move_into_link_name_space, unshare_unsafe};
 
 use crate::{
     command::run,
@@ -100,16 +100,40 @@ impl Host {
     /// # Errors
     /// If the namespace cannot be entered.
     pub fn enter<T: Send>(&self, action: impl FnOnce() -> T + Send) -> Result<T> {
-        let namespace = Path::new(NAMESPACES).join(&self.namespace);
-        // A namespace is entered by one thread, which ends with the action.
+        self.within(|| self.enter_network(), action)
+    }
+
+    /// Does something there with its mounts too: its `/sys`, and the BPF file system below it.
+    ///
+    /// # Errors
+    /// If a namespace cannot be entered.
+    pub fn inhabit<T: Send>(&self, action: impl FnOnce() -> T + Send) -> Result<T> {
+        let enter = || {
+            self.enter_network()?;
+            // SAFETY: no file descriptor is closed or shared otherwise than before; the thread's root and working directory
+            // become its own, without which it may not change its mounts.
+            unsafe { unshare_unsafe(UnshareFlags::FS) }.context("cannot have a root of its own")?;
+            move_into(&self.mounts, LinkNameSpaceType::Mount)
+        };
+        self.within(enter, action)
+    }
+
+    /// A namespace is entered by one thread, which ends with the action.
+    fn within<T: Send>(
+        &self,
+        enter: impl FnOnce() -> Result<()> + Send,
+        action: impl FnOnce() -> T + Send,
+    ) -> Result<T> {
         let inside = || -> Result<T> {
-            let file = File::open(&namespace).with_context(|| format!("cannot open `{}`", namespace.display()))?;
-            move_into_link_name_space(file.as_fd(), Some(LinkNameSpaceType::Network))
-                .with_context(|| format!("cannot enter `{}`", namespace.display()))?;
+            enter()?;
             Ok(action())
         };
         let outcome = thread::scope(|scope| scope.spawn(inside).join());
         outcome.map_err(|_| anyhow!("what ran in `{}` panicked", self.namespace))?
+    }
+
+    fn enter_network(&self) -> Result<()> {
+        move_into(&Path::new(NAMESPACES).join(&self.namespace), LinkNameSpaceType::Network)
     }
 
     /// Runs the lines of an `ip -batch` there.
@@ -156,4 +180,11 @@ impl Host {
         run(unshare.args(["mount", "-t", "sysfs", "sysfs", "/sys"]), "")?;
         Ok(())
     }
+}
+
+/// Moves this thread into the namespace that a file stands for.
+fn move_into(namespace: &Path, kind: LinkNameSpaceType) -> Result<()> {
+    let file = File::open(namespace).with_context(|| format!("cannot open `{}`", namespace.display()))?;
+    move_into_link_name_space(file.as_fd(), Some(kind))
+        .with_context(|| format!("cannot enter `{}`", namespace.display()))
 }

@@ -38,8 +38,7 @@ pub fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
 pub struct Service<'a> {
     scene: &'a Scene,
     child: Child,
-    socket: UnixDatagram,
-    told: Vec<String>,
+    told: Arc<Mutex<Vec<String>>>,
     log: Arc<Mutex<Vec<String>>>,
 }
 
@@ -73,7 +72,16 @@ impl<'a> Service<'a> {
         let path = scene.path("notify");
         let _ = fs::remove_file(&path);
         let socket = UnixDatagram::bind(&path).expect("a socket");
-        socket.set_nonblocking(true).expect("a socket that does not wait");
+        let told = Arc::new(Mutex::new(Vec::new()));
+        let hears = Arc::clone(&told);
+        // All the time: who tells a manager that does not listen waits for it.
+        thread::spawn(move || {
+            let mut buffer = [0; 4096];
+            while let Ok(length) = socket.recv(&mut buffer) {
+                let lines = String::from_utf8_lossy(&buffer[..length]).lines().map(str::to_owned).collect::<Vec<_>>();
+                hears.lock().expect("no reader panics").extend(lines);
+            }
+        });
         let mut command = scene.host("sbc").command("env");
         command.args(by).arg(binary()).args([
             "run",
@@ -94,21 +102,40 @@ impl<'a> Service<'a> {
                 written.lock().expect("no reader panics").push(line);
             }
         });
-        Self { scene, child, socket, told: Vec::new(), log }
+        Self { scene, child, told, log }
     }
 
     /// Waits until the service manager is told a line that begins so, and returns it; the next one is another.
+    ///
+    /// # Panics
+    /// If it ends, or does not tell it.
     pub fn await_told(&mut self, beginning: &str) -> String {
         wait_for(&format!("the manager is told `{beginning}`; the log is {:#?}", self.log()), || {
-            let mut buffer = [0; 4096];
-            while let Ok(length) = self.socket.recv(&mut buffer) {
-                self.told.extend(String::from_utf8_lossy(&buffer[..length]).lines().map(str::to_owned));
-            }
             let ended = self.child.try_wait().expect("a child");
-            assert!(ended.is_none() || !self.told.is_empty(), "{ended:?}: {:#?}", self.log());
-            let place = self.told.iter().position(|line| line.starts_with(beginning))?;
-            self.told.drain(..=place).next_back()
+            let mut told = self.told.lock().expect("no reader panics");
+            assert!(ended.is_none() || !told.is_empty(), "{ended:?}: {:#?}", self.log());
+            let place = told.iter().position(|line| line.starts_with(beginning))?;
+            told.drain(..=place).next_back()
         })
+    }
+
+    /// Waits until it is ready or has ended, and says whether it is ready.
+    ///
+    /// # Panics
+    /// If it does neither.
+    pub fn gets_ready(&mut self) -> bool {
+        wait_for("it is ready, or ends", || {
+            let ready = self.told.lock().expect("no reader panics").iter().any(|line| line == "READY=1");
+            if ready { Some(true) } else { self.child.try_wait().expect("a child").map(|_| false) }
+        })
+    }
+
+    /// Forgets what the service manager was told so far.
+    ///
+    /// # Panics
+    /// If what hears it panicked.
+    pub fn forget_told(&mut self) {
+        self.told.lock().expect("no reader panics").clear();
     }
 
     /// Waits until the log has a line with all of these, and returns it.

@@ -3,7 +3,9 @@
 use std::{
     env,
     ffi::OsStr,
-    path::PathBuf,
+    fs,
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
     process::{Command, Output},
     sync::OnceLock,
 };
@@ -19,6 +21,47 @@ use serde_json::Value;
 pub fn binary() -> &'static PathBuf {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
     BINARY.get_or_init(|| program("sipwall"))
+}
+
+/// A binary as the version before might have been: of another ABI, with a program of another build.
+///
+/// # Panics
+/// If it cannot be built.
+pub fn older_binary() -> &'static PathBuf {
+    static OLDER: OnceLock<PathBuf> = OnceLock::new();
+    OLDER.get_or_init(|| {
+        let target =
+            binary().ancestors().nth(2).expect("it lies in a directory of the profile, and that in the build's");
+        // What is built is shared with other builds; what comes out stands elsewhere, so that it takes no other's place.
+        let apart = build().target_dir(target.join("older")).env("CARGO_BUILD_BUILD_DIR", target);
+        let built = apart.bin("sipwall").features("filter-user/older-abi").run();
+        built
+            .unwrap_or_else(|error| panic!("`cargo build --features filter-user/older-abi`: {error}"))
+            .path()
+            .to_owned()
+    })
+}
+
+/// Writes a binary that differs from this one in a letter of what its program says of its compiler: another build of the same
+/// ABI.
+///
+/// # Panics
+/// If there is no program in it, or the file cannot be written.
+pub fn write_other_build(path: &Path) {
+    /// `EM_BPF` in the kernel's `include/uapi/linux/elf-em.h`, where an ELF file has its machine.
+    const MACHINE: &[u8] = &[247, 0];
+    let mut octets = fs::read(binary()).expect("a binary");
+    let find = |from: usize, what: &[u8]| {
+        octets[from..].windows(what.len()).position(|window| window == what).map(|place| from + place)
+    };
+    let mut object = find(1, b"\x7fELF").expect("the binary has a program");
+    while octets[object + 18..object + 20] != *MACHINE {
+        object = find(object + 1, b"\x7fELF").expect("the binary has a program");
+    }
+    let compiler = find(object, b"(rustc version").expect("a program says its compiler");
+    octets[compiler + 1] = b'R';
+    fs::write(path, octets).expect("a file");
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("a mode");
 }
 
 /// A program of this workspace, built if its sources are newer.

@@ -10,7 +10,10 @@ use std::{
 };
 
 use serde_json::Value;
-use tests::scene::{SCANNER, Scene, packets};
+use tests::{
+    scene::{SCANNER, Scene, packets},
+    service::Service,
+};
 
 fn entries(scene: &Scene) -> Vec<Value> {
     let list = scene.sipwall(&["allow", "list", "--json"]);
@@ -157,4 +160,47 @@ fn what_is_saved_becomes_part_of_the_policy_which_keeps_its_comments() {
     assert_eq!(denied, format!("{before}\n[[deny]]\nname = \"added\"\nfrom = [\"192.0.2.99\"]\n"));
     scene.sipwall(&["deny", "remove", SCANNER, "--save", "--policy", &path]).assert_done();
     assert_eq!(fs::read_to_string(&path).expect("the policy"), before);
+}
+
+#[test]
+fn what_runs_is_explained_with_the_line_of_its_policy_file() {
+    let scene = Scene::new();
+    let policy = scene.policy("policy.toml", &[]);
+    scene.attach(&policy);
+    let explain = |more: &[&str], source: &str| {
+        let arguments = ["explain", "--live", "eth0", "--json", "udp", source, "198.51.100.10:5060"];
+        scene.sipwall(&[&arguments[..], more].concat())
+    };
+    let by_file = scene
+        .sipwall(&["explain", "--policy", &policy, "--json", "udp", "203.0.113.17:5060", "198.51.100.10:5060"])
+        .json();
+    let live = explain(&["--policy", &policy], "203.0.113.17:5060").json();
+    assert!(live["origin"]["line"].as_u64() > Some(0), "{live}");
+    for key in ["rule", "matched_prefix", "origin"] {
+        assert_eq!(live[key], by_file[key], "{key}");
+    }
+    let denied = explain(&["--policy", &policy], "192.0.2.33:5060").json();
+    assert_eq!((&denied["reason"], &denied["matched_prefix"]), (&"denied".into(), &"192.0.2.33/32".into()), "{denied}");
+    let shown = scene.sipwall(&[
+        "explain",
+        "--live",
+        "eth0",
+        "--policy",
+        &policy,
+        "udp",
+        "203.0.113.17:5060",
+        "198.51.100.10:5060",
+    ]);
+    assert!(shown.stdout.contains("origin   allowlist `carrier.toml`, line "), "{shown:?}");
+    // A file that does not run says nothing of what does.
+    let other = scene.policy("other.toml", &[("name = \"ssh\"", "name = \"shell\"")]);
+    let live = explain(&["--policy", &other], "203.0.113.17:5060");
+    assert!(live.stderr.contains("other.toml` is not what runs"), "{live:?}");
+    assert_eq!(live.json()["origin"], Value::Null);
+    // Without one it is the service's own.
+    let service = Service::start(&scene, &policy);
+    let runtime = scene.path("run");
+    service.await_status("it says how it is", |status| !status["service"]["interfaces"]["eth0"].is_null());
+    let live = explain(&["--runtime", &runtime], "203.0.113.17:5060").json();
+    assert_eq!(live["origin"], by_file["origin"], "{live}");
 }

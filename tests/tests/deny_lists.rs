@@ -11,7 +11,10 @@ use std::{
 };
 
 use serde_json::Value;
-use tests::scene::{CARRIER, Scene};
+use tests::{
+    scene::{CARRIER, Scene},
+    sipwall::{Ended, binary},
+};
 
 fn file(scene: &Scene, name: &str, text: &str) -> String {
     let path = scene.path(name);
@@ -128,4 +131,54 @@ fn a_million_lines_are_loaded_and_an_update_writes_the_difference_alone() {
     file(&scene, "million.txt", &hosts(0, 1_000_001));
     scene.sipwall(&["deny", "load", &path]).assert_failed(1, "there is room for 1000000");
     assert_eq!(scene.status()["live"]["listed"], 999_000);
+    assert_a_change_reads_little(&scene);
+    assert_nothing_is_half_done_when_it_is_full(&scene);
+}
+
+/// Asserts that a change of a few prefixes asks the kernel for a few, not for all that is denied.
+fn assert_a_change_reads_little(scene: &Scene) {
+    let next = scene.policy("next.toml", &[("\"192.0.2.33\"", "\"192.0.2.34\"")]);
+    let small = file(scene, "small.txt", "192.0.2.128/25\n2001:db8:bad::/48\n");
+    for (arguments, most) in [
+        (&["deny", "add", "192.0.2.66", "192.0.2.64/31", "--for", "1h"][..], 500),
+        (&["deny", "remove", "192.0.2.66", "192.0.2.64/31"], 500),
+        (&["deny", "load", &small], 1000),
+        (&["deny", "unload", "small.txt"], 1000),
+        // It reads the names and counts of 1,024 rules, several times.
+        (&["apply", &next], 10_000),
+    ] {
+        let trace = scene.path("trace");
+        let mut command = scene.host("sbc").command("strace");
+        command.args(["-f", "-e", "trace=bpf", "-o", &trace]).arg(binary()).args(arguments);
+        Ended::from(command.output().expect("strace runs")).assert_done();
+        let calls = fs::read_to_string(&trace).expect("a trace").lines().filter(|line| line.contains("bpf(")).count();
+        eprintln!("{arguments:?}: {calls} calls");
+        assert!((1..most).contains(&calls), "{arguments:?}: {calls} calls of bpf");
+    }
+}
+
+/// Asserts that what finds no room leaves everything as it was, and says so.
+fn assert_nothing_is_half_done_when_it_is_full(scene: &Scene) {
+    // With the policy's own host and this list there is room for one more.
+    let rest = file(scene, "rest.txt", &hosts(0x0010_0000, 998));
+    scene.sipwall(&["deny", "load", &rest]).assert_done();
+    let listed = || lines(scene, &["deny", "list", "--lists", "--json"]);
+    let before = (listed(), scene.status()["live"].clone(), scene.status()["generation"].clone());
+    let more = file(scene, "more.txt", "192.0.2.70\n192.0.2.71\n");
+    let denies = scene.policy("denies.toml", &[("\"192.0.2.33\"", "\"192.0.2.33\", \"192.0.2.70\", \"192.0.2.71\"")]);
+    for arguments in [&["deny", "add", "192.0.2.70", "192.0.2.71"][..], &["deny", "load", &more], &["apply", &denies]] {
+        let refused = scene.sipwall(arguments);
+        refused.assert_failed(1, "the deny list would need 1000001 IPv4 prefixes, and there is room for 1000000");
+        refused.assert_failed(1, "hint: `sipwall deny list --lists`");
+        assert_eq!(
+            (listed(), scene.status()["live"].clone(), scene.status()["generation"].clone()),
+            before,
+            "{arguments:?}"
+        );
+    }
+    scene.sipwall(&["deny", "add", "192.0.2.70"]).assert_done();
+    scene.sipwall(&["deny", "add", "192.0.2.71"]).assert_failed(1, "there is room for 1000000");
+    scene.sipwall(&["deny", "unload", "million.txt"]).assert_done();
+    scene.sipwall(&["deny", "add", "192.0.2.71"]).assert_done();
+    assert_eq!(scene.status()["live"]["denied"], 2);
 }

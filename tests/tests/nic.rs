@@ -100,7 +100,11 @@ fn the_driver_and_what_it_takes_off_are_told() {
     let attach = || scene.sipwall(&["attach", "eth0", "--policy", &policy]);
     shell(scene.host("sbc"), "ethtool -K eth0 rxvlan on");
     let attached = attach();
-    for told in ["`eth0`: driver veth, MTU 1500", "the NIC may take VLAN tags off", "`ethtool -K eth0 rxvlan off`"] {
+    for told in [
+        "`eth0`: driver veth, MTU 1500, frames of several buffers",
+        "the NIC may take VLAN tags off",
+        "`ethtool -K eth0 rxvlan off`",
+    ] {
         assert!(attached.stderr.contains(told), "`{told}` is not in {attached:?}");
     }
     shell(scene.host("sbc"), "ethtool -K eth0 rxvlan off");
@@ -108,6 +112,40 @@ fn the_driver_and_what_it_takes_off_are_told() {
     assert!(attached.stderr.contains("driver veth") && !attached.stderr.contains("VLAN"), "{attached:?}");
     let nic = &scene.sipwall(&["attach", "eth0", "--policy", &policy, "--json"]).json()["nic"];
     assert_eq!((&nic["driver"], &nic["vlan_offload"], &nic["lro"]), (&"veth".into(), &false.into(), &false.into()));
+    assert_eq!(nic["multi_buffer"], true);
+    // A bridge has no XDP of its own.
+    shell(scene.host("sbc"), "ip link add br0 type bridge");
+    let attached = scene.sipwall(&["attach", "br0", "--policy", &policy, "--allow-generic", "--json"]);
+    assert_eq!(attached.json()["nic"]["multi_buffer"], false, "{attached:?}");
+    assert!(attached.stderr.contains("no frames of several buffers"), "{attached:?}");
+}
+
+#[test]
+fn one_policy_is_in_force_on_several_interfaces() {
+    let scene = Scene::new();
+    shell(
+        scene.host("sbc"),
+        "ip link add eth1 type veth peer name wire1 && ip link set eth1 up && ip link set wire1 up",
+    );
+    let policy = scene.policy("policy.toml", &[("[\"eth0\"]", "[\"eth0\", \"eth1\"]")]);
+    scene.sipwall(&["attach", "--policy", &policy]).assert_done();
+    let generations =
+        || ["eth0", "eth1"].map(|name| scene.sipwall(&["status", name, "--json"]).json()["generation"].clone());
+    assert_eq!(generations(), [1, 1]);
+    scene.policy("policy.toml", &[("[\"eth0\"]", "[\"eth0\", \"eth1\"]"), ("[sbc]\n", "[sbc]\nmode = \"monitor\"\n")]);
+    let applied = scene.sipwall(&["apply", &policy, "--confirm", "1h"]);
+    applied.assert_done();
+    assert_eq!(generations(), [2, 2]);
+    let confirmed = scene.sipwall(&["confirm"]);
+    assert!(
+        ["eth0", "eth1"].iter().all(|name| confirmed.stderr.contains(&format!("`{name}`: generation 2 stays"))),
+        "{confirmed:?}"
+    );
+    scene.sipwall(&["deny", "add", SCANNER]).assert_done();
+    let denied = scene.sipwall(&["deny", "list", "--json"]).stdout;
+    assert_eq!(denied.matches("192.0.2.99/32").count(), 2, "{denied}");
+    scene.sipwall(&["detach", "--all"]).assert_done();
+    assert!(scene.sipwall(&["status"]).stderr.contains("no filter is attached to any interface"));
 }
 
 #[test]

@@ -3,7 +3,9 @@
 #![expect(clippy::expect_used, reason = "a test that cannot go on panics")]
 
 use std::{
+    fs,
     net::UdpSocket,
+    path::{Path, PathBuf},
     sync::atomic::{AtomicBool, Ordering},
     thread,
 };
@@ -11,7 +13,7 @@ use std::{
 use serde_json::Value;
 use tests::{
     scene::{SBC, SCANNER, Scene, packets},
-    sipwall::Ended,
+    sipwall::{Ended, binary, older_binary, write_other_build},
 };
 
 /// Where this version pins, and where another one would.
@@ -185,4 +187,98 @@ fn pins_of_another_shape_are_refused_in_words_and_can_be_removed() {
     scene.sipwall(&["detach", "eth0"]).assert_done();
     scene.attach(&policy);
     assert_eq!(scene.datagrams("carrier", 5060), 3);
+}
+
+/// Runs a binary on the SBC.
+fn run(scene: &Scene, binary: &Path, arguments: &[&str]) -> Ended {
+    scene.host("sbc").command(binary).args(arguments).output().expect("it starts").into()
+}
+
+/// Has an older binary attach the filter and change it, and this one take over; and asserts that nothing is lost.
+fn upgrade_from(older: &Path, is_other_abi: bool) {
+    let scene = Scene::new();
+    let policy = scene.policy("policy.toml", &[("[sbc]\n", "[sbc]\nreturn_traffic = \"tracked\"\n")]);
+    let list = scene.path("list.txt");
+    fs::write(&list, "198.18.0.0/15\n").expect("a file");
+    for arguments in [
+        &["attach", "eth0", "--policy", &policy][..],
+        &["attach", "eth0", "--policy", &policy],
+        &["deny", "add", "192.0.2.66", "--for", "1h", "--comment", "scanner"],
+        &["deny", "load", &list, "--name", "daily"],
+        &["allow", "add", SCANNER, "--udp", "5080", "--name", "guest", "--for", "1h"],
+    ] {
+        run(&scene, older, arguments).assert_done();
+    }
+    assert_eq!((scene.datagrams("carrier", 5060), scene.datagrams("scanner", 5080)), (3, 3));
+    let before = run(&scene, older, &["status", "eth0", "--json"]).json();
+    let shown = scene.sipwall(&["status"]);
+    let expected = if is_other_abi { "eth0: a filter of ANOTHER VERSION" } else { "NOT THIS BINARY'S" };
+    assert!(shown.code == 0 && shown.stdout.contains(expected), "{shown:?}");
+    let attach = || scene.sipwall(&["attach", "eth0", "--policy", &policy, "--json"]);
+    let (attached, arrived, sent) = flooded(&scene, attach);
+    let attached = attached.json();
+    assert_eq!(
+        (arrived, &attached["program"], &attached["anew"]),
+        (0, &"swapped".into(), &Value::Array(Vec::new())),
+        "of {sent}"
+    );
+    let status = scene.status();
+    assert_ne!(status["program_id"], before["program_id"]);
+    assert_eq!((&before["generation"], &status["generation"]), (&2.into(), &3.into()), "{status}");
+    assert_eq!(
+        (&status["live"]["allows"], &status["live"]["denied"], &status["live"]["listed"]),
+        (&1.into(), &1.into(), &1.into()),
+        "{status}"
+    );
+    let stats = scene.stats();
+    assert_eq!(
+        (packets(&stats, "rule", "carrier/sip-udp", None), packets(&stats, "rule", "allow/guest", None)),
+        (3, 3)
+    );
+    assert!(packets(&stats, "reason", "source_unlisted", Some("drop")) >= sent, "{sent} were sent: {stats}");
+    let denied = scene.sipwall(&["deny", "list", "--json"]).stdout;
+    assert!(denied.contains("\"192.0.2.66/32\"") && denied.contains("scanner") && denied.contains("daily"), "{denied}");
+    // Both lists can be changed, and what packets meet is what they say.
+    assert_eq!((scene.datagrams("scanner", 5080), scene.datagrams("scanner", 5060)), (3, 0));
+    scene.sipwall(&["allow", "remove", "guest"]).assert_done();
+    scene.sipwall(&["deny", "unload", "daily"]).assert_done();
+    scene.sipwall(&["deny", "remove", "192.0.2.66"]).assert_done();
+    assert_eq!((scene.datagrams("scanner", 5080), scene.datagrams("carrier", 5060)), (0, 3));
+    assert_eq!(packets(&scene.stats(), "rule", "carrier/sip-udp", None), 6);
+}
+
+#[test]
+fn a_binary_of_another_build_hands_over_to_this_one() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let other: PathBuf = directory.path().join("sipwall");
+    write_other_build(&other);
+    assert_ne!(fs::read(&other).expect("a binary"), fs::read(binary()).expect("a binary"));
+    upgrade_from(&other, false);
+}
+
+#[test]
+fn a_binary_of_another_abi_hands_over_to_this_one() {
+    upgrade_from(older_binary(), true);
+}
+
+#[test]
+fn filters_of_another_version_are_listed_and_taken_off_with_all_others() {
+    let (scene, _) = filter(&[]);
+    shell(&scene, &format!("mv {PINS} {OTHER_PINS}"));
+    let shown = scene.sipwall(&["status"]);
+    shown.assert_done();
+    for part in
+        ["eth0: a filter of ANOTHER VERSION of sipwall, in `/sys/fs/bpf/sipwall/v1/eth0`", "`sipwall attach eth0"]
+    {
+        assert!(shown.stdout.contains(part), "`{part}` is not in {shown:?}");
+    }
+    let listed = scene.sipwall(&["status", "--json"]).json();
+    assert_eq!((&listed["other_version"], &listed["interface"]), (&true.into(), &"eth0".into()), "{listed}");
+    scene.sipwall(&["deny", "list"]).assert_failed(1, "the filter on `eth0` is of another version of sipwall");
+    assert_eq!(scene.datagrams("scanner", 5060), 0);
+    let detached = scene.sipwall(&["detach", "--all"]);
+    detached.assert_done();
+    assert!(detached.stderr.contains("`eth0`: detached"), "{detached:?}");
+    assert_eq!(scene.datagrams("scanner", 5060), 3);
+    assert!(scene.sipwall(&["status"]).stderr.contains("no filter is attached to any interface"));
 }

@@ -68,12 +68,22 @@ impl Attach {
         if !anew.is_empty() {
             eprintln!("`{interface}`: not carried over, as this version has it in another form: {}", anew.join(", "));
         }
-        eprintln!("`{interface}`: driver {}, MTU {}", nic.driver.as_deref().unwrap_or("unknown"), nic.mtu);
+        let driver = nic.driver.as_deref().unwrap_or("unknown");
+        eprintln!("`{interface}`: driver {driver}, MTU {}{}", nic.mtu, buffers(nic.multi_buffer));
         for caveat in caveats(attached) {
             eprintln!("`{interface}`: {caveat}");
         }
         change::remind(interface, *confirmation);
         if self.json { output::json(attached) } else { Ok(()) }
+    }
+}
+
+/// What the kernel says of frames that take more than one buffer, in words.
+const fn buffers(several: Option<bool>) -> &'static str {
+    match several {
+        Some(true) => ", frames of several buffers",
+        Some(false) => ", no frames of several buffers: an MTU beyond a page does not go with native XDP",
+        None => "",
     }
 }
 

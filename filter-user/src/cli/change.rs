@@ -5,7 +5,7 @@ use std::{path::Path, process::ExitCode, time::Duration};
 use anyhow::Result;
 use filter_user::{
     kernel::{Change, Confirmation},
-    lockout::{self, Cut},
+    lockout,
     policy::{CompiledPolicy, Policy},
 };
 
@@ -65,8 +65,7 @@ impl Loaded {
         let level = if self.allow_lockout { "warning" } else { "error" };
         for interface in interfaces {
             for cut in lockout::cuts(interface, &self.policy, &self.compiled)? {
-                let Cut { subject, reason } = cut;
-                eprintln!("{level}: `{interface}`: the policy would cut {subject}: {}", reason.description());
+                eprintln!("{level}: `{interface}`: {cut}");
                 if let Some(allow) = cut.allow() {
                     eprintln!("hint: an `[[allow]]` lets it in: {allow}");
                 }

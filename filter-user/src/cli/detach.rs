@@ -17,18 +17,26 @@ pub(crate) struct Detach {
     /// The interfaces
     #[arg(required_unless_present = "all", value_name = "INTERFACE")]
     interfaces: Vec<String>,
-    /// Every interface that has a filter
+    /// Every interface that has a filter, another version's too
     #[arg(long, conflicts_with = "interfaces")]
     all: bool,
 }
 
 impl Detach {
     pub(crate) fn run(self) -> Result<ExitCode> {
-        let interfaces = if self.all { kernel::attached_interfaces()? } else { self.interfaces };
+        let interfaces = if self.all { all()? } else { self.interfaces };
         for interface in &interfaces {
             kernel::detach(interface)?;
             eprintln!("`{interface}`: detached, everything passes");
         }
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// Every interface that has a filter, of whatever version.
+fn all() -> Result<Vec<String>> {
+    let mut interfaces = kernel::attached_interfaces()?;
+    interfaces.extend(kernel::other_versions()?.into_iter().map(|other| other.interface));
+    interfaces.dedup();
+    Ok(interfaces)
 }

@@ -1,15 +1,21 @@
 //! `sipwall explain`
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use anyhow::Result;
 use filter_common::{Action, Reason};
 use filter_user::{
     kernel::{self, Judgement},
-    policy::{Endpoint, Explainer, Explanation, Policy, Probe, Protocol, TcpFlags},
+    policy::{Endpoint, Explainer, Explanation, Origin, Policy, Probe, Protocol, TcpFlags},
+    refresh, service,
 };
+use ipnet::IpNet;
+use serde::Serialize;
 
-use super::{WRONG_INPUT, allow, check, deny, live, output, refresh::StateDirectory};
+use super::{WRONG_INPUT, allow, check, deny, live, output, refresh::StateDirectory, status::RuntimeDirectory};
 
 /// How many listed neighbours of an unlisted source are named.
 const NEIGHBORS: usize = 3;
@@ -22,14 +28,16 @@ const NEIGHBORS: usize = 3;
   sipwall explain --policy policy.toml icmpv6 2001:db8::1 2001:db8::10
   sipwall explain --live eth0 udp 192.0.2.1:5060 198.51.100.10:5060    # by what runs, live entries included")]
 pub(crate) struct Explain {
-    /// The policy file
+    /// The policy file; with `--live`, which one runs: the service's own if none is named
     #[arg(long, value_name = "FILE", required_unless_present = "live")]
     policy: Option<PathBuf>,
     /// Judge by what runs on this interface: policy, deny list, and what was allowed meanwhile
-    #[arg(long, value_name = "INTERFACE", conflicts_with = "policy")]
+    #[arg(long, value_name = "INTERFACE")]
     live: Option<String>,
     #[command(flatten)]
     state: StateDirectory,
+    #[command(flatten)]
+    runtime: RuntimeDirectory,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -49,7 +57,7 @@ pub(crate) struct Explain {
 
 impl Explain {
     pub(crate) fn run(self) -> Result<ExitCode> {
-        let Self { policy, live, state, json, tcp_flags, protocol, source, destination } = self;
+        let Self { policy, live, state, runtime, json, tcp_flags, protocol, source, destination } = self;
         let probe = Probe { protocol, source, destination, tcp_flags };
         let frame = match probe.frame() {
             Ok(frame) => frame,
@@ -61,10 +69,12 @@ impl Explain {
         if let Some(interface) = live {
             let judgement = kernel::judge(&interface, &frame)?;
             note_port(&probe);
+            let file = policy.or_else(|| file_of_service(&runtime.runtime));
+            let cause = file.and_then(|file| cause(&judgement, &frame, &file, &state));
             if json {
-                output::json(&judgement)?;
+                output::json(&Live { judgement: &judgement, cause })?;
             } else {
-                show_judgement(&judgement)?;
+                show_judgement(&judgement, cause.as_ref())?;
             }
             return Ok(ExitCode::SUCCESS);
         }
@@ -83,6 +93,46 @@ impl Explain {
         }
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// What is printed as JSON of what runs.
+#[derive(Serialize)]
+struct Live<'a> {
+    #[serde(flatten)]
+    judgement: &'a Judgement,
+    #[serde(flatten)]
+    cause: Option<Cause>,
+}
+
+/// The prefix that a verdict is owed to, and the line that states it.
+#[derive(Serialize)]
+struct Cause {
+    matched_prefix: Option<IpNet>,
+    origin: Option<Origin>,
+}
+
+/// The policy file that the service keeps in force.
+fn file_of_service(runtime: &Path) -> Option<PathBuf> {
+    service::read_record(runtime).ok()?.map(|record| PathBuf::from(record.snapshot.policy))
+}
+
+/// The kernel has no lines: they are those of the policy file, if that is what runs.
+fn cause(judgement: &Judgement, frame: &[u8], file: &Path, state: &StateDirectory) -> Option<Cause> {
+    if judgement.live_allow.is_some() || judgement.denied.as_ref().is_some_and(|denied| !denied.policy) {
+        return None;
+    }
+    let untold = |why: &str| eprintln!("note: no line is told: `{}` {why}", file.display());
+    let loaded = refresh::load(file, &state.store()).and_then(|policy| policy.compile());
+    let Ok(compiled) = loaded else {
+        untold("is refused: see `sipwall check`");
+        return None;
+    };
+    if !kernel::compare(&judgement.interface, &compiled).is_ok_and(|comparison| comparison.same) {
+        untold("is not what runs: see `sipwall diff`");
+        return None;
+    }
+    let Explanation { matched_prefix, origin, .. } = Explainer::new(&compiled).explain(frame);
+    Some(Cause { matched_prefix, origin })
 }
 
 /// Says which source port is taken where none is given.
@@ -108,7 +158,7 @@ fn show(explanation: &Explanation) -> Result<()> {
     }
 }
 
-fn show_judgement(judgement: &Judgement) -> Result<()> {
+fn show_judgement(judgement: &Judgement, cause: Option<&Cause>) -> Result<()> {
     let Judgement { interface, generation, action, rule, reason, monitor, live_allow, denied } = judgement;
     output::line(action.name())?;
     output::line(&format!("  reason   {}: {}", reason.name(), reason.description()))?;
@@ -128,6 +178,12 @@ fn show_judgement(judgement: &Judgement) -> Result<()> {
         (None, None) => format!("generation {generation} on {interface}"),
     };
     output::line(&format!("  by       {by}"))?;
+    if let Some(prefix) = cause.and_then(|cause| cause.matched_prefix) {
+        output::line(&format!("  prefix   {prefix}"))?;
+    }
+    if let Some(origin) = cause.and_then(|cause| cause.origin.as_ref()) {
+        output::line(&format!("  origin   {origin}"))?;
+    }
     if *monitor && *action == Action::Drop {
         eprintln!("note: `mode = \"monitor\"`: it is counted as dropped, and passes");
     }

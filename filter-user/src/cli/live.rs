@@ -27,7 +27,11 @@ pub(crate) struct Interfaces {
 
 impl Interfaces {
     pub(crate) fn names(self) -> Result<Vec<String>> {
-        let names = if self.named.is_empty() { kernel::attached_interfaces()? } else { self.named };
+        let mut names = if self.named.is_empty() { kernel::attached_interfaces()? } else { self.named };
+        if names.is_empty() {
+            // What cannot be changed because another version made it is said to be so.
+            names.extend(kernel::other_versions()?.into_iter().map(|other| other.interface));
+        }
         anyhow::ensure!(
             !names.is_empty(),
             "no filter is attached to any interface\nhint: `sipwall attach` attaches one"

@@ -21,7 +21,7 @@ use super::{
 ///
 /// Stays in the foreground. Puts the policy in force, and again when its file or a file that it names changes, on SIGHUP,
 /// when a provider's source states something else, and when an interface goes and comes back. A policy that is refused
-/// leaves the one before in force. SIGTERM ends the service and leaves the filter in force; `sipwall detach` removes it.
+/// leaves the one before in force, and so does, at the start, one that would cut what this host is in the middle of. SIGTERM ends the service and leaves the filter in force; `sipwall detach` removes it.
 #[derive(clap::Args)]
 #[command(after_long_help = "Examples:
   sipwall run --policy /etc/sipwall/policy.toml
@@ -43,6 +43,10 @@ pub(crate) struct Run {
     /// Attach in the network stack where the driver has no native XDP: several times slower
     #[arg(long)]
     allow_generic: bool,
+    /// Put the policy in force at the start even if it cuts the session that this command runs in, the default gateway or
+    /// SIP sessions that are open
+    #[arg(long)]
+    allow_lockout: bool,
     /// How the log looks; by default for the journal where it reads it, else for people
     #[arg(long, value_name = "FORMAT")]
     log: Option<Log>,
@@ -75,6 +79,7 @@ impl Run {
             policy: self.policy,
             interfaces: self.interfaces,
             mode: if self.allow_generic { AttachMode::AllowGeneric } else { AttachMode::Native },
+            allow_lockout: self.allow_lockout,
             refresher,
             runtime: self.runtime.runtime,
             listen: self.listen.settings(),

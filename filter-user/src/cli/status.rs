@@ -48,17 +48,25 @@ struct Report<'a> {
     service: Option<&'a Record>,
 }
 
+/// What is printed as JSON of a filter that another version attached.
+#[derive(Serialize)]
+struct Other<'a> {
+    other_version: bool,
+    #[serde(flatten)]
+    other: &'a kernel::OtherVersion,
+}
+
 impl Status {
     pub(crate) fn run(self) -> Result<ExitCode> {
         let service = service::read_record(&self.runtime.runtime).unwrap_or_else(|error| {
             eprintln!("note: how the service is cannot be told: {error:#}");
             None
         });
-        let interfaces = match self.interface {
-            Some(interface) => vec![interface],
-            None => kernel::attached_interfaces()?,
+        let (interfaces, others) = match self.interface {
+            Some(interface) => (vec![interface], Vec::new()),
+            None => (kernel::attached_interfaces()?, kernel::other_versions()?),
         };
-        if interfaces.is_empty() {
+        if interfaces.is_empty() && others.is_empty() {
             eprintln!("no filter is attached to any interface");
         }
         for interface in &interfaces {
@@ -67,6 +75,13 @@ impl Status {
                 output::json(&Report { status: &status, live: &live, service: service.as_ref() })?;
             } else {
                 output::line(&describe(&status, &live))?;
+            }
+        }
+        for other in &others {
+            if self.json {
+                output::json(&Other { other_version: true, other })?
+            } else {
+                output::line(&describe_other(other))?
             }
         }
         if !self.json {
@@ -109,6 +124,16 @@ fn describe(status: &kernel::Status, live: &kernel::Live) -> String {
         live = beside(live),
         program = status.program_id,
         build = build(status),
+    )
+}
+
+/// A filter whose maps only another version can read.
+fn describe_other(kernel::OtherVersion { interface, pins }: &kernel::OtherVersion) -> String {
+    format!(
+        "{interface}: a filter of ANOTHER VERSION of sipwall, in `{}`: its policy is in force, and this version cannot read \
+         it\n  hint: `sipwall attach {interface} --policy FILE` puts this version's in its place, `sipwall detach \
+         {interface}` removes it",
+        pins.display()
     )
 }
 
@@ -175,7 +200,7 @@ fn service_text(record: Option<&Record>) -> String {
     for (name, interface) in &snapshot.interfaces {
         let state = match interface.state {
             service::InterfaceState::Enforced => continue,
-            service::InterfaceState::Held => "WAITS",
+            service::InterfaceState::Held | service::InterfaceState::Guarded => "WAITS",
             service::InterfaceState::Absent => "ABSENT",
             service::InterfaceState::Failed => "FAILED",
         };

@@ -11,7 +11,7 @@ use rustix::io::Errno;
 use serde::Serialize;
 
 use super::{
-    build, egress, fault,
+    build, egress,
     interface::{Interface, XdpMode, interface},
     lock::WriteLock,
     maps::Maps,
@@ -23,7 +23,7 @@ use super::{
     standing::Confirmation,
     upgrade,
 };
-use crate::policy::CompiledPolicy;
+use crate::{fault, policy::CompiledPolicy};
 
 /// How long the kernel may take to let go of a program whose link is gone.
 const DETACH_TIMEOUT: Duration = Duration::from_secs(5);
@@ -112,7 +112,7 @@ pub fn attach(name: &str, mode: AttachMode, change: &Change<'_>) -> Result<Attac
     let running = interface(name)?.xdp.context("the interface runs no XDP program after attaching one")?;
     let confirmation = Maps::open(pins.directory())?.confirmation()?;
     let replaced = program != ProgramChange::Attached;
-    let nic = Nic::of(name, target.mtu)?;
+    let nic = Nic::of(name, &target)?;
     Ok(Attached {
         nic,
         interface: name.to_owned(),
@@ -141,7 +141,7 @@ pub(super) fn replace(name: &str, pins: &Pins, change: &Change<'_>) -> Result<u6
 /// Moves pins under their name that a command which died left where they are made: the filter that they hold is in force.
 fn finish_attaching(name: &str, target: &Interface) -> Result<()> {
     let staging = Pins::staging(name);
-    if is_running(&staging, target)? {
+    if staging.is_whole() && is_running(&staging, target)? {
         let pins = Pins::of(name);
         pins.remove()?;
         staging.rename(&pins)?;
@@ -185,7 +185,7 @@ impl NewFilter<'_> {
         let staging = Pins::staging(self.interface);
         staging.create()?;
         let attached = self.attach_from(&staging);
-        if attached.is_err() {
+        if attached.is_err() && !staging.is_whole() {
             // What went wrong is worth more than what could not be tidied up.
             let _ = staging.remove();
         }
@@ -211,14 +211,15 @@ impl NewFilter<'_> {
         let Published { generation, counters: _ } = maps.publish(change.policy, change.name, change.confirm_within)?;
         maps.take_snapshot()?;
         egress::attach_if_wanted(staging, interface, change.policy)?;
-        fault::step();
-        let link = match older {
-            Some(older) => upgrade::take_link(&mut ebpf, older)?,
-            None => link(program::filter(&mut ebpf)?, interface, target, mode)?,
-        };
-        // From here the policy is in force, and ends with this process unless the link is pinned.
-        fault::step();
-        link.pin(staging.link()).context("cannot pin the link")?;
+        if let Some(older) = older {
+            upgrade::take_link(&mut ebpf, older, staging)?;
+        } else {
+            fault::step();
+            let link = link(program::filter(&mut ebpf)?, interface, target, mode)?;
+            // From here the policy is in force, and ends with this process unless the link is pinned.
+            fault::step();
+            link.pin(staging.link()).context("cannot pin the link")?;
+        }
         let pins = Pins::of(interface);
         pins.remove()?;
         staging.rename(&pins)?;
@@ -248,7 +249,7 @@ fn try_link(program: &mut Xdp, target: &Interface, mode: AyaMode) -> Result<FdLi
     link.context("the kernel cannot make a BPF link for XDP\nhint: sipwall needs Linux 5.9 or newer")
 }
 
-fn errno(error: &Error) -> Option<Errno> {
+pub(super) fn errno(error: &Error) -> Option<Errno> {
     match error.downcast_ref::<ProgramError>()? {
         ProgramError::SyscallError(error) => Errno::from_io_error(&error.io_error),
         _ => None,

@@ -6,7 +6,8 @@ use anyhow::{Context as _, Result};
 use aya::maps::{Array, Map, MapData};
 use filter_common::Name;
 
-use super::{fault, maps::Value, pins::Pins, program};
+use super::{maps::Value, pins::Pins, program};
+use crate::fault;
 
 /// The build of the program that this binary carries: its version, and a fingerprint of its code.
 pub(super) fn this() -> Result<Name> {

@@ -7,13 +7,15 @@ use filter_common::{RULE_COUNTERS, SNAPSHOTS, Snapshot};
 use serde::Serialize;
 
 use super::{
-    fault,
     lock::WriteLock,
     maps::{Maps, Value},
     pins::Pins,
     standing,
 };
-use crate::policy::{CompiledPolicy, Outline, OutlineDiff};
+use crate::{
+    fault,
+    policy::{CompiledPolicy, Outline, OutlineDiff},
+};
 
 /// How far back what rules passed is told.
 const LATELY: Duration = Duration::from_hours(1);

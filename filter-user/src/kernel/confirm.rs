@@ -6,12 +6,12 @@ use anyhow::{Context as _, Result, bail};
 use filter_common::tables::Switch;
 
 use super::{
-    fault,
     lock::WriteLock,
     maps::{Maps, Value},
     pins::Pins,
     standing::Confirmation,
 };
+use crate::fault;
 
 /// How long before the end of a trial a confirmation comes too late: it would be written after the end.
 const MARGIN: Duration = Duration::from_millis(50);

@@ -5,7 +5,7 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    io, thread,
+    io,
     time::Duration,
 };
 
@@ -13,14 +13,14 @@ use anyhow::{Context as _, Result, ensure};
 use aya::maps::MapError;
 use filter_common::{
     Address,
-    live::{DENY_LISTS, DenyEntry, DenyList, Expiry, NESTED_DENIES, REMARKS, Remark, RemarkedPrefix, lists_that_hold},
+    live::{DENY_LISTS, DenyEntry, DenyList, Expiry, REMARKS, Remark, RemarkedPrefix, lists_that_hold},
     tables::lists,
 };
 use ipnet::IpNet;
 use serde::Serialize;
 
 use super::{
-    fault,
+    deny_change::Change,
     live::{seconds_left, until},
     lock::WriteLock,
     maps::{Maps, Value},
@@ -28,11 +28,7 @@ use super::{
     readback, standing,
     trie::{self, Denied},
 };
-use crate::policy::outermost;
-
-/// How long to wait for memory, and how many times.
-const PAUSE: Duration = Duration::from_millis(5);
-const PATIENCE: u32 = 400;
+use crate::{fault, policy::outermost};
 
 /// A denied prefix.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
@@ -59,14 +55,16 @@ pub struct DeniedPrefix {
 pub fn deny_add(interface: &str, prefixes: &[IpNet], lasting: Option<Duration>, comment: &str) -> Result<usize> {
     let _lock = WriteLock::take()?;
     let mut maps = Maps::open(Pins::attached(interface)?.directory())?;
-    maps.collect_expired()?;
-    maps.check_nesting(prefixes)?;
-    maps.use_list(lists::DENY, true)?;
+    let Added { all, over } = maps.added()?;
+    let prefixes = &ascending(prefixes);
+    let new = difference(prefixes, &difference(&all, &over));
+    let removed = difference(&over, prefixes);
+    maps.check_remarks(prefixes, comment)?;
+    let change = Change { holder: DenyEntry::ADDED, added: prefixes, removed: &removed, expiry: until(lasting)? };
+    maps.change_denied(&all, &change, |_, _| {})?;
+    removed.iter().chain(&new).try_for_each(|prefix| maps.forget_remark(*prefix))?;
     maps.remark(prefixes, comment)?;
-    let until = until(lasting)?;
-    let add = |entry: DenyEntry| DenyEntry { holders: entry.holders | DenyEntry::ADDED, expiry: until, ..entry };
-    change(&mut maps, prefixes, |entry| Some(add(entry)).filter(|new| *new != entry))
-        .map(|changed| changed.iter().filter(|before| before.holders & DenyEntry::ADDED == 0).count())
+    Ok(new.len())
 }
 
 /// Removes prefixes that were added, and returns those of them that were not.
@@ -76,16 +74,15 @@ pub fn deny_add(interface: &str, prefixes: &[IpNet], lasting: Option<Duration>, 
 pub fn deny_remove(interface: &str, prefixes: &[IpNet]) -> Result<Vec<IpNet>> {
     let _lock = WriteLock::take()?;
     let mut maps = Maps::open(Pins::attached(interface)?.directory())?;
-    maps.collect_expired()?;
-    let mut unknown = Vec::new();
-    for prefix in prefixes {
-        let remove = |entry: DenyEntry| (entry.holders & DenyEntry::ADDED != 0).then(|| without_added(entry));
-        if change(&mut maps, &[*prefix], remove)?.is_empty() {
-            unknown.push(*prefix);
-        }
-        maps.forget_remark(*prefix)?;
-    }
-    maps.forget_empty_list()?;
+    let Added { all, over } = maps.added()?;
+    let prefixes = &ascending(prefixes);
+    let unknown = difference(prefixes, &difference(&all, &over));
+    // What is over goes with them.
+    let mut removed = difference(prefixes, &unknown);
+    removed.extend(&over);
+    let change = Change { holder: DenyEntry::ADDED, added: &[], removed: &removed, expiry: Expiry::NEVER };
+    maps.change_denied(&all, &change, |_, _| {})?;
+    removed.iter().try_for_each(|prefix| maps.forget_remark(*prefix))?;
     Ok(unknown)
 }
 
@@ -104,54 +101,44 @@ pub fn deny_list(interface: &str) -> Result<Vec<DeniedPrefix>> {
 /// If no filter is attached there, or its maps cannot be read.
 pub fn deny_entries(interface: &str) -> Result<[u64; 2]> {
     let maps = Maps::open(Pins::attached(interface)?.directory())?;
-    Ok([entry_count(&maps.deny_v4)?, entry_count(&maps.deny_v6)?])
+    Ok([trie::count(&maps.deny_v4)?, trie::count(&maps.deny_v6)?])
 }
 
 impl Maps {
     /// Makes the policy in `slot` deny these prefixes, which ascend, and no others. Packets see nothing of it until the
     /// slot is in force.
     pub(super) fn deny_by_policy(&mut self, slot: u32, prefixes: &[IpNet]) -> Result<()> {
-        self.collect_expired()?;
         // A wider prefix that holds covers what is inside it: entries need not nest for one policy's sake.
-        let prefixes = outermost(prefixes);
-        self.check_nesting(&prefixes)?;
-        if !prefixes.is_empty() {
-            self.use_list(lists::DENY, true)?;
+        let wanted = outermost(prefixes);
+        let holder = DenyEntry::policy(slot);
+        let [before] = self.held_by([holder])?;
+        let (added, removed) = (difference(&wanted, &before), difference(&before, &wanted));
+        self.change_denied(
+            &before,
+            &Change { holder, added: &added, removed: &removed, expiry: Expiry::NEVER },
+            |_, _| {},
+        )
+    }
+
+    /// What was added while the filter ran.
+    fn added(&self) -> Result<Added> {
+        let now = standing::now();
+        let [all] = self.held_by([DenyEntry::ADDED])?;
+        let mut over = Vec::new();
+        for prefix in &all {
+            if self.denied_entry(*prefix)?.expiry.is_over(now) {
+                over.push(*prefix);
+            }
         }
-        deny_by_policy(&mut self.deny_v4, slot, &prefixes)?;
-        deny_by_policy(&mut self.deny_v6, slot, &prefixes)?;
-        self.forget_empty_list()
+        Ok(Added { all, over })
     }
 
-    /// Refuses prefixes with which entries would lie inside each other deeper than the data plane looks.
-    pub(super) fn check_nesting(&self, new: &[IpNet]) -> Result<()> {
-        let mut all: Vec<IpNet> = new.to_vec();
-        all.extend(prefixes(&self.deny_v4)?);
-        all.extend(prefixes(&self.deny_v6)?);
-        all.sort_unstable();
-        all.dedup();
-        let (depth, limit) = (deepest(&all), usize::try_from(NESTED_DENIES)?);
-        ensure!(
-            depth <= limit,
-            "the deny list would have {depth} prefixes inside each other, and the data plane looks through {limit}\n\
-             hint: remove those that a wider one covers: `sipwall deny list` shows them"
-        );
-        Ok(())
-    }
-
-    /// Removes what was added and is over, with what was remarked of it.
-    fn collect_expired(&mut self) -> Result<()> {
-        let mut over = collect_expired(&mut self.deny_v4)?;
-        over.extend(collect_expired(&mut self.deny_v6)?);
-        over.into_iter().try_for_each(|prefix| self.forget_remark(prefix))
-    }
-
-    /// Notes a comment for each of these prefixes; an empty one changes nothing.
-    fn remark(&mut self, prefixes: &[IpNet], comment: &str) -> Result<()> {
+    /// Refuses more comments than there is room for.
+    fn check_remarks(&self, prefixes: &[IpNet], comment: &str) -> Result<()> {
         if comment.is_empty() {
             return Ok(());
         }
-        let remark = remark(comment)?;
+        remark(comment)?;
         let mut known: HashSet<IpNet> = self.remarks()?.into_keys().collect();
         known.extend(prefixes);
         ensure!(
@@ -160,7 +147,17 @@ impl Maps {
              one, or load a list: `sipwall deny load`",
             known.len()
         );
+        Ok(())
+    }
+
+    /// Notes a comment for each of these prefixes; an empty one changes nothing.
+    fn remark(&mut self, prefixes: &[IpNet], comment: &str) -> Result<()> {
+        if comment.is_empty() {
+            return Ok(());
+        }
+        let remark = remark(comment)?;
         for prefix in prefixes {
+            fault::step();
             self.deny_comments.insert(remarked(*prefix), Value(remark), 0).context("cannot write a comment")?;
         }
         Ok(())
@@ -225,59 +222,24 @@ impl Maps {
     }
 }
 
-/// Changes the entries of these prefixes, and returns what those were before that changed.
-fn change(maps: &mut Maps, prefixes: &[IpNet], new: impl Fn(DenyEntry) -> Option<DenyEntry>) -> Result<Vec<DenyEntry>> {
-    let mut changed = Vec::new();
-    for prefix in prefixes {
-        let before = match prefix {
-            IpNet::V4(_) => change_one(&mut maps.deny_v4, *prefix, &new)?,
-            IpNet::V6(_) => change_one(&mut maps.deny_v6, *prefix, &new)?,
-        };
-        changed.extend(before);
-    }
-    Ok(changed)
+/// Prefixes that were added while the filter ran, ascending.
+struct Added {
+    all: Vec<IpNet>,
+    /// Those of them whose time is over.
+    over: Vec<IpNet>,
 }
 
-fn change_one<const N: usize>(
-    denied: &mut Denied<N>,
-    prefix: IpNet,
-    new: impl Fn(DenyEntry) -> Option<DenyEntry>,
-) -> Result<Option<DenyEntry>> {
-    let Some(key) = trie::key(prefix) else { return Ok(None) };
-    let before = entry(denied, key)?;
-    let Some(after) = new(before) else { return Ok(None) };
-    write(denied, key, after)?;
-    Ok(Some(before))
+/// Those of the prefixes that are not among the others, which ascend.
+pub(super) fn difference(prefixes: &[IpNet], others: &[IpNet]) -> Vec<IpNet> {
+    prefixes.iter().filter(|prefix| others.binary_search(prefix).is_err()).copied().collect()
 }
 
-fn deny_by_policy<const N: usize>(denied: &mut Denied<N>, slot: u32, prefixes: &[IpNet]) -> Result<()> {
-    let holder = DenyEntry::policy(slot);
-    let wanted: HashSet<_> = prefixes.iter().filter_map(|prefix| trie::key(*prefix).map(trie::identity)).collect();
-    for (key, entry) in trie::entries(denied)? {
-        let wanted = wanted.contains(&trie::identity(key));
-        if !wanted && entry.holders & holder != 0 {
-            write(denied, key, DenyEntry { holders: entry.holders & !holder, ..entry })?;
-        }
-    }
-    for key in prefixes.iter().filter_map(|prefix| trie::key(*prefix)) {
-        let entry = entry(denied, key)?;
-        if entry.holders & holder == 0 {
-            write(denied, key, DenyEntry { holders: entry.holders | holder, ..entry })?;
-        }
-    }
-    Ok(())
-}
-
-fn collect_expired<const N: usize>(denied: &mut Denied<N>) -> Result<Vec<IpNet>> {
-    let now = standing::now();
-    let mut over = Vec::new();
-    for (key, entry) in trie::entries(denied)? {
-        if entry.holders & DenyEntry::ADDED != 0 && entry.expiry.is_over(now) {
-            write(denied, key, without_added(entry))?;
-            over.push(readback::prefix(key)?);
-        }
-    }
-    Ok(over)
+/// Each prefix once, ascending.
+fn ascending(prefixes: &[IpNet]) -> Vec<IpNet> {
+    let mut ascending = prefixes.to_vec();
+    ascending.sort_unstable();
+    ascending.dedup();
+    ascending
 }
 
 /// The comment as the maps keep it.
@@ -288,10 +250,6 @@ pub(super) fn remark(comment: &str) -> Result<Remark> {
 /// The key that a prefix's comment is kept under.
 fn remarked(prefix: IpNet) -> Value<RemarkedPrefix> {
     Value(RemarkedPrefix { address: Address::from(prefix.network()).words(), length: prefix.prefix_len().into() })
-}
-
-pub(super) const fn without_added(entry: DenyEntry) -> DenyEntry {
-    DenyEntry { holders: entry.holders & !DenyEntry::ADDED, expiry: Expiry::NEVER, ..entry }
 }
 
 /// What entries are put into words by.
@@ -331,72 +289,4 @@ fn in_words<const N: usize>(denied: &Denied<N>, words: &Words) -> Result<Vec<Den
 fn names_of(lists: &[DenyList], holders: u32) -> Vec<String> {
     let held = (0..).zip(lists).filter(|(place, _)| holders & DenyEntry::list(*place) != 0);
     held.filter_map(|(_, list)| list.name.as_str().map(str::to_owned)).collect()
-}
-
-fn prefixes<const N: usize>(denied: &Denied<N>) -> Result<Vec<IpNet>> {
-    trie::entries(denied)?.into_iter().map(|(key, _)| readback::prefix(key)).collect()
-}
-
-fn entry_count<const N: usize>(denied: &Denied<N>) -> Result<u64> {
-    denied.keys().try_fold(0, |count, key| Ok(key.map(|_| count + 1)?))
-}
-
-/// How many of the prefixes, which ascend, lie inside each other at most.
-fn deepest(prefixes: &[IpNet]) -> usize {
-    let mut around: Vec<IpNet> = Vec::new();
-    let mut deepest = 0;
-    for prefix in prefixes {
-        while around.last().is_some_and(|last| !last.contains(prefix)) {
-            around.pop();
-        }
-        around.push(*prefix);
-        deepest = deepest.max(around.len());
-    }
-    deepest
-}
-
-/// The entry of exactly this prefix; one that nothing holds if there is none.
-fn entry<const N: usize>(denied: &Denied<N>, key: trie::Key<N>) -> Result<DenyEntry> {
-    let longest = trie::longest(denied, &key)?;
-    let prefix_length = key.prefix_len();
-    let exact = longest.filter(|entry| entry.prefix_length == prefix_length);
-    Ok(exact.unwrap_or(DenyEntry { prefix_length, ..DenyEntry::default() }))
-}
-
-/// Writes an entry, or removes it if nothing holds it any more.
-pub(super) fn write<const N: usize>(denied: &mut Denied<N>, key: trie::Key<N>, entry: DenyEntry) -> Result<()> {
-    fault::step();
-    if entry.holders == 0 {
-        return denied.remove(&key).context("cannot remove a prefix from the deny list");
-    }
-    let mut patience = PATIENCE;
-    loop {
-        match denied.insert(&key, Value(entry), 0) {
-            Err(error) if patience > 0 && is_out_of_memory(&error) => thread::sleep(PAUSE),
-            written => return written.context("cannot write the deny list: it may be full"),
-        }
-        patience -= 1;
-    }
-}
-
-/// The kernel makes an entry without waiting for memory, which on a busy machine may be there a moment later.
-fn is_out_of_memory(error: &MapError) -> bool {
-    matches!(error, MapError::SyscallError(error) if error.io_error.kind() == io::ErrorKind::OutOfMemory)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn prefixes_inside_each_other_are_counted() {
-        let nets = |texts: &[&str]| texts.iter().map(|text| text.parse().unwrap()).collect::<Vec<IpNet>>();
-        for (texts, depth) in [
-            (&[][..], 0),
-            (&["10.0.0.0/8", "11.0.0.0/8", "2001:db8::/32"], 1),
-            (&["10.0.0.0/8", "10.0.0.0/16", "10.1.0.0/16", "10.1.1.0/24", "12.0.0.0/8"], 3),
-        ] {
-            assert_eq!(deepest(&nets(texts)), depth, "{texts:?}");
-        }
-    }
 }

@@ -1,29 +1,26 @@
 //! Lists that are loaded into the deny list as a whole: what a list had before and has no more, it lets go.
 
-use std::{
-    collections::HashSet,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, bail};
 use filter_common::{
     Name,
     live::{DENY_LISTS, DenyEntry, DenyList, Expiry, Remark},
-    tables::{DENY_PREFIXES, lists},
 };
 use ipnet::IpNet;
 use serde::Serialize;
 
 use super::{
-    deny::{remark, write},
+    deny::{difference, remark},
+    deny_change::Change,
+    deny_notes::LISTS,
     live::{seconds_left, until},
     lock::WriteLock,
     maps::{Maps, Value},
     pins::Pins,
     standing,
-    trie::{self, Denied},
 };
-use crate::policy::outermost;
+use crate::{fault, policy::outermost};
 
 /// A place without a list.
 const NO_LIST: DenyList = DenyList { expiry: Expiry::NEVER, name: Name::EMPTY, comment: Remark::EMPTY };
@@ -88,15 +85,21 @@ pub fn deny_load(interface: &str, list: &LoadedList<'_>, progress: impl FnMut(u6
         name: Name::new(list.name).with_context(|| format!("`{}` cannot name a list", list.name))?,
         comment: remark(list.comment)?,
     };
-    maps.check_nesting(&prefixes)?;
-    let change = Difference::new(&maps, place, &prefixes)?;
-    maps.use_list(lists::DENY, true)?;
+    let holder = DenyEntry::list(place);
+    let [before] = maps.held_by([holder])?;
+    let (added, removed) = (difference(&prefixes, &before), difference(&before, &prefixes));
     let compare_ms = milliseconds(begun);
     let begun = Instant::now();
+    let change = Change { holder, added: &added, removed: &removed, expiry: Expiry::NEVER };
+    let old = all[usize::try_from(place)?];
     all[usize::try_from(place)?] = wanted;
-    maps.deny_lists.set(0, Value(all), 0).context("cannot write the loaded lists")?;
-    change.write(&mut maps, place, progress)?;
-    Ok(ListChange { compare_ms, transfer_ms: milliseconds(begun), ..change.counts() })
+    maps.write_lists(all)?;
+    if let Err(error) = maps.change_denied(&before, &change, progress) {
+        all[usize::try_from(place)?] = old;
+        maps.write_lists(all)?;
+        return Err(error);
+    }
+    Ok(ListChange { added: added.len(), removed: removed.len(), compare_ms, transfer_ms: milliseconds(begun) })
 }
 
 /// Forgets a list, with all that only it denies.
@@ -110,12 +113,14 @@ pub fn deny_unload(interface: &str, name: &str) -> Result<ListChange> {
     let Some(place) = (0..).zip(&all).find(|(_, list)| list.name.as_str() == Some(name)).map(|(place, _)| place) else {
         bail!("no list `{name}` is loaded on `{interface}`\nhint: `sipwall deny list --lists` shows those that are");
     };
-    let change = Difference::new(&maps, place, &[])?;
-    change.write(&mut maps, place, |_, _| {})?;
+    let begun = Instant::now();
+    let holder = DenyEntry::list(place);
+    let [before] = maps.held_by([holder])?;
+    let change = Change { holder, added: &[], removed: &before, expiry: Expiry::NEVER };
+    maps.change_denied(&before, &change, |_, _| {})?;
     all[usize::try_from(place)?] = NO_LIST;
-    maps.deny_lists.set(0, Value(all), 0).context("cannot write the loaded lists")?;
-    maps.forget_empty_list()?;
-    Ok(change.counts())
+    maps.write_lists(all)?;
+    Ok(ListChange { removed: before.len(), transfer_ms: milliseconds(begun), ..ListChange::default() })
 }
 
 /// The lists that were loaded on `interface`.
@@ -125,9 +130,7 @@ pub fn deny_unload(interface: &str, name: &str) -> Result<ListChange> {
 pub fn deny_lists(interface: &str) -> Result<Vec<DenyListInfo>> {
     let maps = Maps::open(Pins::attached(interface)?.directory())?;
     let (lists, now) = (maps.lists()?, standing::now());
-    let mut counts = [0; DENY_LISTS as usize];
-    count(&maps.deny_v4, &mut counts)?;
-    count(&maps.deny_v6, &mut counts)?;
+    let counts = maps.held_by(LISTS)?.map(|prefixes| prefixes.len());
     let shown = lists.iter().zip(counts).filter(|(list, _)| !list.expiry.is_over(now));
     Ok(shown
         .filter_map(|(list, prefixes)| {
@@ -141,13 +144,11 @@ pub fn deny_lists(interface: &str) -> Result<Vec<DenyListInfo>> {
         .collect())
 }
 
-fn count<const N: usize>(denied: &Denied<N>, counts: &mut [usize]) -> Result<()> {
-    for (_, entry) in trie::entries(denied)? {
-        for (place, count) in (0..).zip(counts.iter_mut()) {
-            *count += usize::from(entry.holders & DenyEntry::list(place) != 0);
-        }
+impl Maps {
+    fn write_lists(&mut self, lists: [DenyList; DENY_LISTS as usize]) -> Result<()> {
+        fault::step();
+        self.deny_lists.set(0, Value(lists), 0).context("cannot write the loaded lists")
     }
-    Ok(())
 }
 
 /// The place of the list of this name, or a free one. Its bits are free: what was in it was let go before its name was.
@@ -156,89 +157,6 @@ fn place(lists: &[DenyList], name: &str) -> Result<u32> {
     find(Some(name)).or_else(|| find(None)).with_context(|| {
         format!("{DENY_LISTS} lists are loaded, and there is room for no other\nhint: `sipwall deny unload NAME` forgets one")
     })
-}
-
-/// What has to be written for a list to have other prefixes.
-struct Difference {
-    v4: FamilyDifference<4>,
-    v6: FamilyDifference<16>,
-}
-
-/// Entries as they are to be: those that the list comes to hold, and those that it lets go.
-struct FamilyDifference<const N: usize> {
-    added: Vec<(trie::Key<N>, DenyEntry)>,
-    removed: Vec<(trie::Key<N>, DenyEntry)>,
-}
-
-impl Difference {
-    fn new(maps: &Maps, place: u32, prefixes: &[IpNet]) -> Result<Self> {
-        let holder = DenyEntry::list(place);
-        Ok(Self {
-            v4: FamilyDifference::new(&maps.deny_v4, holder, prefixes).context("IPv4")?,
-            v6: FamilyDifference::new(&maps.deny_v6, holder, prefixes).context("IPv6")?,
-        })
-    }
-
-    /// Writes what is new first: what both the old list and the new one deny is denied all the time.
-    fn write(&self, maps: &mut Maps, place: u32, mut progress: impl FnMut(u64, u64)) -> Result<()> {
-        let counts = self.counts();
-        let total = u64::try_from(counts.added + counts.removed)?;
-        let mut done = 0;
-        let mut step = || {
-            done += 1;
-            progress(done, total);
-        };
-        let holder = DenyEntry::list(place);
-        for (key, entry) in &self.v4.added {
-            write(&mut maps.deny_v4, *key, DenyEntry { holders: entry.holders | holder, ..*entry })?;
-            step();
-        }
-        for (key, entry) in &self.v6.added {
-            write(&mut maps.deny_v6, *key, DenyEntry { holders: entry.holders | holder, ..*entry })?;
-            step();
-        }
-        for (key, entry) in &self.v4.removed {
-            write(&mut maps.deny_v4, *key, DenyEntry { holders: entry.holders & !holder, ..*entry })?;
-            step();
-        }
-        for (key, entry) in &self.v6.removed {
-            write(&mut maps.deny_v6, *key, DenyEntry { holders: entry.holders & !holder, ..*entry })?;
-            step();
-        }
-        Ok(())
-    }
-
-    fn counts(&self) -> ListChange {
-        ListChange {
-            added: self.v4.added.len() + self.v6.added.len(),
-            removed: self.v4.removed.len() + self.v6.removed.len(),
-            ..ListChange::default()
-        }
-    }
-}
-
-impl<const N: usize> FamilyDifference<N> {
-    fn new(denied: &Denied<N>, holder: u32, prefixes: &[IpNet]) -> Result<Self> {
-        let mut missing: HashSet<(u32, [u8; N])> =
-            prefixes.iter().filter_map(|prefix| trie::key(*prefix).map(trie::identity)).collect();
-        let (mut added, mut removed) = (Vec::new(), Vec::new());
-        let mut entries = 0;
-        for (key, entry) in trie::entries(denied)? {
-            entries += 1;
-            match (missing.remove(&trie::identity(key)), entry.holders & holder != 0) {
-                (true, false) => added.push((key, entry)),
-                (false, true) => removed.push((key, entry)),
-                _ => {}
-            }
-        }
-        let (needed, limit) = (entries + missing.len(), usize::try_from(DENY_PREFIXES)?);
-        // What is let go makes room only when what is new is written.
-        ensure!(needed <= limit, "the deny list would need {needed} prefixes, and there is room for {limit}");
-        added.extend(missing.into_iter().map(|(prefix_length, octets)| {
-            (trie::Key::new(prefix_length, octets), DenyEntry { prefix_length, ..DenyEntry::default() })
-        }));
-        Ok(Self { added, removed })
-    }
 }
 
 fn milliseconds(begun: Instant) -> u64 {

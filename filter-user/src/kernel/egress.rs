@@ -5,9 +5,13 @@ use std::fs;
 use anyhow::{Context as _, Result};
 use aya::programs::{LinkOrder, SchedClassifier, TcAttachType, links::FdLink, tc::TcAttachOptions};
 use filter_common::tables::flags;
+use rustix::io::Errno;
 
-use super::{fault, pins::Pins};
-use crate::policy::CompiledPolicy;
+use super::{
+    attach::errno,
+    pins::{self, Pins},
+};
+use crate::{fault, policy::CompiledPolicy};
 
 /// Whether the policy needs the program.
 pub(super) const fn is_wanted(policy: &CompiledPolicy) -> bool {
@@ -38,8 +42,12 @@ pub(super) fn detach_unless_wanted(pins: &Pins, policy: &CompiledPolicy) -> Resu
 pub(super) fn reattach(pins: &Pins, interface: &str) -> Result<()> {
     let link = pins.egress_link();
     if link.exists() {
-        fs::remove_file(&link).with_context(|| format!("cannot remove `{}`", link.display()))?;
-        attach(pins, interface)?.pin(&link).context("cannot pin the egress link")?;
+        match attach(pins, interface) {
+            Ok(anew) => pins::pin_over(&link, |path| anew.pin(path).map(drop))?,
+            // A command that died behind this has done it, and the link that is pinned is the interface's own.
+            Err(error) if errno(&error) == Some(Errno::EXIST) => {}
+            Err(error) => return Err(error),
+        }
     }
     Ok(())
 }

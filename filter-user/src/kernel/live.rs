@@ -18,7 +18,10 @@ use super::{
     readback, standing,
     trie::{self, LiveSources},
 };
-use crate::policy::{LiveAllow, LiveMatch, LiveTables};
+use crate::{
+    fault,
+    policy::{LiveAllow, LiveMatch, LiveTables},
+};
 
 /// A live allow as it is shown.
 #[derive(Clone, Debug, Serialize)]
@@ -157,10 +160,15 @@ impl Maps {
         let slot = (switch.allow_slot() + 1) % GENERATIONS;
         let v4 = trie::create(LIVE_PREFIXES, &tables.sources)?;
         let v6 = trie::create(LIVE_PREFIXES, &tables.sources)?;
+        fault::step();
         self.live_v4.set(slot, &v4, 0).context("cannot write the IPv4 sources of the live allows")?;
+        fault::step();
         self.live_v6.set(slot, &v6, 0).context("cannot write the IPv6 sources of the live allows")?;
+        fault::step();
         self.live_terms.set(slot, Value(tables.terms), 0).context("cannot write the live allows")?;
+        fault::step();
         self.live_notes.set(slot, Value(tables.notes), 0).context("cannot write the live allows")?;
+        fault::step();
         self.switch
             .set(0, Value(switch.with_allows(slot, !allows.is_empty())), 0)
             .context("cannot switch to the live allows")?;

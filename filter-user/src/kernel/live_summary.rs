@@ -6,9 +6,10 @@ use filter_common::{
     live::{DenyEntry, Expiry, lists_that_hold},
     tables::lists,
 };
+use ipnet::IpNet;
 use serde::Serialize;
 
-use super::{live::seconds_left, maps::Maps, pins::Pins, standing, trie};
+use super::{deny_notes::LISTS, live::seconds_left, maps::Maps, pins::Pins, standing};
 
 /// What holds beside the policy.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -25,7 +26,7 @@ pub struct Live {
     pub next_expiry: Option<u64>,
 }
 
-/// What holds beside the policy on `interface`. It takes as long as the deny list is.
+/// What holds beside the policy on `interface`.
 ///
 /// # Errors
 /// If no filter is attached there, or its maps cannot be read.
@@ -48,17 +49,34 @@ impl Maps {
             ..Live::default()
         };
         if self.standing()?.switch.lists & lists::DENY != 0 {
-            let mut count = |entry: DenyEntry| {
-                if entry.holders & DenyEntry::ADDED != 0 && !entry.expiry.is_over(now) {
+            let of_lists = self.held_by(LISTS)?.into_iter().zip(LISTS);
+            let holding = of_lists.filter(|(_, holder)| holding & holder != 0).map(|(prefixes, _)| prefixes);
+            live.listed = distinct(holding);
+            let [added] = self.held_by([DenyEntry::ADDED])?;
+            for prefix in added {
+                let expiry = self.denied_entry(prefix)?.expiry;
+                if !expiry.is_over(now) {
                     live.denied += 1;
-                    ends.push(entry.expiry);
+                    ends.push(expiry);
                 }
-                live.listed += usize::from(entry.holders & holding != 0);
-            };
-            trie::entries(&self.deny_v4)?.into_iter().for_each(|(_, entry)| count(entry));
-            trie::entries(&self.deny_v6)?.into_iter().for_each(|(_, entry)| count(entry));
+            }
         }
         live.next_expiry = ends.into_iter().filter_map(|end| seconds_left(end, now)).min();
         Ok(live)
+    }
+}
+
+/// How many different prefixes there are in all lists.
+fn distinct(lists: impl Iterator<Item = Vec<IpNet>>) -> usize {
+    let mut lists: Vec<Vec<IpNet>> = lists.filter(|prefixes| !prefixes.is_empty()).collect();
+    match &mut lists[..] {
+        [] => 0,
+        [only] => only.len(),
+        _ => {
+            let mut all = lists.concat();
+            all.sort_unstable();
+            all.dedup();
+            all.len()
+        }
     }
 }

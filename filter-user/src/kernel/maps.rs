@@ -55,33 +55,46 @@ pub(super) struct Maps {
     pub(super) samples: SampleMaps,
 }
 
-/// Every map's name and how many entries it must have to be the one that this program knows.
-const SHAPES: [(&str, u32); 25] = [
-    ("SWITCH", 1),
-    ("TRIALS", GENERATIONS),
-    ("TABLES", GENERATIONS),
-    ("SOURCES_V4", GENERATIONS),
-    ("SOURCES_V6", GENERATIONS),
-    ("DENY_V4", DENY_PREFIXES),
-    ("DENY_V6", DENY_PREFIXES),
-    ("DENY_LISTS", 1),
-    ("DENY_COMMENTS", REMARKS),
-    ("LIVE_V4", GENERATIONS),
-    ("LIVE_V6", GENERATIONS),
-    ("LIVE_TERMS", GENERATIONS),
-    ("LIVE_NOTES", GENERATIONS),
-    ("REASONS", REASON_COUNTERS),
-    ("RULES", RULE_COUNTERS),
-    ("RULE_NAMES", RULE_COUNTERS),
-    ("HISTORY", SNAPSHOTS),
-    ("GENERATION_INFO", GENERATIONS),
-    ("FRAGMENTS", FRAGMENTS),
-    ("FLOWS", FLOWS),
-    ("BUCKETS", BUCKETS),
-    ("NEW_ENTRIES_DUE", 2),
-    ("SAMPLERS", SAMPLERS),
-    ("SAMPLES", SAMPLES),
-    ("RECORDER", 1),
+/// What becomes of a map when a filter of another ABI takes over.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Lifetime {
+    /// It outlives policies, and the two share it.
+    Lasting,
+    /// It holds policies, whose form may be another one.
+    Policy,
+    /// It holds samples, which the next minutes replace anyway.
+    Passing,
+}
+
+use Lifetime::{Lasting, Passing, Policy};
+
+/// Every map's name, how many entries it must have to be the one that this program knows, and how long it is needed.
+const SHAPES: [(&str, u32, Lifetime); 25] = [
+    ("SWITCH", 1, Policy),
+    ("TRIALS", GENERATIONS, Policy),
+    ("TABLES", GENERATIONS, Policy),
+    ("SOURCES_V4", GENERATIONS, Policy),
+    ("SOURCES_V6", GENERATIONS, Policy),
+    ("DENY_V4", DENY_PREFIXES, Lasting),
+    ("DENY_V6", DENY_PREFIXES, Lasting),
+    ("DENY_LISTS", 1, Lasting),
+    ("DENY_COMMENTS", REMARKS, Lasting),
+    ("LIVE_V4", GENERATIONS, Lasting),
+    ("LIVE_V6", GENERATIONS, Lasting),
+    ("LIVE_TERMS", GENERATIONS, Lasting),
+    ("LIVE_NOTES", GENERATIONS, Lasting),
+    ("REASONS", REASON_COUNTERS, Lasting),
+    ("RULES", RULE_COUNTERS, Lasting),
+    ("RULE_NAMES", RULE_COUNTERS, Lasting),
+    ("HISTORY", SNAPSHOTS, Lasting),
+    ("GENERATION_INFO", GENERATIONS, Policy),
+    ("FRAGMENTS", FRAGMENTS, Lasting),
+    ("FLOWS", FLOWS, Lasting),
+    ("BUCKETS", BUCKETS, Lasting),
+    ("NEW_ENTRIES_DUE", 2, Lasting),
+    ("SAMPLERS", SAMPLERS, Passing),
+    ("SAMPLES", SAMPLES, Passing),
+    ("RECORDER", 1, Passing),
 ];
 
 /// The names of the maps in the object and of their pins.
@@ -94,6 +107,11 @@ pub(super) const NAMES: [&str; SHAPES.len()] = {
     }
     names
 };
+
+/// The names of the maps that outlive policies, whatever the ABI.
+pub(super) fn lasting() -> impl Iterator<Item = &'static str> {
+    SHAPES.iter().filter(|(_, _, lifetime)| *lifetime == Lasting).map(|(name, ..)| *name)
+}
 
 impl Maps {
     /// The maps of an object that was just loaded.
@@ -157,7 +175,7 @@ pub(super) fn check_shapes(directory: &Path) -> Result<()> {
 /// aya takes a pinned map as it is; its types and sizes are compared when it is converted, its capacity here.
 fn check_shape(name: &str, path: &Path) -> Result<()> {
     let info = MapInfo::from_pin(path).with_context(|| format!("cannot open `{}`", path.display()))?;
-    let expected = SHAPES.iter().find(|(known, _)| *known == name).map(|(_, entries)| *entries);
+    let expected = SHAPES.iter().find(|(known, ..)| *known == name).map(|(_, entries, _)| *entries);
     ensure!(
         expected == Some(info.max_entries()),
         "`{}` has room for {} entries, which is not this version's shape\nhint: `sipwall detach` removes whatever is pinned there",
@@ -165,4 +183,22 @@ fn check_shape(name: &str, path: &Path) -> Result<()> {
         info.max_entries(),
     );
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use aya_obj::Object;
+
+    use super::*;
+    use crate::kernel::program;
+
+    #[test]
+    fn every_map_of_the_object_is_pinned_and_has_a_lifetime() {
+        let object = Object::parse(program::OBJECT).unwrap();
+        let mut declared: Vec<&str> = object.maps.keys().map(String::as_str).collect();
+        let mut known = NAMES.to_vec();
+        declared.sort_unstable();
+        known.sort_unstable();
+        assert_eq!(declared, known, "a map that is not among the pins is gone with the next program");
+    }
 }

@@ -10,6 +10,8 @@ use rustix::{
 };
 use serde::Serialize;
 
+use super::{interface::Interface, netdev};
+
 /// `SIOCETHTOOL` in the kernel's `include/uapi/linux/sockios.h`.
 const SIOCETHTOOL: Opcode = 0x8946;
 /// These in the kernel's `include/uapi/linux/ethtool.h`.
@@ -27,6 +29,9 @@ pub struct Nic {
     pub driver: Option<String>,
     /// The largest packet, in octets, without the Ethernet header.
     pub mtu: u32,
+    /// Whether the driver hands over frames that are spread over several buffers, as those of large MTUs are; nothing where
+    /// the kernel does not say, as before Linux 6.3.
+    pub multi_buffer: Option<bool>,
     /// Whether it joins segments of a connection before the program sees them, which most drivers refuse together with XDP.
     pub lro: bool,
     /// Whether it takes VLAN tags off before the program sees them: then packets of every VLAN are judged as if they had none.
@@ -42,7 +47,7 @@ impl Nic {
     ///
     /// # Errors
     /// If no socket can be opened to ask it.
-    pub(super) fn of(interface: &str, mtu: u32) -> Result<Self> {
+    pub(super) fn of(interface: &str, Interface { index, mtu, .. }: &Interface) -> Result<Self> {
         let socket = socket(AddressFamily::INET, SocketType::DGRAM, None).context("cannot open a socket")?;
         let flags = flags(&socket, interface).unwrap_or_default();
         let folder = Path::new("/sys/class/net").join(interface);
@@ -50,7 +55,8 @@ impl Nic {
         let master = fs::read_link(folder.join("master")).ok();
         Ok(Self {
             driver: driver(&socket, interface),
-            mtu,
+            mtu: *mtu,
+            multi_buffer: netdev::takes_several_buffers(*index).ok(),
             lro: flags & ETH_FLAG_LRO != 0,
             vlan_offload: flags & ETH_FLAG_RXVLAN != 0,
             member_of: master.and_then(|path| Some(path.file_name()?.to_str()?.to_owned())),

@@ -6,17 +6,28 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail, ensure};
-use aya::programs::links::{FdLink, PinnedLink};
+use aya::{
+    pin::PinError,
+    programs::{
+        ProgramInfo,
+        links::{FdLink, PinnedLink},
+    },
+};
 use filter_common::ABI_VERSION;
 use rustix::{fs::statfs, mount};
+use serde::Serialize;
 
-use super::fault;
+use crate::fault;
 
 /// Where bpffs is mounted.
 pub const BPFFS: &str = "/sys/fs/bpf";
 
 /// The magic number of bpffs (`BPF_FS_MAGIC` in the kernel's `include/uapi/linux/magic.h`).
 const BPF_FS_MAGIC: u64 = 0xcafe_4a11;
+
+/// What follows the interface in the name of pins that are being made. No interface can have a name with a slash, a colon is
+/// refused by `ip`, and this is neither.
+const STAGING: &str = ":new";
 
 /// The pins of one interface.
 #[derive(Clone, Debug)]
@@ -30,9 +41,13 @@ impl Pins {
         Self { directory: root().join(interface) }
     }
 
-    /// The pins of a filter that is attached to `interface`.
+    /// The pins of a filter that is attached to `interface`, be it that a command died before it gave them their name.
     pub(super) fn attached(interface: &str) -> Result<Self> {
         let pins = Self::of(interface);
+        let staging = Self::staging(interface);
+        if !pins.is_attached() && staging.is_whole() {
+            return Ok(staging);
+        }
         if !pins.is_attached()
             && let Some(other) = Self::of_other_versions(interface)?.first()
         {
@@ -52,18 +67,12 @@ impl Pins {
 
     /// Where the pins of `interface` are made before they stand under its name, all at once.
     pub(super) fn staging(interface: &str) -> Self {
-        // No interface can have a name with a slash, a colon is refused by `ip`, and this is neither.
-        Self { directory: root().join(format!("{interface}:new")) }
+        Self { directory: root().join(format!("{interface}{STAGING}")) }
     }
 
     /// The pins of filters of other ABIs that are attached to `interface`.
     pub(super) fn of_other_versions(interface: &str) -> Result<Vec<Self>> {
-        let entries = match fs::read_dir(home()) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            entries => entries.with_context(|| format!("cannot read `{}`", home().display()))?,
-        };
-        let directories = entries.filter_map(|entry| Some(entry.ok()?.path())).filter(|path| *path != root());
-        let pins = directories.map(|directory| Self { directory: directory.join(interface) });
+        let pins = other_roots()?.into_iter().map(|directory| Self { directory: directory.join(interface) });
         Ok(pins.filter(Self::is_attached).collect())
     }
 
@@ -73,11 +82,6 @@ impl Pins {
 
     pub(super) fn link(&self) -> PathBuf {
         self.directory.join("link")
-    }
-
-    /// Where a link stands before it takes the place of the one that is there.
-    pub(super) fn next_link(&self) -> PathBuf {
-        self.directory.join("link:next")
     }
 
     pub(super) fn program(&self) -> PathBuf {
@@ -116,6 +120,12 @@ impl Pins {
         self.link().exists()
     }
 
+    /// Whether it has all its pins, and its program is the one on its link.
+    pub(super) fn is_whole(&self) -> bool {
+        let pinned = ProgramInfo::from_pin(self.program()).map(|program| program.id());
+        self.is_attached() && pinned.is_ok_and(|pinned| self.program_id().is_ok_and(|linked| linked == pinned))
+    }
+
     /// Makes the directory, empty.
     pub(super) fn create(&self) -> Result<()> {
         self.remove()?;
@@ -149,12 +159,36 @@ impl Pins {
     }
 }
 
+/// Pins something where something else is pinned.
+pub(super) fn pin_over(path: &Path, pin: impl FnOnce(&Path) -> Result<(), PinError>) -> Result<()> {
+    let mut new = path.as_os_str().to_owned();
+    new.push(":new");
+    let new = PathBuf::from(new);
+    if new.exists() {
+        fs::remove_file(&new).with_context(|| format!("cannot remove `{}`", new.display()))?;
+    }
+    fault::step();
+    pin(&new).with_context(|| format!("cannot pin `{}`", new.display()))?;
+    fault::step();
+    fs::rename(&new, path).with_context(|| format!("cannot make `{}`", path.display()))
+}
+
 /// Where the trie of a slot's sources is pinned, by the octets of its addresses.
 ///
 /// The kernel lets nobody but `CAP_SYS_ADMIN` open a map by its number, which is all that the map of tries tells.
 pub(super) fn source_trie(directory: &Path, octets: usize, slot: u32) -> PathBuf {
     let family = if octets == 4 { "v4" } else { "v6" };
     directory.join(format!("sources_{family}_{slot}"))
+}
+
+/// Where it is noted what a holder of the deny list holds: one of the bits of its entries. Not there where it holds nothing.
+pub(super) fn held_by(directory: &Path, holder: u32) -> PathBuf {
+    directory.join(format!("held_{}", holder.trailing_zeros()))
+}
+
+/// Where the notes of what is denied are summed up; not there while they hold nothing.
+pub(super) fn deny_summary(directory: &Path) -> PathBuf {
+    directory.join("held")
 }
 
 pub(super) fn unless_missing(result: io::Result<()>) -> io::Result<()> {
@@ -174,21 +208,72 @@ fn root() -> PathBuf {
     home().join(format!("v{ABI_VERSION}"))
 }
 
+/// The directories of other ABIs' pins.
+fn other_roots() -> Result<Vec<PathBuf>> {
+    Ok(entries(&home())?.into_iter().filter(|path| *path != root() && path.is_dir()).collect())
+}
+
+/// What is in a directory; nothing where it is not there.
+fn entries(directory: &Path) -> Result<Vec<PathBuf>> {
+    match fs::read_dir(directory) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        entries => {
+            let entries = entries.with_context(|| format!("cannot read `{}`", directory.display()))?;
+            Ok(entries.filter_map(|entry| Some(entry.ok()?.path())).collect())
+        }
+    }
+}
+
+/// The last part of a path.
+fn name(path: &Path) -> Option<&str> {
+    path.file_name()?.to_str()
+}
+
 /// The interfaces that a filter is attached to, by name.
 ///
 /// # Errors
 /// If bpffs cannot be read.
 pub fn attached_interfaces() -> Result<Vec<String>> {
-    let entries = match fs::read_dir(root()) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        entries => entries.with_context(|| format!("cannot read `{}`", root().display()))?,
-    };
-    let mut names: Vec<String> = entries
-        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
-        .filter(|name| Pins::of(name).is_attached())
+    let mut names: Vec<String> = entries(&root())?
+        .iter()
+        .filter_map(|path| match name(path)?.strip_suffix(STAGING) {
+            Some(interface) => Pins::staging(interface).is_whole().then(|| interface.to_owned()),
+            None => name(path).filter(|interface| Pins::of(interface).is_attached()).map(str::to_owned),
+        })
         .collect();
     names.sort();
+    names.dedup();
     Ok(names)
+}
+
+/// A filter whose pins another version of sipwall made, and which this one cannot read.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize)]
+pub struct OtherVersion {
+    /// The interface.
+    pub interface: String,
+    /// What tells the version: the directory that its pins are in.
+    pub pins: PathBuf,
+}
+
+/// The filters of other versions, by interface; but for those in whose place one of this version came.
+///
+/// # Errors
+/// If bpffs cannot be read.
+pub fn other_versions() -> Result<Vec<OtherVersion>> {
+    let ours = attached_interfaces()?;
+    let mut others = Vec::new();
+    for directory in other_roots()? {
+        for pins in entries(&directory)? {
+            let Some(interface) = name(&pins).map(str::to_owned).filter(|interface| !ours.contains(interface)) else {
+                continue;
+            };
+            if (Pins { directory: pins.clone() }).is_attached() {
+                others.push(OtherVersion { interface, pins });
+            }
+        }
+    }
+    others.sort();
+    Ok(others)
 }
 
 /// Mounts bpffs if it is not mounted.

@@ -14,11 +14,10 @@ use filter_common::{
 use ipnet::IpNet;
 
 use super::{
-    fault,
     maps::{Maps, Value},
     trie,
 };
-use crate::policy::CompiledPolicy;
+use crate::{fault, policy::CompiledPolicy};
 
 /// What became of a published policy.
 pub(super) struct Published {

@@ -8,7 +8,7 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use super::{
     maps::Maps,
-    trie::{self, Denied, Sources},
+    trie::{self, Sources},
 };
 use crate::policy::{CompiledPolicy, Outline, outermost};
 
@@ -33,9 +33,7 @@ impl Maps {
         let mut sources = source_prefixes(trie::in_slot(&self.sources_v4, slot, directory)?)?;
         sources.extend(source_prefixes(trie::in_slot(&self.sources_v6, slot, directory)?)?);
         sources.sort_unstable();
-        let mut denied = denied_by(&self.deny_v4, DenyEntry::policy(slot))?;
-        denied.extend(denied_by(&self.deny_v6, DenyEntry::policy(slot))?);
-        denied.sort_unstable();
+        let denied = self.denied_by_policy(slot)?;
         let tables = self.tables_in(slot)?;
         Ok(Running { tables, sources, denied, counters: self.rule_counters()? })
     }
@@ -47,6 +45,19 @@ impl Maps {
             let reader = thread::Builder::new().stack_size(TABLES_STACK).spawn_scoped(scope, read)?;
             reader.join().map_err(|_| anyhow!("the thread that reads the tables panicked"))?
         })
+    }
+
+    /// What the policy in a slot denies, ascending: what is noted, as far as the tries say so too.
+    fn denied_by_policy(&self, slot: u32) -> Result<Vec<IpNet>> {
+        let holder = DenyEntry::policy(slot);
+        let [mut denied] = self.held_by([holder])?;
+        let mut holds = Vec::with_capacity(denied.len());
+        for prefix in denied.drain(..) {
+            if self.denied_entry(prefix)?.holders & holder != 0 {
+                holds.push(prefix);
+            }
+        }
+        Ok(holds)
     }
 
     /// Whether the policy in force is this one.
@@ -94,11 +105,6 @@ impl Running {
 fn source_prefixes<const N: usize>(trie: Option<Sources<N>>) -> Result<Vec<(IpNet, u32)>> {
     let Some(trie) = trie else { return Ok(Vec::new()) };
     trie::entries(&trie)?.into_iter().map(|(key, set)| Ok((prefix(key)?, set))).collect()
-}
-
-fn denied_by<const N: usize>(denied: &Denied<N>, holder: u32) -> Result<Vec<IpNet>> {
-    let held = trie::entries(denied)?.into_iter().filter(|(_, entry)| entry.holders & holder != 0);
-    held.map(|(key, _)| prefix(key)).collect()
 }
 
 /// The prefix of a key.

@@ -1,7 +1,5 @@
 //! Attaching what is pinned again, where its interface went and came back.
 
-use std::fs;
-
 use anyhow::{Context as _, Result};
 use aya::programs::Xdp;
 // `Xdp::from_pin` takes it, and aya does not export it.
@@ -12,7 +10,7 @@ use super::{
     egress,
     interface::{XdpMode, interface},
     lock::WriteLock,
-    pins::Pins,
+    pins::{self, Pins},
 };
 
 /// Attaches the pinned program to `interface`, with its maps as they are: policy, counters and deny list go on.
@@ -32,10 +30,7 @@ pub fn reattach(name: &str, mode: AttachMode) -> Result<Option<XdpMode>> {
     let program = Xdp::from_pin(pins.program(), XdpAttachType::Interface);
     let link = attach::link(&mut program.context("cannot open the program's pin")?, name, &target, mode)?;
     // The new link takes the old one's place at once: no moment is without either.
-    let new = pins.next_link();
-    let _ = fs::remove_file(&new);
-    link.pin(&new).context("cannot pin the link")?;
-    fs::rename(&new, pins.link()).context("cannot put the new link in the place of the old one")?;
+    pins::pin_over(&pins.link(), |path| link.pin(path).map(drop))?;
     let running = interface(name)?.xdp.context("the interface runs no XDP program after attaching one")?;
     Ok(Some(running.mode))
 }

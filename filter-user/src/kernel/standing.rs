@@ -10,10 +10,8 @@ use filter_common::{
 use rustix::time::{ClockId, clock_gettime};
 use serde::Serialize;
 
-use super::{
-    fault,
-    maps::{Maps, Value},
-};
+use super::maps::{Maps, Value};
+use crate::fault;
 
 /// Whether the generation that was published last stays.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]

@@ -1,6 +1,6 @@
 //! Tries: prefixes as the kernel's longest-prefix-match tries hold them.
 
-use std::{fs, path::Path};
+use std::{fs, io, path::Path};
 
 use anyhow::{Context as _, Result};
 use aya::maps::{ArrayOfMaps, LpmTrie, Map, MapData, MapError, lpm_trie};
@@ -30,11 +30,6 @@ pub(super) fn key<const N: usize>(prefix: IpNet) -> Option<Key<N>> {
         IpNet::V6(net) => net.network().octets().as_slice().try_into().ok()?,
     };
     Some(Key::new(prefix.prefix_len().into(), octets))
-}
-
-/// A key in a form that can be compared.
-pub(super) fn identity<const N: usize>(key: Key<N>) -> (u32, [u8; N]) {
-    (key.prefix_len(), key.data())
 }
 
 /// A new trie with those of the prefixes that are of its family.
@@ -102,6 +97,20 @@ pub(super) fn longest<const N: usize, V: bytemuck::Pod>(trie: &Trie<N, V>, key: 
 /// The value of the longest prefix that covers this one, if it is of the trie's family.
 pub(super) fn lookup<const N: usize, V: bytemuck::Pod>(trie: &Trie<N, V>, prefix: IpNet) -> Result<Option<V>> {
     key(prefix).map_or(Ok(None), |key| longest(trie, &key))
+}
+
+/// How many entries there are.
+pub(super) fn count<const N: usize, V: bytemuck::Pod>(trie: &Trie<N, V>) -> Result<u64> {
+    trie.keys().try_fold(0, |count, key| Ok(key.map(|_| count + 1)?))
+}
+
+/// Removes an entry, if it is there.
+pub(super) fn remove<const N: usize, V: bytemuck::Pod>(trie: &mut Trie<N, V>, key: &Key<N>) -> Result<()> {
+    match trie.remove(key) {
+        Ok(()) | Err(MapError::KeyNotFound) => Ok(()),
+        Err(MapError::SyscallError(error)) if error.io_error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Whether there is no entry.

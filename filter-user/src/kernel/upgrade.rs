@@ -1,14 +1,10 @@
 //! A newer program put in the place of the one that runs: on the same link, so that no packet passes between them.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::{fs, path::Path};
 
 use anyhow::{Context as _, Result, ensure};
 use aya::{
     maps::{Array, Map, MapData, MapInfo, MapType},
-    pin::PinError,
     programs::{links::FdLink, tc::SchedClassifierLink, xdp::XdpLink},
 };
 use filter_common::{
@@ -17,32 +13,12 @@ use filter_common::{
 };
 
 use super::{
-    build, fault,
+    build,
     maps::{self, Maps, Value},
-    pins::Pins,
+    pins::{self, Pins},
     program,
 };
-
-/// The maps that outlive a policy: they are shared between an older program and this one, if they have the same shape.
-/// The others hold policies, whose form may be another one.
-const LASTING: [&str; 16] = [
-    "REASONS",
-    "RULES",
-    "RULE_NAMES",
-    "HISTORY",
-    "DENY_V4",
-    "DENY_V6",
-    "DENY_LISTS",
-    "DENY_COMMENTS",
-    "LIVE_V4",
-    "LIVE_V6",
-    "LIVE_TERMS",
-    "LIVE_NOTES",
-    "FRAGMENTS",
-    "FLOWS",
-    "BUCKETS",
-    "NEW_ENTRIES_DUE",
-];
+use crate::fault;
 
 /// Puts this binary's program in the place of the one that runs on these pins, which are of this ABI, unless it is the same.
 /// The maps stay as they are. Returns whether it did.
@@ -55,14 +31,14 @@ pub(super) fn swap_program(pins: &Pins) -> Result<bool> {
     let mut ebpf = program::load(Some(pins.directory()))?;
     let egress = program::egress(&mut ebpf)?;
     egress.load().context("the kernel refuses the egress program")?;
-    pin_over(&pins.egress_program(), |path| egress.pin(path))?;
+    pins::pin_over(&pins.egress_program(), |path| egress.pin(path))?;
     if pins.egress_link().exists() {
         let link = SchedClassifierLink::try_from(Pins::open(&pins.egress_link())?)?;
         fault::step();
         egress.attach_to_link(link).context("cannot swap the egress program")?;
     }
     let filter = program::filter(&mut ebpf)?;
-    pin_over(&pins.program(), |path| filter.pin(path))?;
+    pins::pin_over(&pins.program(), |path| filter.pin(path))?;
     let link = XdpLink::try_from(Pins::open(&pins.link())?).context("the pinned link is none of XDP")?;
     fault::step();
     filter.attach_to_link(link).context("cannot swap the program")?;
@@ -71,27 +47,13 @@ pub(super) fn swap_program(pins: &Pins) -> Result<bool> {
     Ok(true)
 }
 
-/// Pins something where something else is pinned.
-fn pin_over(path: &Path, pin: impl FnOnce(&PathBuf) -> Result<(), PinError>) -> Result<()> {
-    let mut new = path.as_os_str().to_owned();
-    new.push(":new");
-    let new = PathBuf::from(new);
-    if new.exists() {
-        fs::remove_file(&new).with_context(|| format!("cannot remove `{}`", new.display()))?;
-    }
-    fault::step();
-    pin(&new).with_context(|| format!("cannot pin `{}`", new.display()))?;
-    fault::step();
-    fs::rename(&new, path).with_context(|| format!("cannot make `{}`", path.display()))
-}
-
 /// Puts the lasting maps of a filter of another ABI among the new pins of this one, which nothing uses yet. Returns the names
 /// of those that are of another shape, and begin anew.
 pub(super) fn share_maps(old: &Pins, new: &Pins) -> Result<Vec<&'static str>> {
     // What the maps of this version are like is seen best when they are made.
     drop(program::load_maps(new.directory())?);
     let mut anew = Vec::new();
-    for name in LASTING {
+    for name in maps::lasting() {
         let [from, to] = [old, new].map(|pins| pins.directory().join(name));
         if !from.exists() || shape(&from)? != shape(&to)? {
             anew.push(name);
@@ -136,21 +98,25 @@ fn shape(path: &Path) -> Result<(MapType, u32, u32, u32)> {
     Ok((info.map_type()?, info.key_size(), info.value_size(), info.max_entries()))
 }
 
-/// Puts a loaded program in the place of the one on the older filter's link, and returns the link.
-pub(super) fn take_link(ebpf: &mut aya::Ebpf, old: &Pins) -> Result<FdLink> {
-    let link = XdpLink::try_from(Pins::open(&old.link())?).context("the pinned link is none of XDP")?;
-    let filter = program::filter(ebpf)?;
+/// Puts a loaded program in the place of the one on the older filter's link.
+///
+/// The link is among the new pins before that: they are whole from the moment on in which their program runs.
+pub(super) fn take_link(ebpf: &mut aya::Ebpf, old: &Pins, new: &Pins) -> Result<()> {
+    let open = || XdpLink::try_from(Pins::open(&old.link())?).context("the pinned link is none of XDP");
     fault::step();
-    let id = filter.attach_to_link(link).context("cannot swap the program")?;
-    FdLink::try_from(filter.take_link(id)?).context("the link is none of BPF")
+    FdLink::try_from(open()?)?.pin(new.link()).context("cannot pin the link")?;
+    fault::step();
+    program::filter(ebpf)?.attach_to_link(open()?).context("cannot swap the program")?;
+    Ok(())
 }
 
 /// Refuses what an older filter of another ABI cannot give.
 pub(super) fn check_trial(on_trial: bool) -> Result<()> {
     ensure!(
         !on_trial,
-        "the filter that runs is of another version, whose policy this one cannot go back to\nhint: leave `--confirm` out \
-         once, or `sipwall detach` first"
+        "the filter that runs is of another version, whose policy this one cannot go back to: a trial ends in the kernel, \
+         where the new program knows no other form than its own\nhint: `sipwall diff` it with the binary that runs, then \
+         leave `--confirm` out this once"
     );
     Ok(())
 }

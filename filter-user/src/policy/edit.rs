@@ -12,6 +12,7 @@ use tempfile::NamedTempFile;
 use toml_edit::{Array, ArrayOfTables, DocumentMut, Item, Table, Value};
 
 use super::live::{LiveAllow, LiveMatch};
+use crate::fault;
 
 /// The `[[deny]]` that prefixes are written into.
 const DENIES: &str = "added";
@@ -180,11 +181,13 @@ impl PolicyEdit {
     fn replace(&self) -> io::Result<()> {
         let was = fs::metadata(&self.path)?;
         let directory = self.path.parent().unwrap_or_else(|| Path::new("/"));
+        fault::step();
         let mut file = NamedTempFile::new_in(directory)?;
         file.write_all(self.text().as_bytes())?;
         chown(file.path(), Some(was.uid()), Some(was.gid()))?;
         fs::set_permissions(file.path(), was.permissions())?;
         file.as_file().sync_all()?;
+        fault::step();
         file.persist(&self.path)?;
         Ok(())
     }

@@ -10,6 +10,7 @@ use std::{
 use tempfile::Builder;
 
 use super::{fetch::Validators, state::State};
+use crate::fault;
 
 /// The largest state that is read, in bytes: a document of the largest size, in words.
 const LARGEST_STATE: u64 = 256 * 1024 * 1024;
@@ -99,9 +100,11 @@ impl Store {
         let text = serde_json::to_vec(state).map_err(|why| error(why.into()))?;
         // What providers publish is no secret, and `check` need not be run by root.
         let readable = Permissions::from_mode(0o644);
+        fault::step();
         let mut file = Builder::new().permissions(readable).tempfile_in(&self.directory).map_err(error)?;
         file.write_all(&text).map_err(error)?;
         file.as_file().sync_all().map_err(error)?;
+        fault::step();
         file.persist(&path).map_err(|why| error(why.error))?;
         Ok(())
     }

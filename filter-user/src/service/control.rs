@@ -1,6 +1,7 @@
 //! The controller: the one task that changes what is in force.
 
 use std::{
+    collections::BTreeSet,
     path::PathBuf,
     sync::Arc,
     time::{Duration, Instant},
@@ -21,7 +22,7 @@ use super::{
     snapshot::{Failure, InterfaceSnapshot, InterfaceState, Snapshot, now},
 };
 use crate::{
-    kernel,
+    kernel::{self, Confirmation},
     policy::{Code, Refusals, file::PolicyFile},
     refresh,
 };
@@ -53,6 +54,10 @@ pub(super) struct Controller {
     nudge: Arc<Notify>,
     /// The policy that was last read and could be used.
     wanted: Option<Arc<Wanted>>,
+    /// Where the policy was in force once since the start.
+    begun: BTreeSet<String>,
+    /// Where it was asked for while another one was on trial.
+    owed: BTreeSet<String>,
     noted: Option<Instant>,
 }
 
@@ -63,7 +68,16 @@ impl Controller {
         files: Watcher,
         nudge: Arc<Notify>,
     ) -> Self {
-        Self { settings, snapshot, files, nudge, wanted: None, noted: None }
+        Self {
+            settings,
+            snapshot,
+            files,
+            nudge,
+            wanted: None,
+            begun: BTreeSet::new(),
+            owed: BTreeSet::new(),
+            noted: None,
+        }
     }
 
     /// Puts the policy in force for the first time.
@@ -103,6 +117,7 @@ impl Controller {
             Wake::Accepted => {
                 if let Ok(Ok(())) = self.load().await {
                     self.enforce(Insistence::Hold).await;
+                    self.owe();
                 }
             }
             Wake::Links => self.look_at_interfaces().await,
@@ -118,7 +133,10 @@ impl Controller {
         tracing::info!(cause, "reading the policy");
         self.nudge.notify_one();
         match self.load().await {
-            Ok(Ok(())) => drop(self.enforce(Insistence::Replace).await),
+            Ok(Ok(())) => {
+                self.enforce(Insistence::Replace).await;
+                self.owe();
+            }
             Ok(Err(_)) => {}
             Err(error) => tracing::error!(error = one_line(&format!("{error:#}")), "the policy cannot be read"),
         }
@@ -154,7 +172,7 @@ impl Controller {
     }
 
     /// Puts the wanted policy in force on every interface; returns the first failure.
-    async fn enforce(&self, insistence: Insistence) -> Option<String> {
+    async fn enforce(&mut self, insistence: Insistence) -> Option<String> {
         let wanted = Arc::clone(self.wanted.as_ref()?);
         let mut first_failure = None;
         for interface in &wanted.interfaces {
@@ -175,9 +193,12 @@ impl Controller {
         first_failure
     }
 
-    async fn enforce_on(&self, wanted: &Arc<Wanted>, interface: &str, insistence: Insistence) -> Option<String> {
+    /// The guard looks at what begins by itself, and not at what an operator asks for while the service runs.
+    async fn enforce_on(&mut self, wanted: &Arc<Wanted>, interface: &str, insistence: Insistence) -> Option<String> {
+        let guard =
+            !self.settings.allow_lockout && insistence != Insistence::Replace && !self.begun.contains(interface);
         let (task, name) = (Arc::clone(wanted), interface.to_owned());
-        let outcome = spawn_blocking(move || task.enforce(&name, insistence)).await;
+        let outcome = spawn_blocking(move || task.enforce(&name, insistence, guard)).await;
         let outcome = outcome.context("putting the policy in force broke off").and_then(|outcome| outcome);
         let (outcome, failure) = match outcome {
             Ok(outcome) => (outcome, None),
@@ -186,6 +207,10 @@ impl Controller {
                 (Outcome { state: InterfaceState::Failed, message: Some(message.clone()) }, Some(message))
             }
         };
+        if outcome.state == InterfaceState::Enforced {
+            self.begun.insert(interface.to_owned());
+            self.owed.remove(interface);
+        }
         self.note(interface, outcome);
         failure
     }
@@ -207,16 +232,28 @@ impl Controller {
         });
     }
 
+    /// Notes where what was asked for has to wait for the end of a trial.
+    fn owe(&mut self) {
+        let snapshot = self.snapshot.borrow();
+        let held = snapshot.interfaces.iter().filter(|(_, interface)| interface.state == InterfaceState::Held);
+        self.owed.extend(held.map(|(name, _)| name.clone()));
+    }
+
     /// Attaches where an interface came back, and puts in force what had to wait.
-    async fn look_at_interfaces(&self) {
+    async fn look_at_interfaces(&mut self) {
         let Some(wanted) = self.wanted.as_ref().map(Arc::clone) else { return };
         for interface in &wanted.interfaces {
             let name = interface.clone();
             let state = self.snapshot.borrow().interfaces.get(interface).map(|interface| interface.state);
-            let enforced = spawn_blocking(move || is_filtered(&name)).await.unwrap_or(false);
+            let status = spawn_blocking(move || kernel::status(&name).ok()).await.ok().flatten();
+            let enforced = status.as_ref().is_some_and(|status| status.running);
+            if status.is_some_and(|status| matches!(status.confirmation, Confirmation::RolledBack { .. })) {
+                // It may be the very policy that locked somebody out: it is asked for anew, or not put in force.
+                self.owed.remove(interface);
+            }
             if !(enforced && state == Some(InterfaceState::Enforced)) {
                 // What somebody tries out is not taken away behind his back.
-                let held = state == Some(InterfaceState::Held);
+                let held = state == Some(InterfaceState::Held) && !self.owed.contains(interface);
                 let insistence = if held { Insistence::Look } else { Insistence::Hold };
                 self.enforce_on(&wanted, interface, insistence).await;
             }
@@ -251,7 +288,8 @@ fn load(settings: &Settings) -> Result<(Wanted, Vec<PathBuf>), Refusals> {
     let interfaces =
         if settings.interfaces.is_empty() { file.sbc.interfaces.clone() } else { settings.interfaces.clone() };
     let name = policy_name(&settings.policy);
-    Ok((Wanted { policy: compiled, name, interfaces, mode: settings.mode }, file.files()))
+    let files = file.files();
+    Ok((Wanted { policy: compiled, stated: policy, name, interfaces, mode: settings.mode }, files))
 }
 
 /// Whether the interface runs the filter.
@@ -269,6 +307,7 @@ fn say(interface: &str, InterfaceSnapshot { state, message, .. }: &InterfaceSnap
     match state {
         InterfaceState::Enforced => tracing::info!(interface, "the policy is in force"),
         InterfaceState::Held => tracing::warn!(interface, why, "the policy waits"),
+        InterfaceState::Guarded => tracing::error!(interface, why, "the policy waits, what was in force stays"),
         InterfaceState::Absent => tracing::warn!(interface, "there is no such interface: it is filtered when it comes"),
         InterfaceState::Failed => tracing::error!(interface, why, "the policy could not be put in force"),
     }

@@ -5,7 +5,8 @@ use anyhow::Result;
 use super::snapshot::InterfaceState;
 use crate::{
     kernel::{self, AttachMode, Attached, Change, Confirmation, XdpMode},
-    policy::{CompiledPolicy, OutlineDiff},
+    lockout,
+    policy::{CompiledPolicy, OutlineDiff, Policy},
 };
 
 /// What ends the waiting.
@@ -14,6 +15,8 @@ const HOW_TO_GO_ON: &str = "the policy file is put in force when it changes, or 
 /// The policy that is wanted, and where.
 pub(super) struct Wanted {
     pub(super) policy: CompiledPolicy,
+    /// What it was compiled from.
+    pub(super) stated: Policy,
     pub(super) name: String,
     pub(super) interfaces: Vec<String>,
     pub(super) mode: AttachMode,
@@ -42,6 +45,16 @@ impl Outcome {
         Self { state: InterfaceState::Enforced, message: None }
     }
 
+    /// The policy waits for what it would cut.
+    fn guarded(cuts: &[String]) -> Self {
+        let message = format!(
+            "{}\nhint: it is put in force when that is over, by SIGHUP, or with `--allow-lockout`; `sipwall check` shows what \
+             it lets in",
+            cuts.join("\n")
+        );
+        Self { state: InterfaceState::Guarded, message: Some(message) }
+    }
+
     fn held(message: String) -> Self {
         Self { state: InterfaceState::Held, message: Some(message) }
     }
@@ -51,12 +64,13 @@ impl Wanted {
     /// Puts the policy in force, says what that changed, and returns how the interface is then.
     ///
     /// What is in force already is left alone, and so is what waits for its confirmation.
-    pub(super) fn enforce(&self, interface: &str, insistence: Insistence) -> Result<Outcome> {
+    /// `guard`: nor is what is in force changed where the policy would cut what this host is in the middle of.
+    pub(super) fn enforce(&self, interface: &str, insistence: Insistence, guard: bool) -> Result<Outcome> {
         if !kernel::interface_exists(interface) {
             return Ok(Outcome { state: InterfaceState::Absent, message: None });
         }
         if !kernel::attached_interfaces()?.iter().any(|attached| attached == interface) {
-            return self.attach(interface);
+            return self.unless_it_cuts(interface, guard, || self.attach(interface));
         }
         if let Some(mode) = kernel::reattach(interface, self.mode)? {
             say_reattached(interface, mode);
@@ -76,8 +90,27 @@ impl Wanted {
                 }
                 Ok(Outcome::held(format!("another policy was confirmed: {HOW_TO_GO_ON}")))
             }
-            Confirmation::RolledBack { .. } | Confirmation::Confirmed => self.replace(interface),
+            Confirmation::RolledBack { .. } | Confirmation::Confirmed => {
+                let guard = guard && !kernel::compare(interface, &self.policy)?.same;
+                self.unless_it_cuts(interface, guard, || self.replace(interface))
+            }
         }
+    }
+
+    /// Does something, unless the policy would cut what must not be cut.
+    fn unless_it_cuts(
+        &self,
+        interface: &str,
+        guard: bool,
+        action: impl FnOnce() -> Result<Outcome>,
+    ) -> Result<Outcome> {
+        if guard {
+            let cuts = lockout::cuts(interface, &self.stated, &self.policy)?;
+            if !cuts.is_empty() {
+                return Ok(Outcome::guarded(&cuts.iter().map(ToString::to_string).collect::<Vec<_>>()));
+            }
+        }
+        action()
     }
 
     fn attach(&self, interface: &str) -> Result<Outcome> {

@@ -57,6 +57,8 @@ pub struct Settings {
     pub interfaces: Vec<String>,
     /// Which way of attaching is acceptable.
     pub mode: AttachMode,
+    /// Whether the policy is put in force even if it cuts what this host is in the middle of.
+    pub allow_lockout: bool,
     /// What refreshes the policy's sources.
     pub refresher: Refresher,
     /// Where the service says how it is.
@@ -112,7 +114,8 @@ async fn serve(
     let mut signals = Signals::new()?;
     let files = files::Watcher::new(waker.clone()).context("cannot watch files")?;
     links::follow(waker.clone())?;
-    let recorder = tokio::spawn(record::keep(claim, reader.clone()));
+    let beat = record::Beat::new();
+    let recorder = tokio::spawn(record::keep(claim, beat.clone(), reader.clone()));
     let nudge = refreshing::start(Arc::clone(&settings), snapshot.clone(), waker);
     let mut controller = Controller::new(Arc::clone(&settings), snapshot.clone(), files, nudge);
     let started = controller.start().await;
@@ -120,7 +123,7 @@ async fn serve(
         // Who asks meanwhile waits, and is not told that nothing is filtered.
         let shown = listen.map(|ready| shown::start(ready, &settings, reader)).transpose()?;
         manager::ready();
-        follow(&mut controller, &mut signals, &mut wakes, limits).await;
+        follow(&mut controller, &mut signals, &mut wakes, limits, &beat).await;
         manager::stopping();
         tracing::info!("stopping: the filter stays in force");
         drop(shown);
@@ -133,7 +136,13 @@ async fn serve(
 }
 
 /// Does what is asked for, until the end is.
-async fn follow(controller: &mut Controller, signals: &mut Signals, wakes: &mut mpsc::Receiver<Wake>, limits: &Limits) {
+async fn follow(
+    controller: &mut Controller,
+    signals: &mut Signals,
+    wakes: &mut mpsc::Receiver<Wake>,
+    limits: &Limits,
+    beat: &record::Beat,
+) {
     let mut tick = interval(manager::watchdog().map_or(TICK, |limit| TICK.min(limit / 2)));
     loop {
         let wake = tokio::select! {
@@ -146,6 +155,7 @@ async fn follow(controller: &mut Controller, signals: &mut Signals, wakes: &mut 
         };
         controller.handle(wake).await;
         limits.report();
+        beat.again();
         manager::alive();
     }
 }

@@ -7,6 +7,10 @@ use std::{
     fs::{self, File, TryLockError},
     io::Write as _,
     path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -56,7 +60,7 @@ pub enum Liveness {
 struct Written {
     /// By the wall clock, for people.
     said_at: u64,
-    /// By the time since boot, which nobody sets.
+    /// When the controller last got on, by the time since boot, which nobody sets.
     uptime: u64,
     snapshot: Snapshot,
 }
@@ -99,6 +103,21 @@ fn lock(runtime: &Path) -> PathBuf {
     runtime.join("service.lock")
 }
 
+/// When the controller last got on. A service whose controller hangs is stalled, even if it can still say so.
+#[derive(Clone, Debug)]
+pub(super) struct Beat(Arc<AtomicU64>);
+
+impl Beat {
+    pub(super) fn new() -> Self {
+        Self(Arc::new(AtomicU64::new(uptime())))
+    }
+
+    /// It gets on.
+    pub(super) fn again(&self) {
+        self.0.store(uptime(), Ordering::Relaxed);
+    }
+}
+
 /// The right to be the service of a runtime directory, until the process ends.
 #[derive(Debug)]
 pub(super) struct Claim {
@@ -122,11 +141,11 @@ impl Claim {
         }
     }
 
-    fn write(&self, snapshot: &Snapshot) -> Result<()> {
+    fn write(&self, snapshot: &Snapshot, beat: &Beat) -> Result<()> {
         let mut file = tempfile::NamedTempFile::new_in(&self.runtime)?;
         file.write_all(&serde_json::to_vec(&Written {
             said_at: now(),
-            uptime: uptime(),
+            uptime: beat.0.load(Ordering::Relaxed),
             snapshot: snapshot.clone(),
         })?)?;
         file.persist(self::file(&self.runtime))?;
@@ -142,11 +161,11 @@ impl Drop for Claim {
 }
 
 /// Writes what the service knows of itself whenever it changes, and now and then.
-pub(super) async fn keep(claim: Claim, mut snapshot: watch::Receiver<Snapshot>) {
+pub(super) async fn keep(claim: Claim, beat: Beat, mut snapshot: watch::Receiver<Snapshot>) {
     loop {
         let current = snapshot.borrow_and_update().clone();
         manager::status(&line(&current));
-        if let Err(error) = claim.write(&current) {
+        if let Err(error) = claim.write(&current, &beat) {
             tracing::warn!(error = format!("{error:#}"), "cannot say how the service is: `status` shows what is old");
         }
         if let Ok(Err(_)) = timeout(BEAT, snapshot.changed()).await {

@@ -39,7 +39,8 @@ impl Contribute for watch::Receiver<Snapshot> {
             if !is_shown(shown, name) {
                 let why = message.unwrap_or("no filter is attached").to_owned();
                 shown.unreadable.push(Unreadable { interface: name.clone(), why });
-            } else if let (InterfaceState::Failed, Some(message)) = (interface.state, message) {
+            } else if let (InterfaceState::Failed | InterfaceState::Guarded, Some(message)) = (interface.state, message)
+            {
                 shown.service.errors.push(format!("{name}: {}", one_line(message)));
             }
         }

@@ -62,6 +62,8 @@ pub enum InterfaceState {
     Enforced,
     /// Another policy is on trial, or failed to be confirmed: nothing is changed behind its back.
     Held,
+    /// The policy would cut what this host is in the middle of: what was in force before still is, be it nothing.
+    Guarded,
     /// There is no such interface.
     Absent,
     /// The policy could not be put in force.

@@ -1,8 +1,8 @@
-//! Places where a command may die, for tests: before every step that writes.
+//! Places where a command may die, for tests: before every step that writes what is in force or what outlives the command.
 
 /// Dies here, as if killed, if this is the step whose number `SIPWALL_DIE_AT_STEP` has. A release build has nothing of it.
 #[inline]
-pub(super) fn step() {
+pub(crate) fn step() {
     #[cfg(debug_assertions)]
     debug::step();
 }

@@ -2,6 +2,9 @@
 
 #![expect(clippy::expect_used, reason = "a test that cannot go on panics")]
 
+mod systemd;
+mod waiting;
+
 use std::{
     collections::BTreeSet,
     fs,
@@ -15,7 +18,7 @@ use std::{
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tests::{
-    scene::{CARRIER, SBC, SCANNER, Scene, packets},
+    scene::{CARRIER, SBC, SCANNER, SILENCE, Scene, packets},
     service::{Service, status, status_text, wait_for},
 };
 
@@ -185,7 +188,46 @@ fn an_interface_that_goes_and_comes_back_is_filtered_again_with_its_counters() {
     assert_eq!(packets(&stats, "reason", "denied", Some("drop")), 3, "{stats}");
     assert_eq!(packets(&stats, "rule", "carrier/sip-udp", None), 3, "{stats}");
     let links = scene.host("sbc").command("ls").arg("/sys/fs/bpf/sipwall/v3/eth0").output().expect("ls runs");
-    assert!(!String::from_utf8_lossy(&links.stdout).contains("link:next"), "{links:?}");
+    assert!(!String::from_utf8_lossy(&links.stdout).contains(":new"), "{links:?}");
+}
+
+/// Whether the answer to what the SBC asks comes in, which no rule lets in.
+fn is_answered(scene: &Scene) -> bool {
+    let socket = scene.host("sbc").enter(|| UdpSocket::bind((SBC, 40000))).expect("a host").expect("a free port");
+    let server = scene.host("scanner").enter(|| UdpSocket::bind((SCANNER, 53))).expect("a host").expect("a free port");
+    for socket in [&socket, &server] {
+        socket.set_read_timeout(Some(SILENCE)).expect("a timeout");
+    }
+    socket.send_to(b"query", (SCANNER, 53)).expect("a query leaves");
+    let mut buffer = [0; 64];
+    let (_, from) = server.recv_from(&mut buffer).expect("the query arrives");
+    server.send_to(b"answer", from).expect("an answer leaves");
+    socket.recv(&mut buffer).is_ok()
+}
+
+#[test]
+fn a_service_killed_while_it_attaches_again_is_made_up_for_by_the_next_one() {
+    let scene = Scene::new();
+    let policy = scene.policy("policy.toml", &[("[sbc]\n", "[sbc]\nreturn_traffic = \"tracked\"\n")]);
+    scene.attach(&policy);
+    let mut steps = 0;
+    loop {
+        let deleted = scene.host("sbc").command("ip").args(["link", "delete", "eth0"]).status().expect("`ip` runs");
+        assert!(deleted.success());
+        make_link(&scene);
+        let dying = (steps + 1).to_string();
+        if Service::launch(&scene, &policy, &[], &[("SIPWALL_DIE_AT_STEP", &dying)]).gets_ready() {
+            break;
+        }
+        steps += 1;
+        let _next = Service::start(&scene, &policy);
+        let shown = status(&scene);
+        assert_eq!((&shown["running"], &shown["generation"]), (&true.into(), &1.into()), "step {steps}: {shown}");
+        assert_eq!((scene.datagrams("carrier", 5060), scene.datagrams("scanner", 5060)), (3, 0), "step {steps}");
+        assert!(is_answered(&scene), "step {steps}");
+        assert_eq!(packets(&scene.stats(), "rule", "carrier/sip-udp", None), 3 * steps, "step {steps}");
+    }
+    assert!(steps >= 3, "{steps}");
 }
 
 #[test]
@@ -350,34 +392,6 @@ fn what_a_source_states_anew_is_put_in_force_and_what_is_refused_is_shown() {
     assert!(status_text(&scene).contains("source of acme refused"), "{}", status_text(&scene));
 }
 
-#[test]
-fn a_policy_on_trial_is_not_taken_away_behind_the_operator_s_back() {
-    let scene = Scene::new();
-    let policy = scene.policy("policy.toml", &[]);
-    let service = Service::start(&scene, &policy);
-    let other = scene.policy("other.toml", &[("[sbc]\n", "[sbc]\nmode = \"monitor\"\n")]);
-    scene.sipwall(&["apply", &other, "--confirm", "1h"]).assert_done();
-    service.signal(Signal::HUP);
-    let held = |shown: &Value| shown["service"]["interfaces"]["eth0"]["state"] == "held";
-    let shown = service.await_status("it is held", held);
-    assert_eq!((&shown["generation"], &shown["mode"]), (&2.into(), &"monitor".into()), "{shown}");
-    scene.sipwall(&["confirm"]).assert_done();
-    let message =
-        |shown: &Value| shown["service"]["interfaces"]["eth0"]["message"].as_str().unwrap_or_default().to_owned();
-    let shown = service.await_status("it stays", |shown| message(shown).contains("another policy was confirmed"));
-    assert_eq!((&shown["generation"], &shown["mode"]), (&2.into(), &"monitor".into()), "{shown}");
-    service.signal(Signal::HUP);
-    assert_eq!(service.await_generation(3)["mode"], "enforce");
-    // One that is not confirmed in time: the policy file may be the very one that locked somebody out.
-    scene.sipwall(&["apply", &other, "--confirm", "1s"]).assert_done();
-    wait_for("it is over", || (scene.status()["confirmation"]["state"] == "rolled_back").then_some(()));
-    assert!(service.end_by(Signal::TERM).success());
-    let service = Service::start(&scene, &policy);
-    service.await_status("it is held", |shown| message(shown).contains("was not confirmed in time"));
-    service.signal(Signal::HUP);
-    service.await_status("it is in force", |shown| shown["confirmation"]["state"] == "confirmed" && !held(shown));
-}
-
 /// The system calls that a set of systemd's names, sets inside it too.
 fn system_calls(set: &str) -> BTreeSet<String> {
     let shown = Command::new("systemd-analyze").args(["syscall-filter", set]).output().expect("`systemd-analyze` runs");
@@ -391,7 +405,7 @@ fn system_calls(set: &str) -> BTreeSet<String> {
 
 /// What the unit's `SystemCallFilter` lets through: each line adds to what is there, or takes away.
 fn allowed_system_calls() -> BTreeSet<String> {
-    let unit = include_str!("../../packaging/sipwall.service");
+    let unit = include_str!("../../../packaging/sipwall.service");
     let mut allowed = system_calls("@default");
     for line in unit.lines().filter_map(|line| line.strip_prefix("SystemCallFilter=")) {
         let (names, takes) = line.strip_prefix('~').map_or((line, false), |names| (names, true));

@@ -1,0 +1,257 @@
+//! Changing what a holder of the deny list holds: as a whole, or not at all.
+
+use std::{collections::HashSet, io, thread, time::Duration};
+
+use anyhow::{Context as _, Result, ensure};
+use aya::maps::MapError;
+use filter_common::{
+    live::{DenyEntry, Expiry, NESTED_DENIES},
+    tables::{DENY_PREFIXES, lists},
+};
+use ipnet::IpNet;
+
+use super::{
+    deny::difference,
+    deny_notes::Summary,
+    maps::{Maps, Value},
+    readback,
+    trie::{self, Denied},
+};
+use crate::fault;
+
+/// How long to wait for memory, and how many times.
+const PAUSE: Duration = Duration::from_millis(5);
+const PATIENCE: u32 = 400;
+/// So many new prefixes are looked at one by one; where there are more, all that is denied is.
+const FEW: usize = 64;
+
+/// What a holder comes to hold, and what it lets go.
+pub(super) struct Change<'a> {
+    pub(super) holder: u32,
+    pub(super) added: &'a [IpNet],
+    pub(super) removed: &'a [IpNet],
+    /// When what is added ends; a policy and a list have no end of each prefix.
+    pub(super) expiry: Expiry,
+}
+
+impl Change<'_> {
+    fn holds(&self, entry: DenyEntry) -> DenyEntry {
+        let expiry = if self.holder == DenyEntry::ADDED { self.expiry } else { entry.expiry };
+        DenyEntry { holders: entry.holders | self.holder, expiry, ..entry }
+    }
+
+    fn lets_go(&self, entry: DenyEntry) -> DenyEntry {
+        let expiry = if self.holder == DenyEntry::ADDED { Expiry::NEVER } else { entry.expiry };
+        DenyEntry { holders: entry.holders & !self.holder, expiry, ..entry }
+    }
+}
+
+impl Maps {
+    /// Changes what a holder holds, which was `before`; `progress` is told of every entry that is written. If one cannot be
+    /// written, those before it are as they were.
+    ///
+    /// What is new is written first: what both the old list and the new one deny is denied all the time.
+    pub(super) fn change_denied(
+        &mut self,
+        before: &[IpNet],
+        change: &Change<'_>,
+        progress: impl FnMut(u64, u64),
+    ) -> Result<()> {
+        let summary = self.deny_summary()?;
+        self.check_room(change.added, &summary)?;
+        self.check_nesting(change.added, &summary)?;
+        if change.added.is_empty() && change.removed.is_empty() {
+            return Ok(());
+        }
+        if !change.added.is_empty() {
+            self.use_list(lists::DENY, true)?;
+        }
+        self.distrust_notes()?;
+        let mut undo = Vec::new();
+        if let Err(error) = self.write_entries(change, &mut undo, progress) {
+            undo.into_iter().rev().try_for_each(|(prefix, entry)| self.write_entry(prefix, entry))?;
+            self.note_held(change.holder, before, before, summary)?;
+            return Err(error);
+        }
+        self.note_held(change.holder, before, &after(before, change), summary)?;
+        self.forget_empty_list()
+    }
+
+    fn write_entries(
+        &mut self,
+        change: &Change<'_>,
+        undo: &mut Vec<(IpNet, DenyEntry)>,
+        mut progress: impl FnMut(u64, u64),
+    ) -> Result<()> {
+        let added = change.added.iter().map(|prefix| (prefix, true));
+        let all = added.chain(change.removed.iter().map(|prefix| (prefix, false)));
+        let total = u64::try_from(change.added.len() + change.removed.len())?;
+        for (done, (prefix, comes)) in (1..).zip(all) {
+            let entry = self.denied_entry(*prefix)?;
+            self.write_entry(*prefix, if comes { change.holds(entry) } else { change.lets_go(entry) })?;
+            undo.push((*prefix, entry));
+            progress(done, total);
+        }
+        Ok(())
+    }
+
+    /// The entry of exactly this prefix; one that nothing holds if there is none.
+    pub(super) fn denied_entry(&self, prefix: IpNet) -> Result<DenyEntry> {
+        let longest = match prefix {
+            IpNet::V4(_) => trie::lookup(&self.deny_v4, prefix)?,
+            IpNet::V6(_) => trie::lookup(&self.deny_v6, prefix)?,
+        };
+        let prefix_length = prefix.prefix_len().into();
+        let exact = longest.filter(|entry| entry.prefix_length == prefix_length);
+        Ok(exact.unwrap_or(DenyEntry { prefix_length, ..DenyEntry::default() }))
+    }
+
+    fn write_entry(&mut self, prefix: IpNet, entry: DenyEntry) -> Result<()> {
+        match prefix {
+            IpNet::V4(_) => write(&mut self.deny_v4, prefix, entry),
+            IpNet::V6(_) => write(&mut self.deny_v6, prefix, entry),
+        }
+    }
+
+    /// Refuses more prefixes than there is room for.
+    fn check_room(&self, new: &[IpNet], summary: &Summary) -> Result<()> {
+        let limit = u64::from(DENY_PREFIXES);
+        for is_v4 in [true, false] {
+            let of_family: Vec<IpNet> = new.iter().copied().filter(|prefix| prefix.addr().is_ipv4() == is_v4).collect();
+            let Some(first) = of_family.first() else { continue };
+            if summary.most_entries(first) + u64::try_from(of_family.len())? <= limit {
+                continue;
+            }
+            // Several may hold the same: what is there is counted.
+            let there = if is_v4 { trie::count(&self.deny_v4)? } else { trie::count(&self.deny_v6)? };
+            let mut needed = there;
+            for prefix in of_family {
+                needed += u64::from(self.denied_entry(prefix)?.holders == 0);
+            }
+            // What is let go makes room only when what is new is written.
+            ensure!(
+                needed <= limit,
+                "the deny list would need {needed} {} prefixes, and there is room for {limit}\nhint: `sipwall deny list \
+                 --lists` shows what takes it up",
+                if is_v4 { "IPv4" } else { "IPv6" }
+            );
+        }
+        Ok(())
+    }
+
+    /// Refuses prefixes with which entries would lie inside each other deeper than the data plane looks.
+    fn check_nesting(&self, new: &[IpNet], summary: &Summary) -> Result<()> {
+        let with_new = new.iter().fold(*summary, Summary::with);
+        // No prefix lies inside another one of its length.
+        if with_new.lengths() <= NESTED_DENIES {
+            return Ok(());
+        }
+        if new.len() <= FEW {
+            let mut deepest = 0;
+            for prefix in new {
+                deepest = deepest.max(self.around(*prefix, new)? + with_new.lengths_from(prefix));
+            }
+            if deepest <= NESTED_DENIES {
+                return Ok(());
+            }
+        }
+        let mut all: Vec<IpNet> = new.to_vec();
+        all.extend(prefixes(&self.deny_v4)?);
+        all.extend(prefixes(&self.deny_v6)?);
+        all.sort_unstable();
+        all.dedup();
+        let (depth, limit) = (deepest(&all), usize::try_from(NESTED_DENIES)?);
+        ensure!(
+            depth <= limit,
+            "the deny list would have {depth} prefixes inside each other, and the data plane looks through {limit}\n\
+             hint: remove those that a wider one covers: `sipwall deny list` shows them"
+        );
+        Ok(())
+    }
+
+    /// How many denied prefixes, these new ones among them, are wider than this one and cover it.
+    fn around(&self, prefix: IpNet, new: &[IpNet]) -> Result<u32> {
+        let mut around: HashSet<u8> =
+            new.iter().filter(|other| **other != prefix && other.contains(&prefix)).map(IpNet::prefix_len).collect();
+        let mut inside = prefix;
+        while let Some(wider) = inside.supernet() {
+            let longest = match wider {
+                IpNet::V4(_) => trie::lookup(&self.deny_v4, wider)?,
+                IpNet::V6(_) => trie::lookup(&self.deny_v6, wider)?,
+            };
+            let Some(entry) = longest else { break };
+            let length = u8::try_from(entry.prefix_length)?;
+            around.insert(length);
+            inside = IpNet::new(prefix.addr(), length)?.trunc();
+        }
+        Ok(u32::try_from(around.len())?)
+    }
+}
+
+/// What a holder holds after a change, ascending.
+fn after(before: &[IpNet], change: &Change<'_>) -> Vec<IpNet> {
+    let mut removed = change.removed.to_vec();
+    removed.sort_unstable();
+    let mut after = difference(before, &removed);
+    after.extend(change.added);
+    after.sort_unstable();
+    after.dedup();
+    after
+}
+
+fn prefixes<const N: usize>(denied: &Denied<N>) -> Result<Vec<IpNet>> {
+    trie::entries(denied)?.into_iter().map(|(key, _)| readback::prefix(key)).collect()
+}
+
+/// How many of the prefixes, which ascend, lie inside each other at most.
+fn deepest(prefixes: &[IpNet]) -> usize {
+    let mut around: Vec<IpNet> = Vec::new();
+    let mut deepest = 0;
+    for prefix in prefixes {
+        while around.last().is_some_and(|last| !last.contains(prefix)) {
+            around.pop();
+        }
+        around.push(*prefix);
+        deepest = deepest.max(around.len());
+    }
+    deepest
+}
+
+/// Writes an entry, or removes it if nothing holds it any more.
+fn write<const N: usize>(denied: &mut Denied<N>, prefix: IpNet, entry: DenyEntry) -> Result<()> {
+    let Some(key) = trie::key(prefix) else { return Ok(()) };
+    fault::step();
+    if entry.holders == 0 {
+        return trie::remove(denied, &key).context("cannot remove a prefix from the deny list");
+    }
+    let mut patience = PATIENCE;
+    loop {
+        match denied.insert(&key, Value(entry), 0) {
+            Err(error) if patience > 0 && is_out_of_memory(&error) => thread::sleep(PAUSE),
+            written => return written.context("cannot write the deny list: it may be full"),
+        }
+        patience -= 1;
+    }
+}
+
+/// The kernel makes an entry without waiting for memory, which on a busy machine may be there a moment later.
+fn is_out_of_memory(error: &MapError) -> bool {
+    matches!(error, MapError::SyscallError(error) if error.io_error.kind() == io::ErrorKind::OutOfMemory)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn prefixes_inside_each_other_are_counted() {
+        let nets = |texts: &[&str]| texts.iter().map(|text| text.parse().unwrap()).collect::<Vec<IpNet>>();
+        for (texts, depth) in [
+            (&[][..], 0),
+            (&["10.0.0.0/8", "11.0.0.0/8", "2001:db8::/32"], 1),
+            (&["10.0.0.0/8", "10.0.0.0/16", "10.1.0.0/16", "10.1.1.0/24", "12.0.0.0/8"], 3),
+        ] {
+            assert_eq!(deepest(&nets(texts)), depth, "{texts:?}");
+        }
+    }
+}

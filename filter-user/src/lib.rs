@@ -2,14 +2,11 @@
 //! tables become BPF maps.
 //!
 //! Arrows run one way: `cli → telemetry → replay → kernel → policy → common`, `cli → refresh → policy`,
-//! `cli → lockout → policy`, `cli → fleet → service → listener, kernel, refresh, lockout`, `listener → telemetry`,
-//! `allowlist → common`.
+//! `cli → lockout → policy`, `cli → service → listener, kernel, refresh, lockout`, `listener → telemetry`, `allowlist → common`.
 
 pub mod allowlist;
 mod codes;
 mod fault;
-mod file_identity;
-pub mod fleet;
 pub mod kernel;
 pub mod listener;
 pub mod lockout;
@@ -18,6 +15,5 @@ pub mod ports;
 pub mod refresh;
 pub mod replay;
 pub mod service;
-mod stacking;
 pub mod telemetry;
 pub mod text_file;

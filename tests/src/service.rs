@@ -4,21 +4,16 @@ use std::{
     fs,
     io::{BufRead as _, BufReader},
     os::unix::net::UnixDatagram,
-    path::{Path, PathBuf},
     process::{Child, ExitStatus, Stdio},
     sync::{Arc, Mutex},
     thread,
     time::{Duration, Instant},
 };
 
-use lab::Host;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-use crate::{
-    scene::Scene,
-    sipwall::{binary, sipwall_on},
-};
+use crate::{scene::Scene, sipwall::binary};
 
 /// How long something may take that takes a moment: this machine may be busy.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -41,8 +36,7 @@ pub fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
 /// The service on the SBC, until it is dropped.
 #[derive(Debug)]
 pub struct Service<'a> {
-    host: &'a Host,
-    directory: PathBuf,
+    scene: &'a Scene,
     child: Child,
     told: Arc<Mutex<Vec<String>>>,
     log: Arc<Mutex<Vec<String>>>,
@@ -51,12 +45,7 @@ pub struct Service<'a> {
 impl<'a> Service<'a> {
     /// Starts it with a policy, and waits until it is ready.
     pub fn start(scene: &'a Scene, policy: &str) -> Self {
-        Self::start_on(scene.host("sbc"), scene.directory(), policy)
-    }
-
-    /// Starts it on this host, with its files in this directory, and waits until it is ready.
-    pub fn start_on(host: &'a Host, directory: &Path, policy: &str) -> Self {
-        let mut service = Self::launch_on(&[], host, directory, policy, &[], &[]);
+        let mut service = Self::launch(scene, policy, &[], &[]);
         service.await_told("READY=1");
         service
     }
@@ -80,18 +69,7 @@ impl<'a> Service<'a> {
         arguments: &[&str],
         variables: &[(&str, &str)],
     ) -> Self {
-        Self::launch_on(by, scene.host("sbc"), scene.directory(), policy, arguments, variables)
-    }
-
-    fn launch_on(
-        by: &[&str],
-        host: &'a Host,
-        directory: &Path,
-        policy: &str,
-        arguments: &[&str],
-        variables: &[(&str, &str)],
-    ) -> Self {
-        let path = directory.join("notify");
+        let path = scene.path("notify");
         let _ = fs::remove_file(&path);
         let socket = UnixDatagram::bind(&path).expect("a socket");
         let told = Arc::new(Mutex::new(Vec::new()));
@@ -104,9 +82,16 @@ impl<'a> Service<'a> {
                 hears.lock().expect("no reader panics").extend(lines);
             }
         });
-        let mut command = host.command("env");
-        command.args(by).arg(binary()).args(["run", "--policy", policy]);
-        command.arg("--state").arg(directory.join("state")).arg("--runtime").arg(directory.join("run"));
+        let mut command = scene.host("sbc").command("env");
+        command.args(by).arg(binary()).args([
+            "run",
+            "--policy",
+            policy,
+            "--state",
+            &scene.path("state"),
+            "--runtime",
+            &scene.path("run"),
+        ]);
         command.args(arguments).env("NOTIFY_SOCKET", &path).env_remove("JOURNAL_STREAM");
         command.envs(variables.iter().copied()).stdin(Stdio::null()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("`sipwall run` starts");
@@ -117,7 +102,7 @@ impl<'a> Service<'a> {
                 written.lock().expect("no reader panics").push(line);
             }
         });
-        Self { host, directory: directory.to_owned(), child, told, log }
+        Self { scene, child, told, log }
     }
 
     /// Waits until the service manager is told a line that begins so, and returns it; the next one is another.
@@ -198,7 +183,7 @@ impl<'a> Service<'a> {
     /// Waits until `status` shows of `eth0` what is looked for.
     pub fn await_status(&self, what: &str, found: impl Fn(&Value) -> bool) -> Value {
         wait_for(&format!("{what}; the log is {:#?}", self.log()), || {
-            Some(status_on(self.host, &self.directory)).filter(|status| found(status))
+            Some(status(self.scene)).filter(|status| found(status))
         })
     }
 
@@ -218,12 +203,7 @@ impl Drop for Service<'_> {
 
 /// What `status` shows of `eth0`, and of the service.
 pub fn status(scene: &Scene) -> Value {
-    status_on(scene.host("sbc"), scene.directory())
-}
-
-fn status_on(host: &Host, directory: &Path) -> Value {
-    let runtime = directory.join("run");
-    sipwall_on(host, &["status", "eth0", "--json", "--runtime", runtime.to_str().expect("a plain path")]).json()
+    scene.sipwall(&["status", "eth0", "--json", "--runtime", &scene.path("run")]).json()
 }
 
 /// What `status` shows people.

@@ -4,6 +4,7 @@
 
 use std::io::{Cursor, Read};
 
+use filter_common::packet::Frame as _;
 use filter_user::replay::{Capture, CaptureError};
 use tests::captures::{
     ByteOrder::{Big, Little},

@@ -3,14 +3,12 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use filter_user::{
-    listener::{Answer, DroppedPacket, Explain, Knocking, Snapshot},
+    listener::{Answer, DroppedPacket, Explain, Snapshot, Talker},
     policy::Probe,
-    replay::Wanted,
-    telemetry::{By, Span},
 };
 use tests::{
     browser::{Browser, Look},
-    moments::{Listening, at_risk, calls_and_scan, carry, end, flood, idle, loopback, moment, monitoring, ranked},
+    moments::{Listening, at_risk, calls_and_scan, carry, end, flood, idle, loopback, moment, monitoring},
 };
 
 const PHONE: Look = Look { width: 390, height: 844, dark: false };
@@ -31,8 +29,8 @@ fn every_moment_fits_every_screen() {
     let browser = open(&listening);
     let moments: [(&str, fn() -> _, &str); 5] = [
         ("quiet", idle, "Quiet: nothing comes from listed sources"),
-        ("calls-and-scan", calls_and_scan, "Nothing of listed sources is refused"),
-        ("flood", flood, "Nothing of listed sources is refused"),
+        ("calls-and-scan", calls_and_scan, "No calls are being blocked"),
+        ("flood", flood, "No calls are being blocked"),
         ("at-risk", at_risk, "Calls at risk"),
         ("monitoring", monitoring, "Enforcing would put calls at risk"),
     ];
@@ -62,7 +60,7 @@ fn every_moment_fits_every_screen() {
 fn a_lost_connection_is_said_and_heals() {
     let listening = Listening::new(moment(calls_and_scan()));
     let browser = open(&listening);
-    browser.await_true("document.querySelector('#verdict').textContent === 'Nothing of listed sources is refused'");
+    browser.await_true("document.querySelector('#verdict').textContent === 'No calls are being blocked'");
     let port = listening.running.address().port();
     drop(listening);
     browser.await_true("document.querySelector('#connection').dataset.state === 'lost'");
@@ -129,9 +127,12 @@ fn nothing_that_is_told_becomes_markup() {
     interface.status.policy = Some(MARKUP.to_owned());
     interface.status.interface = MARKUP.to_owned();
     interface.rules[1].rule = format!("{MARKUP}/{MARKUP}");
-    let most = vec![ranked(MARKUP, 1, &[Wanted::Udp(5060)], "source_unlisted")];
-    let (span, by) = (Span::TenMinutes, By::Source);
-    interface.knocking = Some(vec![Knocking { span, by, packets: 1, count: 1, most }]);
+    interface.talkers = Some(vec![Talker {
+        source: MARKUP.to_owned(),
+        packets: 1,
+        tried: vec![MARKUP.to_owned()],
+        reasons: vec!["source_unlisted"],
+    }]);
     interface.drops = Some(vec![DroppedPacket {
         at: 0,
         source: MARKUP.to_owned(),
@@ -173,7 +174,7 @@ fn nothing_that_is_told_becomes_markup() {
 struct Hostile(&'static str);
 
 impl Explain for Hostile {
-    fn explain(&self, _: Option<&str>, _: &Probe) -> Result<Answer, String> {
+    fn explain(&self, _: &Probe) -> Result<Answer, String> {
         Err(self.0.to_owned())
     }
 }
@@ -185,7 +186,7 @@ fn a_keyboard_and_a_screen_reader_reach_everything() {
     browser.await_true("document.querySelectorAll('#drops button').length === 4");
     // Everything that can be used, in the order of the page.
     let mut reached = Vec::new();
-    for _ in 0..11 {
+    for _ in 0..12 {
         browser.tab();
         let name = browser.script(
             "const at = document.activeElement;

@@ -3,7 +3,6 @@
 #![expect(clippy::expect_used, reason = "a test that cannot go on panics")]
 
 use std::{iter, net::UdpSocket};
-use tests::ports::bound;
 
 use filter_common::{Action, Reason};
 use filter_user::{kernel::Sandbox, policy::Policy};
@@ -44,9 +43,9 @@ fn take_jumbo_frames(scene: &Scene) {
 
 /// How many of three large datagrams from a host arrive.
 fn large_datagrams(scene: &Scene, name: &str, address: &str) -> usize {
-    let receiver = bound(scene.host("sbc"), || UdpSocket::bind((SBC, 5060)));
+    let receiver = scene.host("sbc").enter(|| UdpSocket::bind((SBC, 5060))).expect("a host").expect("a free port");
     receiver.set_read_timeout(Some(SILENCE)).expect("a timeout");
-    let sender = bound(scene.host(name), || UdpSocket::bind((address, 5060)));
+    let sender = scene.host(name).enter(|| UdpSocket::bind((address, 5060))).expect("a host").expect("a free port");
     for _ in 0..3 {
         sender.send_to(&LARGE, (SBC, 5060)).expect("a datagram leaves");
     }
@@ -86,7 +85,7 @@ fn headers_beyond_the_first_buffer_are_dropped() {
     ] {
         let verdict = kernel.judge(&frame).expect("a test run");
         assert_eq!(
-            (verdict.reason(), kernel.run(&frame).expect("a test run")),
+            (verdict.reason, kernel.run(&frame).expect("a test run")),
             (reason, action),
             "{} octets",
             frame.len()

@@ -9,7 +9,6 @@ use std::{
     sync::atomic::{AtomicBool, Ordering},
     thread,
 };
-use tests::ports::bound;
 
 use serde_json::Value;
 use tests::{
@@ -18,7 +17,7 @@ use tests::{
 };
 
 /// Where this version pins, and where another one would.
-const PINS: &str = "/sys/fs/bpf/sipwall/v4";
+const PINS: &str = "/sys/fs/bpf/sipwall/v3";
 const OTHER_PINS: &str = "/sys/fs/bpf/sipwall/v1";
 
 /// Runs a shell's line on the SBC.
@@ -31,8 +30,8 @@ fn shell(scene: &Scene, line: &str) {
 /// sent.
 fn flooded<T>(scene: &Scene, action: impl FnOnce() -> T) -> (T, usize, u64) {
     let [to, from] = ["sbc", "scanner"].map(|name| scene.host(name));
-    let receiver = bound(to, || UdpSocket::bind((SBC, 5070)));
-    let sender = bound(from, || UdpSocket::bind((SCANNER, 5060)));
+    let receiver = to.enter(|| UdpSocket::bind((SBC, 5070))).expect("a host").expect("a free port");
+    let sender = from.enter(|| UdpSocket::bind((SCANNER, 5060))).expect("a host").expect("a free port");
     let done = AtomicBool::new(false);
     let (ended, sent) = thread::scope(|scope| {
         let flood = scope.spawn(|| {
@@ -75,7 +74,7 @@ fn assert_carried_over(scene: &Scene, before: &Value, sent: u64) {
     assert_eq!((scene.datagrams("carrier", 5060), scene.datagrams("scanner", 5060)), (3, 0));
     assert_eq!(packets(&scene.stats(), "rule", "carrier/sip-udp", None), 6);
     let pins = scene.host("sbc").command("ls").arg("/sys/fs/bpf/sipwall").output().expect("ls runs");
-    assert_eq!(String::from_utf8_lossy(&pins.stdout).lines().filter(|name| *name == "v4").count(), 1);
+    assert_eq!(String::from_utf8_lossy(&pins.stdout).lines().filter(|name| *name == "v3").count(), 1);
     scene.sipwall(&["detach", "eth0"]).assert_done();
     assert_eq!(scene.datagrams("scanner", 5060), 3);
 }

@@ -1,14 +1,11 @@
 //! The project's own commands: `cargo xtask COMMAND`.
 
-mod bench;
 mod build;
 mod demo;
-mod field_table;
 mod fuzz;
 mod lint;
 mod mutants;
 mod package;
-mod pictures;
 mod privilege;
 mod setup;
 mod test;
@@ -34,14 +31,8 @@ enum Task {
     Build(build::Options),
     /// Show the filter at work between network namespaces, and check what it counts.
     Demo(demo::Options),
-    /// Make the pictures of the documentation anew, of a run with calls and a scan.
-    Pictures(pictures::Options),
-    /// Measure what the filter costs, also beside others.
-    Bench(bench::Options),
     /// Lint, then run every test.
     Test(test::Options),
-    /// Show how calls fare under a flood, with each way to keep strangers out: the table of `docs/field-tests.md`.
-    FieldTable,
     /// Fuzz the decision with raw octets.
     Fuzz(fuzz::Options),
     /// Show that the tests notice when the decision is broken: a table of mutants and what killed them.
@@ -57,10 +48,7 @@ fn main() -> ExitCode {
         Task::Setup => setup::run(),
         Task::Build(options) => build::run(&options),
         Task::Demo(options) => demo::run(&options),
-        Task::Pictures(options) => pictures::run(&options),
-        Task::Bench(options) => bench::run(&options),
         Task::Test(options) => test::run(&options),
-        Task::FieldTable => field_table::run(),
         Task::Fuzz(options) => fuzz::run(&options),
         Task::Mutants(options) => mutants::run(&options),
         Task::Package(options) => package::run(&options),

@@ -25,12 +25,9 @@ enum Suite {
     Doc,
     /// A short run of the fuzzers.
     Fuzz,
-    /// Test targets of some crate.
-    Integration(Vec<String>),
+    /// A test target of some crate.
+    Integration(String),
 }
-
-/// Suites of several integration tests, by a name that one of them may have too.
-const GROUPS: [(&str, &[&str]); 1] = [("field", &["field", "hosts"])];
 
 /// Runs the tests; those that need root fail without it.
 pub(crate) fn run(options: &Options) -> Result<()> {
@@ -46,10 +43,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         Some(Suite::Unit) => run_tests(&["--lib", "--bins"]),
         Some(Suite::Doc) => run_tests(&["--doc"]),
         Some(Suite::Fuzz) => fuzz::briefly(),
-        Some(Suite::Integration(names)) => {
+        Some(Suite::Integration(name)) => {
             privilege::check()?;
-            let selection: Vec<_> = names.iter().flat_map(|name| ["--test", name]).collect();
-            run_tests(&selection)
+            run_tests(&["--test", name])
         }
     }
 }
@@ -65,15 +61,12 @@ impl FromStr for Suite {
             "fuzz" => return Ok(Self::Fuzz),
             _ => {}
         }
-        if let Some((_, members)) = GROUPS.iter().find(|(group, _)| *group == name) {
-            return Ok(Self::Integration(members.iter().map(|member| (*member).to_owned()).collect()));
-        }
         let known = integration_tests()?;
         if !known.contains(name) {
             let known: Vec<_> = known.iter().map(|name| format!("`{name}`")).collect();
             bail!("there are `lint`, `unit`, `doc`, `fuzz`, {}", known.join(", "));
         }
-        Ok(Self::Integration(vec![name.to_owned()]))
+        Ok(Self::Integration(name.to_owned()))
     }
 }
 
@@ -119,19 +112,7 @@ mod tests {
     fn suites_have_names_of_their_own_or_of_an_integration_test() {
         let parse = |name: &str| name.parse::<Suite>().unwrap();
         assert_eq!(parse("lint"), Suite::Lint);
-        assert_eq!(parse("namespaces"), Suite::Integration(vec!["namespaces".to_owned()]));
-    }
-
-    #[test]
-    fn a_group_has_integration_tests_that_there_are() {
-        let known = integration_tests().unwrap();
-        for (name, members) in GROUPS {
-            assert_eq!(
-                name.parse::<Suite>().unwrap(),
-                Suite::Integration(members.iter().map(ToString::to_string).collect())
-            );
-            assert!(members.iter().all(|member| known.contains(*member)), "{name}: {members:?}");
-        }
+        assert_eq!(parse("namespaces"), Suite::Integration("namespaces".to_owned()));
     }
 
     #[test]

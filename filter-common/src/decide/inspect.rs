@@ -4,9 +4,8 @@
 
 use crate::{
     Reason, Verdict,
-    packet::{Frame, Header as _, Packet, Transport},
+    packet::{Frame, Packet, Transport, place},
     tables::{Tables, flags},
-    verifier::place,
 };
 
 /// The octets of a UDP header and the first one of its payload.
@@ -18,10 +17,11 @@ const UNREADABLE: u8 = 0xff;
 /// The verdict of a packet that `term` allows.
 #[inline(always)]
 pub(super) fn listed<F: Frame + ?Sized>(frame: &F, packet: &Packet, tables: &Tables, term: usize) -> Verdict {
-    let passed = Verdict::of(Reason::Listed).by_rule(tables.term_rules[term]);
+    let rule = Some(tables.term_rules[term]);
+    let passed = Verdict { reason: Reason::Listed, noted: None, rule };
     match suspicion(frame, packet, tables, term) {
         Some((reason, true)) => Verdict::of(reason),
-        Some((reason, false)) => passed.noting(reason),
+        Some((reason, false)) => Verdict { noted: Some(reason), ..passed },
         None => passed,
     }
 }
@@ -43,8 +43,10 @@ fn suspicion<F: Frame + ?Sized>(frame: &F, packet: &Packet, tables: &Tables, ter
     // A payload that begins where the program cannot look is not taken for what it may not be.
     let first = match frame.read::<UDP_HEADER_AND_FIRST>(place(packet.offset)) {
         // What comes behind the datagram is none of it (RFC 768).
-        Some(header) if usize::from(header.u16::<4>()) < UDP_HEADER_AND_FIRST => return None,
-        Some(header) => header.u8::<{ UDP_HEADER_AND_FIRST - 1 }>(),
+        Some([_, _, _, _, high, low, ..]) if usize::from(u16::from_be_bytes([high, low])) < UDP_HEADER_AND_FIRST => {
+            return None;
+        }
+        Some([.., first]) => first,
         None => UNREADABLE,
     };
     if settings.has(SIP) && tables.sip.contains(term) && !begins_sip(first) {

@@ -1,13 +1,12 @@
 //! `sipwall allow`
 
-use std::{net::IpAddr, process::ExitCode, time::Duration};
+use std::{process::ExitCode, time::Duration};
 
 use anyhow::Result;
-use clap::{ArgGroup, Subcommand};
+use clap::Subcommand;
 use filter_common::live::Expiry;
 use filter_user::{
-    kernel::{self, Allowed, LiveChange, LiveEntry},
-    lockout::Cut,
+    kernel::{self, Allowed, LiveEntry},
     policy::{LiveAllow, LiveMatch, file},
     ports::PortRange,
 };
@@ -16,8 +15,7 @@ use serde::Serialize;
 
 use super::{
     WRONG_INPUT,
-    change::Guard,
-    live::{self, Interfaces, SavedChange, Saving, prefix},
+    live::{self, Interfaces, Saving, prefix},
     output, time,
 };
 
@@ -47,8 +45,6 @@ enum Command {
         #[arg(required = true, value_name = "NAME")]
         names: Vec<String>,
         #[command(flatten)]
-        guard: Guard,
-        #[command(flatten)]
         saving: Saving,
         #[command(flatten)]
         interfaces: Interfaces,
@@ -64,13 +60,12 @@ enum Command {
 }
 
 #[derive(clap::Args)]
-#[command(group = ArgGroup::new("what").args(["tcp", "udp", "protocols"]).required(true).multiple(true))]
 struct Add {
     /// Hosts or CIDRs, of either family
     #[arg(required = true, value_name = "CIDR", value_parser = prefix)]
     from: Vec<IpNet>,
     /// TCP ports: `22`, `80,443`, `8000-8010`
-    #[arg(long, value_name = "PORTS", value_delimiter = ',')]
+    #[arg(long, value_name = "PORTS", value_delimiter = ',', required_unless_present_any = ["udp", "protocols"])]
     tcp: Vec<PortRange>,
     /// UDP ports
     #[arg(long, value_name = "PORTS", value_delimiter = ',')]
@@ -105,9 +100,7 @@ impl Allow {
     pub(crate) fn run(self) -> Result<ExitCode> {
         match self.command {
             Command::Add(add) => add.run(),
-            Command::Remove { names, guard, saving, interfaces } => {
-                remove(&interfaces.names()?, &names, guard, &saving)
-            }
+            Command::Remove { names, saving, interfaces } => remove(&interfaces.names()?, &names, &saving),
             Command::List { interfaces, json } => list(&interfaces.names()?, json),
         }
     }
@@ -133,7 +126,7 @@ impl Add {
         };
         let interfaces = self.interfaces.names()?;
         // What cannot be saved is not let in either.
-        self.saving.finish(prepared, SavedChange::Addition)?;
+        self.saving.finish(prepared)?;
         for interface in interfaces {
             let done = match kernel::allow_add(&interface, &allow, self.lasting)? {
                 Allowed::Added => "added",
@@ -152,7 +145,7 @@ impl Add {
     }
 }
 
-fn remove(interfaces: &[String], names: &[String], guard: Guard, saving: &Saving) -> Result<ExitCode> {
+fn remove(interfaces: &[String], names: &[String], saving: &Saving) -> Result<ExitCode> {
     // A host or CIDR stands for the name that it gave.
     let names: Vec<String> = names
         .iter()
@@ -168,9 +161,6 @@ fn remove(interfaces: &[String], names: &[String], guard: Guard, saving: &Saving
         Ok(prepared) => prepared,
         Err(code) => return Ok(code),
     };
-    if !guard.lets("this", &cuts(interfaces, &names)?) {
-        return Ok(ExitCode::FAILURE);
-    }
     let mut code = ExitCode::SUCCESS;
     let in_file = prepared.as_ref().map_or(&[][..], |(_, names)| names);
     for interface in interfaces {
@@ -182,21 +172,8 @@ fn remove(interfaces: &[String], names: &[String], guard: Guard, saving: &Saving
             code = ExitCode::FAILURE;
         }
     }
-    saving.finish(prepared, SavedChange::Removal)?;
+    saving.finish(prepared)?;
     Ok(code)
-}
-
-/// The sessions that go with live allows of these names.
-fn cuts<'i>(interfaces: &'i [String], names: &[String]) -> Result<Vec<(&'i str, Cut)>> {
-    let change = LiveChange { removed: names.to_vec(), ..LiveChange::default() };
-    let mut cuts = Vec::new();
-    for interface in interfaces {
-        let removed: Vec<LiveEntry> =
-            kernel::allow_list(interface)?.into_iter().filter(|entry| names.contains(&entry.name)).collect();
-        let concerns = |source: IpAddr| removed.iter().flat_map(|entry| &entry.from).any(|from| from.contains(&source));
-        cuts.extend(live::cuts(interface, &change, concerns)?.into_iter().map(|cut| (interface.as_str(), cut)));
-    }
-    Ok(cuts)
 }
 
 fn list(interfaces: &[String], json: bool) -> Result<ExitCode> {
@@ -228,7 +205,7 @@ pub(crate) fn lets_in(entry: &LiveEntry) -> String {
 }
 
 /// The name that a host or CIDR gives: `192-0-2-7`, `198-51-100-0-24`.
-pub(crate) fn name_of(prefix: &str) -> String {
+fn name_of(prefix: &str) -> String {
     let host = prefix.strip_suffix("/32").filter(|host| !host.contains(':')).or_else(|| prefix.strip_suffix("/128"));
     host.unwrap_or(prefix).replace(['.', ':', '/'], "-")
 }

@@ -1,11 +1,16 @@
 //! `sipwall apply`
 
-use std::process::ExitCode;
+use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::Result;
-use filter_user::kernel;
+use filter_user::kernel::{self, Applied, Comparison};
+use serde::Serialize;
 
-use super::{change::Trial, policy::PolicyArgument, refresh::StateDirectory};
+use super::{
+    change::{self, Trial},
+    diff, output,
+    refresh::StateDirectory,
+};
 
 /// Put a policy in force where the filter is attached, and say what changes
 ///
@@ -16,8 +21,9 @@ use super::{change::Trial, policy::PolicyArgument, refresh::StateDirectory};
   sipwall apply policy.toml --confirm 60s
   sipwall apply policy.toml --interface eth1 --json")]
 pub(crate) struct Apply {
-    #[command(flatten)]
-    policy: PolicyArgument,
+    /// The policy file
+    #[arg(value_name = "POLICY")]
+    policy: PathBuf,
     /// The interfaces; those of the policy's `[sbc] interfaces` if none is named
     #[arg(long = "interface", value_name = "INTERFACE")]
     interfaces: Vec<String>,
@@ -30,9 +36,17 @@ pub(crate) struct Apply {
     json: bool,
 }
 
+/// What is printed as JSON.
+#[derive(Serialize)]
+struct Report<'a> {
+    #[serde(flatten)]
+    applied: &'a Applied,
+    diff: &'a Comparison,
+}
+
 impl Apply {
     pub(crate) fn run(self) -> Result<ExitCode> {
-        let prepared = self.trial.load(self.policy.path(), &self.state);
+        let prepared = self.trial.load(&self.policy, &self.state);
         let (loaded, interfaces) = match prepared
             .and_then(|loaded| loaded.interfaces(&self.interfaces).map(|interfaces| (loaded, interfaces)))
         {
@@ -42,12 +56,24 @@ impl Apply {
         let compared = interfaces.iter().map(|interface| kernel::compare(interface, &loaded.compiled));
         let comparisons: Vec<_> = compared.collect::<Result<_>>()?;
         let changing = comparisons.iter().filter(|comparison| !comparison.same);
-        if !loaded.may_go_on(changing.map(|comparison| comparison.interface.as_str()))? {
+        if !loaded.may_go_on(changing.map(|comparison| &comparison.interface))? {
             return Ok(ExitCode::FAILURE);
         }
         for (interface, comparison) in interfaces.iter().zip(&comparisons) {
-            loaded.apply(interface, comparison, self.json)?;
+            if !self.json {
+                diff::show(comparison)?;
+            }
+            let applied = kernel::apply(interface, &loaded.change())?;
+            self.report(&applied, comparison)?;
         }
         Ok(ExitCode::SUCCESS)
+    }
+
+    fn report(&self, applied: &Applied, diff: &Comparison) -> Result<()> {
+        let Applied { interface, changed, generation, confirmation } = applied;
+        let done = if *changed { "is in force now" } else { "is in force already, nothing changes" };
+        eprintln!("`{interface}`: generation {generation} {done}");
+        change::remind(interface, *confirmation);
+        if self.json { output::json(&Report { applied, diff }) } else { Ok(()) }
     }
 }

@@ -1,14 +1,14 @@
 //! `sipwall diff`
 
-use std::{process::ExitCode, time::Duration};
+use std::{path::PathBuf, process::ExitCode, time::Duration};
 
 use anyhow::Result;
 use filter_user::{
     kernel::{self, Comparison, Lately},
-    policy::{OutlineDiff, PrefixDiff, RuleDiff, SettingDiff},
+    policy::{PrefixDiff, RuleDiff, SettingDiff},
 };
 
-use super::{check, output, policy::PolicyArgument, refresh::StateDirectory, time};
+use super::{check, output, refresh::StateDirectory, time};
 
 /// How many prefixes are shown of a rule.
 const SHOWN: usize = 8;
@@ -22,8 +22,9 @@ const SHOWN: usize = 8;
   sipwall diff policy.toml
   sipwall diff policy.toml --json")]
 pub(crate) struct Diff {
-    #[command(flatten)]
-    policy: PolicyArgument,
+    /// The policy file
+    #[arg(value_name = "POLICY")]
+    policy: PathBuf,
     /// The interfaces; those of the policy's `[sbc] interfaces` if none is named
     #[arg(long = "interface", value_name = "INTERFACE")]
     interfaces: Vec<String>,
@@ -44,7 +45,7 @@ impl Diff {
     }
 
     fn compare(self) -> Result<ExitCode> {
-        let (policy, compiled) = match check::load(self.policy.path(), &self.state) {
+        let (policy, compiled) = match check::load(&self.policy, &self.state) {
             Ok(loaded) => loaded,
             Err(refusals) => return Ok(check::refuse(&refusals)),
         };
@@ -70,16 +71,11 @@ pub(crate) fn show(comparison: &Comparison) -> Result<()> {
         return output::line(&format!("{interface}: generation {generation} is what the file says"));
     }
     output::line(&format!("{interface}: generation {generation} would change"))?;
-    show_changes(diff, lately.as_ref())
-}
-
-/// Shows what changes, for what is removed with what it passed lately.
-pub(crate) fn show_changes(diff: &OutlineDiff, lately: Option<&Lately>) -> Result<()> {
     for SettingDiff { setting, from, to } in &diff.settings {
         output::line(&format!("  {setting}: {from} → {to}"))?;
     }
     for RuleDiff { grant, prefixes } in &diff.rules {
-        output::line(&format!("  {}: {}{}", grant.rule, grant.what, passed(&grant.rule, prefixes, lately)))?;
+        output::line(&format!("  {}: {}{}", grant.rule, grant.what, passed(&grant.rule, prefixes, lately.as_ref())))?;
         show_prefixes(prefixes)?;
     }
     if !diff.denied.is_empty() {

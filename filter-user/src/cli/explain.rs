@@ -6,11 +6,10 @@ use std::{
 };
 
 use anyhow::Result;
-use clap::ArgGroup;
 use filter_common::{Action, Reason};
 use filter_user::{
     kernel::{self, Judgement},
-    policy::{CompiledPolicy, Endpoint, Explainer, Explanation, Origin, Policy, Probe, Protocol, TcpFlags},
+    policy::{Endpoint, Explainer, Explanation, Origin, Policy, Probe, Protocol, TcpFlags},
     refresh, service,
 };
 use ipnet::IpNet;
@@ -23,7 +22,6 @@ const NEIGHBORS: usize = 3;
 
 /// Say what a policy does with a packet, and which line of which document says so
 #[derive(clap::Args)]
-#[command(group = ArgGroup::new("judge").args(["policy", "live"]).required(true).multiple(true))]
 #[command(after_long_help = "Examples:
   sipwall explain --policy policy.toml udp 192.0.2.1:5060 198.51.100.10:5060
   sipwall explain --policy policy.toml tcp 192.0.2.1:40000 198.51.100.10:22 --tcp-flags syn
@@ -31,7 +29,7 @@ const NEIGHBORS: usize = 3;
   sipwall explain --live eth0 udp 192.0.2.1:5060 198.51.100.10:5060    # by what runs, live entries included")]
 pub(crate) struct Explain {
     /// The policy file; with `--live`, which one runs: the service's own if none is named
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", required_unless_present = "live")]
     policy: Option<PathBuf>,
     /// Judge by what runs on this interface: policy, deny list, and what was allowed meanwhile
     #[arg(long, value_name = "INTERFACE")]
@@ -40,13 +38,6 @@ pub(crate) struct Explain {
     state: StateDirectory,
     #[command(flatten)]
     runtime: RuntimeDirectory,
-    #[command(flatten)]
-    question: Question,
-}
-
-/// The packet that is asked about, and how the answer looks.
-#[derive(clap::Args)]
-pub(crate) struct Question {
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -66,54 +57,39 @@ pub(crate) struct Question {
 
 impl Explain {
     pub(crate) fn run(self) -> Result<ExitCode> {
-        let Self { policy, live, state, runtime, question } = self;
-        let frame = match question.frame() {
+        let Self { policy, live, state, runtime, json, tcp_flags, protocol, source, destination } = self;
+        let probe = Probe { protocol, source, destination, tcp_flags };
+        let frame = match probe.frame() {
             Ok(frame) => frame,
-            Err(code) => return Ok(code),
+            Err(error) => {
+                eprintln!("error: {error}");
+                return Ok(ExitCode::from(WRONG_INPUT));
+            }
         };
         if let Some(interface) = live {
             let judgement = kernel::judge(&interface, &frame)?;
-            note_port(&question.probe());
+            note_port(&probe);
             let file = policy.or_else(|| file_of_service(&runtime.runtime));
             let cause = file.and_then(|file| cause(&judgement, &frame, &file, &state));
-            if question.json {
+            if json {
                 output::json(&Live { judgement: &judgement, cause })?;
             } else {
                 show_judgement(&judgement, cause.as_ref())?;
             }
             return Ok(ExitCode::SUCCESS);
         }
-        match check::load(&policy.unwrap_or_default(), &state) {
-            Ok((policy, compiled)) => question.answer(&frame, &policy, &compiled),
-            Err(refusals) => Ok(check::refuse(&refusals)),
-        }
-    }
-}
-
-impl Question {
-    fn probe(&self) -> Probe {
-        let Self { tcp_flags, protocol, source, destination, .. } = self;
-        Probe { protocol: *protocol, source: *source, destination: *destination, tcp_flags: *tcp_flags }
-    }
-
-    /// The packet itself, or what is wrong with the question.
-    pub(crate) fn frame(&self) -> Result<Vec<u8>, ExitCode> {
-        self.probe().frame().map_err(|error| {
-            eprintln!("error: {error}");
-            ExitCode::from(WRONG_INPUT)
-        })
-    }
-
-    /// Says what a policy does with it.
-    pub(crate) fn answer(&self, frame: &[u8], policy: &Policy, compiled: &CompiledPolicy) -> Result<ExitCode> {
-        note_port(&self.probe());
-        let explainer = Explainer::new(compiled);
-        let explanation = explainer.explain(frame);
-        if self.json {
+        let (policy, compiled) = match check::load(&policy.unwrap_or_default(), &state) {
+            Ok(loaded) => loaded,
+            Err(refusals) => return Ok(check::refuse(&refusals)),
+        };
+        note_port(&probe);
+        let explainer = Explainer::new(&compiled);
+        let explanation = explainer.explain(&frame);
+        if json {
             output::json(&explanation)?;
         } else {
             show(&explanation)?;
-            hint(&explanation, &explainer, self.source, policy);
+            hint(&explanation, &explainer, source, &policy);
         }
         Ok(ExitCode::SUCCESS)
     }

@@ -13,14 +13,12 @@ mod detach;
 mod diff;
 mod events;
 mod explain;
-mod fleet;
 mod import;
 mod listen;
 mod live;
 mod manual;
 mod output;
 mod pause;
-mod policy;
 mod refresh;
 mod replay;
 mod run;
@@ -59,7 +57,6 @@ enum Command {
     Replay(replay::Replay),
     Refresh(refresh::Refresh),
     Run(run::Run),
-    Fleet(fleet::Fleet),
     Status(status::Status),
     Stats(stats::Stats),
     Events(events::ShowEvents),
@@ -89,7 +86,6 @@ pub(crate) fn run() -> ExitCode {
         Command::Replay(command) => command.run(),
         Command::Refresh(command) => command.run(),
         Command::Run(command) => command.run(),
-        Command::Fleet(command) => command.run(),
         Command::Status(command) => command.run(),
         Command::Stats(command) => command.run(),
         Command::Events(command) => command.run(),

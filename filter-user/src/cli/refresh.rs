@@ -4,29 +4,22 @@ mod report;
 mod round;
 mod watch;
 
-use std::{
-    net::SocketAddr,
-    path::{Path, PathBuf},
-    process::ExitCode,
-    time::Duration,
-};
+use std::{net::SocketAddr, path::PathBuf, process::ExitCode, time::Duration};
 
 use anyhow::Result;
 use filter_user::refresh::{Asking, DEFAULT_STATE, FetchError, Fetcher, Limits, NameServers, Refresher, Store};
 
-use super::{WRONG_INPUT, change::Guard};
+use super::WRONG_INPUT;
 
 /// Fetch the documents of a policy's sources, and put what changed in force
 ///
 /// Asks the sources whose last answer holds no more. A document that is broken, empty or much smaller than the last one
-/// is refused, and the last accepted one stays. Where the filter is attached and a source states something else, the policy
-/// file is put in force as it is then, as `sipwall apply` does it; not where a policy waits to be confirmed.
+/// is refused, and the last accepted one stays. Where the filter is attached, the policy is replaced if anything changed.
 #[derive(clap::Args)]
 #[command(after_long_help = "Examples:
   sipwall refresh --policy policy.toml            # ask what is due, once: for a timer
   sipwall refresh --policy policy.toml --watch    # go on, and ask each source when it is due
-  sipwall refresh --policy policy.toml --now      # ask every source at once
-  sipwall refresh --policy policy.toml --accept-shrink carrier    # take its document even if it shrank")]
+  sipwall refresh --policy policy.toml --force    # take a document even if it shrank")]
 pub(crate) struct Refresh {
     /// The interfaces; those of the policy's `[sbc] interfaces` if none is named
     #[arg(value_name = "INTERFACE")]
@@ -36,17 +29,12 @@ pub(crate) struct Refresh {
     policy: PathBuf,
     #[command(flatten)]
     state: StateDirectory,
-    /// Ask every source now, for the whole document
+    /// Ask every source now, for the whole document, and take it even if it shrank
     #[arg(long)]
-    now: bool,
-    /// Ask this provider's source now, and take its document however much it shrank
-    #[arg(long, value_name = "PROVIDER")]
-    accept_shrink: Vec<String>,
+    force: bool,
     /// Go on in the foreground, and ask each source when it is due, until SIGINT or SIGTERM
-    #[arg(long, conflicts_with_all = ["now", "accept_shrink"])]
+    #[arg(long, conflicts_with = "force")]
     watch: bool,
-    #[command(flatten)]
-    guard: Guard,
     #[command(flatten)]
     fetching: Fetching,
     /// Print one JSON object a line: one for each provider, then one for each interface
@@ -91,10 +79,6 @@ impl StateDirectory {
     pub(crate) fn store(&self) -> Store {
         Store::new(&self.directory)
     }
-
-    pub(crate) fn path(&self) -> &Path {
-        &self.directory
-    }
 }
 
 impl Refresh {
@@ -109,7 +93,7 @@ impl Refresh {
         if self.watch {
             return watch::run(self, refresher);
         }
-        let asking = if self.now { Asking::every() } else { Asking::due() };
-        round::run(&self, &refresher, &asking.accepting(self.accept_shrink.iter().cloned().collect()))
+        let asking = if self.force { Asking::Force } else { Asking::Due };
+        round::run(&self, &refresher, &asking)
     }
 }

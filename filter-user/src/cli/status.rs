@@ -10,7 +10,7 @@ use anyhow::Result;
 
 use filter_user::{
     kernel::{self, Confirmation},
-    service::{self, DEFAULT_RUNTIME, FleetSnapshot, Liveness, Record},
+    service::{self, DEFAULT_RUNTIME, Liveness, Record},
 };
 use serde::Serialize;
 
@@ -79,9 +79,9 @@ impl Status {
         }
         for other in &others {
             if self.json {
-                output::json(&Other { other_version: true, other })?;
+                output::json(&Other { other_version: true, other })?
             } else {
-                output::line(&describe_other(other))?;
+                output::line(&describe_other(other))?
             }
         }
         if !self.json {
@@ -116,7 +116,7 @@ fn describe(status: &kernel::Status, live: &kernel::Live) -> String {
         confirmation = confirmation(&status.confirmation),
         scope = status.scope.unwrap_or("-"),
         generation = status.generation,
-        published = status.published_at.map_or_else(|| "-".to_owned(), output::time),
+        published = output::time(status.published_at),
         rules = status.rules,
         v4 = status.prefixes_v4,
         v6 = status.prefixes_v6,
@@ -197,11 +197,6 @@ fn service_text(record: Option<&Record>) -> String {
     if let Some(failure) = &snapshot.refresh_failure {
         lines.push(format!("  NOT REFRESHED since {}: {}", output::time(failure.since), indented(&failure.message)));
     }
-    if let Some(failure) = &snapshot.renewal_failure {
-        let since = output::time(failure.since);
-        lines.push(format!("  LISTENER NOT RENEWED since {since}: {}", indented(&failure.message)));
-    }
-    lines.extend(snapshot.fleet.iter().flat_map(fleet_lines));
     for (name, interface) in &snapshot.interfaces {
         let state = match interface.state {
             service::InterfaceState::Enforced => continue,
@@ -218,27 +213,6 @@ fn service_text(record: Option<&Record>) -> String {
         lines.push(format!("  source of {provider} {}, asked again in {next}{why}", source.outcome.name()));
     }
     lines.join("\n")
-}
-
-/// How the node stands with its fleet: a line, and one for each thing that is wrong.
-fn fleet_lines(fleet: &FleetSnapshot) -> Vec<String> {
-    let runs = match (&fleet.target, fleet.running) {
-        (Some(target), Some(revision)) => format!("revision {revision} of {target} is in force"),
-        _ => "its own policy is in force".to_owned(),
-    };
-    let wanted = match fleet.wanted {
-        Some(wanted) if fleet.running != Some(wanted) => format!(", revision {wanted} is wanted"),
-        _ => String::new(),
-    };
-    let mut lines = vec![format!("  fleet: node {}, {}: {runs}{wanted}", fleet.node, fleet.phase)];
-    if !fleet.connected {
-        let why = fleet.why.as_deref().map(|why| format!(": {}", indented(why))).unwrap_or_default();
-        lines.push(format!("  BROKER NOT REACHED since {}{why}; what is in force stays", output::time(fleet.since)));
-    }
-    if let Some(problem) = &fleet.problem {
-        lines.push(format!("  FLEET since {}: {}", output::time(problem.since), indented(&problem.message)));
-    }
-    lines
 }
 
 fn indented(text: &str) -> String {

@@ -4,24 +4,17 @@ mod draw;
 mod gather;
 mod model;
 mod panels;
-mod question;
 mod ui;
 
 use std::{
     io::{IsTerminal as _, stdout},
-    net::IpAddr,
     path::PathBuf,
     process::ExitCode,
     time::{Duration, Instant},
 };
 
 use anyhow::{Result, bail};
-use filter_user::{
-    kernel::{self, LiveChange},
-    lockout::Cut,
-    policy::Cover,
-    telemetry::SAMPLES_WAIT,
-};
+use filter_user::kernel;
 use ipnet::IpNet;
 use ratatui::{
     DefaultTerminal,
@@ -30,18 +23,16 @@ use ratatui::{
 
 use self::{
     gather::Gatherer,
-    question::{Lasting, Question, live_allow, words},
-    ui::{Action, Ui},
+    ui::{Action, Lasting, Ui},
 };
-use super::{live, refresh::StateDirectory};
+use super::refresh::StateDirectory;
 
 /// How often the counters are read.
 const EVERY: Duration = Duration::from_secs(1);
 
-/// Watch what passes and what is dropped; deny who floods, let in who should be
+/// Watch what passes and what is dropped, and deny who floods
 ///
-/// Needs a terminal of 80×24 or more. Totals are exact; sources, networks and ports are from samples. In the foot line
-/// stand the keys; arrows select.
+/// Needs a terminal of 80×24 or more. Totals are exact; sources are from samples. In the foot line stand the keys.
 #[derive(clap::Args)]
 #[command(after_long_help = "Examples:
   sipwall top
@@ -102,13 +93,11 @@ impl Screen {
             while Instant::now() < due {
                 let model = model.get_or_insert_with(|| {
                     let drift = self.drift.as_ref().and_then(gather::Drift::text);
-                    let place = (self.shown, self.gatherers.len());
-                    self.gatherers[self.shown].model(self.ui.by(), self.ui.span(), place, drift)
+                    self.gatherers[self.shown].model(self.ui.span(), self.gatherers.len(), drift)
                 });
                 self.ui.settle(model);
                 terminal.draw(|frame| draw::draw(frame, model, &self.ui))?;
-                if !event::poll(due.saturating_duration_since(Instant::now()).min(SAMPLES_WAIT))? {
-                    self.gatherers.iter_mut().try_for_each(Gatherer::watch)?;
+                if !event::poll(due.saturating_duration_since(Instant::now()))? {
                     continue;
                 }
                 let Event::Key(key) = event::read()? else { continue };
@@ -123,43 +112,19 @@ impl Screen {
                         break;
                     }
                     Action::Gather => break,
-                    Action::Change(question, lasting) => self.change(&question, lasting),
+                    Action::Deny(prefix, lasting) => self.deny(prefix, lasting),
                 }
             }
         }
     }
 
-    /// Does what was asked, and says what came of it.
-    fn change(&mut self, Question { prefix, change }: &Question, lasting: Lasting) {
+    fn deny(&mut self, prefix: IpNet, lasting: Lasting) {
         let interface = self.gatherers[self.shown].interface();
-        let until = lasting.text();
-        let said = match change.matches() {
-            None => match deny(interface, *prefix, lasting) {
-                Ok(fate) => format!("{prefix} {fate} on {interface} {until}"),
-                Err(error) => format!("it is not denied: {error:#}"),
-            },
-            Some(matches) => {
-                let allow = live_allow(*prefix, matches);
-                match kernel::allow_add(interface, &allow, lasting.length()) {
-                    Ok(_) => format!("{} lets in {} on {interface} {until}", allow.rule(), words(matches)),
-                    Err(error) => format!("it is not let in: {error:#}"),
-                }
-            }
-        };
-        self.ui.say(said);
+        self.ui.say(match kernel::deny_add(interface, &[prefix], lasting.length(), "") {
+            Ok(_) => format!("{prefix} is denied on {interface} {}", lasting.text()),
+            Err(error) => format!("it is not denied: {error:#}"),
+        });
     }
-}
-
-/// Denies a prefix unless that cuts what this host is in the middle of; what is so from now on.
-fn deny(interface: &str, prefix: IpNet, lasting: Lasting) -> Result<&'static str> {
-    let change = LiveChange { denied: Cover::new(&[prefix]), ..LiveChange::default() };
-    let concerns = |source: IpAddr| prefix.contains(&source);
-    if let Some(Cut { subject, .. }) = live::cuts(interface, &change, concerns)?.first() {
-        bail!("it would cut {subject}");
-    }
-    kernel::deny_add(interface, &[prefix], lasting.length(), "denied by `top`")?;
-    let is_monitored = kernel::status(interface)?.mode == Some("monitor");
-    Ok(if is_monitored { "would be denied (MONITOR)" } else { "is denied" })
 }
 
 #[cfg(test)]

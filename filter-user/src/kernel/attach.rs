@@ -11,7 +11,7 @@ use rustix::io::Errno;
 use serde::Serialize;
 
 use super::{
-    baseline, build, egress, elsewhere,
+    build, egress,
     interface::{Interface, XdpMode, interface},
     lock::WriteLock,
     maps::Maps,
@@ -23,7 +23,7 @@ use super::{
     standing::Confirmation,
     upgrade,
 };
-use crate::{fault, policy::CompiledPolicy, stacking};
+use crate::{fault, policy::CompiledPolicy};
 
 /// How long the kernel may take to let go of a program whose link is gone.
 const DETACH_TIMEOUT: Duration = Duration::from_secs(5);
@@ -100,7 +100,6 @@ pub fn attach(name: &str, mode: AttachMode, change: &Change<'_>) -> Result<Attac
         let program = if swapped { ProgramChange::Swapped } else { ProgramChange::Kept };
         (program, replace(name, &pins, change)?, Vec::new())
     } else {
-        elsewhere::check(&pins, name)?;
         let older = running_in_other_version(name, &target)?;
         if older.is_some() {
             upgrade::check_trial(change.confirm_within.is_some())?;
@@ -133,7 +132,6 @@ pub(super) fn replace(name: &str, pins: &Pins, change: &Change<'_>) -> Result<u6
     egress::attach_if_wanted(pins, name, change.policy)?;
     maps.take_snapshot()?;
     let published = maps.publish(change.policy, change.name, change.confirm_within)?;
-    maps.note_baseline(pins.directory())?;
     if change.confirm_within.is_none() {
         egress::detach_unless_wanted(pins, change.policy)?;
     }
@@ -196,9 +194,9 @@ impl NewFilter<'_> {
 
     fn attach_from(&self, staging: &Pins) -> Result<(u64, Vec<&'static str>)> {
         let Self { interface, target, mode, change, older } = *self;
-        let anew = older.map_or_else(|| Ok(Vec::new()), |older| upgrade::share_maps(older, staging, change.policy))?;
+        let anew = older.map_or_else(|| Ok(Vec::new()), |older| upgrade::share_maps(older, staging))?;
         fault::step();
-        let mut ebpf = program::load(Some(staging.directory()), Some(change.policy))?;
+        let mut ebpf = program::load(Some(staging.directory()))?;
         fault::step();
         program::filter(&mut ebpf)?.pin(staging.program()).context("cannot pin the program")?;
         let egress_program = program::egress(&mut ebpf)?;
@@ -208,14 +206,9 @@ impl NewFilter<'_> {
         build::write(staging)?;
         let mut maps = Maps { directory: Some(staging.directory().to_owned()), ..Maps::of(&mut ebpf)? };
         if let Some(older) = older {
-            maps.refill_deny_filter()?;
             upgrade::continue_generations(older, staging, &mut maps)?;
-            if !anew.contains(&baseline::COUNTERS) {
-                baseline::keep_age(older, staging)?;
-            }
         }
         let Published { generation, counters: _ } = maps.publish(change.policy, change.name, change.confirm_within)?;
-        maps.note_baseline(staging.directory())?;
         maps.take_snapshot()?;
         egress::attach_if_wanted(staging, interface, change.policy)?;
         if let Some(older) = older {
@@ -271,9 +264,8 @@ fn explain(error: &Error, name: &str, target: &Interface) -> Error {
             holder(target)
         ),
         Some(Errno::OPNOTSUPP) => anyhow::anyhow!(
-            "the driver of `{name}` has no native XDP\nhint: {}`--allow-generic` attaches in the stack, which is several \
-             times slower",
-            carriers(name)
+            "the driver of `{name}` has no native XDP\nhint: `--allow-generic` attaches in the stack, which is several \
+             times slower"
         ),
         Some(Errno::INVAL | Errno::RANGE) => anyhow::anyhow!(
             "the driver of `{name}` refuses XDP with its present settings (MTU {})\nhint: `dmesg` may say why; the \
@@ -284,21 +276,13 @@ fn explain(error: &Error, name: &str, target: &Interface) -> Error {
     }
 }
 
-/// What to attach to in place of an interface that stands on others.
-fn carriers(name: &str) -> String {
-    let carriers = stacking::below(name);
-    let carriers: Vec<_> = carriers.iter().map(|carrier| format!("`{carrier}`")).collect();
-    if carriers.is_empty() { String::new() } else { format!("attach to {} below it, or ", carriers.join(" and ")) }
-}
-
-/// The program that an interface runs, in words. Names of programs are told to no process without `CAP_SYS_ADMIN`, such as the
-/// service.
+/// The program that an interface runs, in words.
 fn holder(target: &Interface) -> String {
     let Some(xdp) = target.xdp else { return String::new() };
     let programs = loaded_programs().filter_map(Result::ok);
     let program = programs.into_iter().find(|program| program.id() == xdp.id);
-    let name = program.and_then(|program| program.name_as_str().map(|name| format!(", `{name}`")));
-    format!("{} with the id {}", name.unwrap_or_default(), xdp.id)
+    let program_name = program.and_then(|program| program.name_as_str().map(str::to_owned));
+    format!(", `{}` with the id {}", program_name.unwrap_or_default(), xdp.id)
 }
 
 /// Takes the filter off `interface` and forgets its state. When it returns, the program runs no more.

@@ -94,17 +94,6 @@ pub fn deny_list(interface: &str) -> Result<Vec<DeniedPrefix>> {
     Maps::open(Pins::attached(interface)?.directory())?.denied()
 }
 
-/// How a prefix is denied on `interface`; nothing if it is not as such, though a wider one may be.
-///
-/// # Errors
-/// If no filter is attached there, or its maps cannot be read.
-pub fn denied(interface: &str, prefix: IpNet) -> Result<Option<DeniedPrefix>> {
-    let maps = Maps::open(Pins::attached(interface)?.directory())?;
-    let words = maps.words()?;
-    let entry = maps.denied_entry(prefix)?;
-    Ok(words.holds(&entry).then(|| words.describe(prefix, entry)))
-}
-
 /// How many entries the deny list of `interface` has, IPv4 and IPv6: those that are over and not removed yet too, as
 /// they take up room.
 ///
@@ -203,15 +192,8 @@ impl Maps {
     pub(super) fn forget_empty_list(&mut self) -> Result<()> {
         if trie::is_empty(&self.deny_v4)? && trie::is_empty(&self.deny_v6)? {
             self.use_list(lists::DENY, false)?;
-            self.deny_filter.clear()?;
         }
         Ok(())
-    }
-
-    /// Lets packets be looked up in a deny list that was taken over from a filter without this one's filter in front of it.
-    pub(super) fn refill_deny_filter(&mut self) -> Result<()> {
-        let denied = self.denied_prefixes()?;
-        denied.into_iter().try_for_each(|prefix| self.deny_filter.set(prefix))
     }
 
     /// A denied prefix as it is shown, if it holds.

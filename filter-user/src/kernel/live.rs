@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
+use aya::maps::MapError;
 use filter_common::{
     live::{Expiry, LIVE_PREFIXES, LiveSet},
     tables::GENERATIONS,
@@ -14,9 +15,8 @@ use super::{
     lock::WriteLock,
     maps::{Maps, Value},
     pins::Pins,
-    publish::at_once,
     readback, standing,
-    trie::{self, LiveSources, Place},
+    trie::{self, LiveSources},
 };
 use crate::{
     fault,
@@ -138,9 +138,8 @@ impl Maps {
     /// The live allows as they are in the maps; nothing if there are none.
     pub(super) fn live_tables(&self) -> Result<Option<LiveTables>> {
         let Some(slot) = self.standing()?.switch.allows() else { return Ok(None) };
-        let place = Place::live(slot, self.directory.as_deref());
-        let mut sources = source_prefixes(trie::in_slot(&self.live_v4, place)?)?;
-        sources.extend(source_prefixes(trie::in_slot(&self.live_v6, place)?)?);
+        let mut sources = source_prefixes(self.live_v4.get(&slot, 0))?;
+        sources.extend(source_prefixes(self.live_v6.get(&slot, 0))?);
         sources.sort_unstable_by_key(|(prefix, _)| *prefix);
         let (terms, notes) = (self.live_terms.get(&slot, 0)?.0, self.live_notes.get(&slot, 0)?.0);
         Ok(Some(LiveTables { sources, terms, notes }))
@@ -159,19 +158,16 @@ impl Maps {
         let tables = LiveTables::new(allows, &counters)?;
         let switch = self.standing()?.switch;
         let slot = (switch.allow_slot() + 1) % GENERATIONS;
-        let place = Place::live(slot, self.directory.as_deref());
-        let Self { live_v4, live_v6, live_terms, live_notes, .. } = self;
+        let v4 = trie::create(LIVE_PREFIXES, &tables.sources)?;
+        let v6 = trie::create(LIVE_PREFIXES, &tables.sources)?;
         fault::step();
-        at_once(
-            || trie::place(live_v4, place, trie::create(LIVE_PREFIXES, &tables.sources)?),
-            || trie::place(live_v6, place, trie::create(LIVE_PREFIXES, &tables.sources)?),
-            || {
-                fault::step();
-                live_terms.set(slot, Value(tables.terms), 0).context("cannot write the live allows")?;
-                fault::step();
-                live_notes.set(slot, Value(tables.notes), 0).context("cannot write the live allows")
-            },
-        )?;
+        self.live_v4.set(slot, &v4, 0).context("cannot write the IPv4 sources of the live allows")?;
+        fault::step();
+        self.live_v6.set(slot, &v6, 0).context("cannot write the IPv6 sources of the live allows")?;
+        fault::step();
+        self.live_terms.set(slot, Value(tables.terms), 0).context("cannot write the live allows")?;
+        fault::step();
+        self.live_notes.set(slot, Value(tables.notes), 0).context("cannot write the live allows")?;
         fault::step();
         self.switch
             .set(0, Value(switch.with_allows(slot, !allows.is_empty())), 0)
@@ -181,8 +177,11 @@ impl Maps {
 }
 
 /// The prefixes of a slot's trie; none where none was ever written.
-fn source_prefixes<const N: usize>(trie: Option<LiveSources<N>>) -> Result<Vec<(IpNet, LiveSet)>> {
-    let Some(trie) = trie else { return Ok(Vec::new()) };
+fn source_prefixes<const N: usize>(trie: Result<LiveSources<N>, MapError>) -> Result<Vec<(IpNet, LiveSet)>> {
+    let trie = match trie {
+        Err(MapError::KeyNotFound) => return Ok(Vec::new()),
+        trie => trie.context("cannot open the trie of the live allows")?,
+    };
     trie::entries(&trie)?.into_iter().map(|(key, set)| Ok((readback::prefix(key)?, set))).collect()
 }
 

@@ -1,7 +1,6 @@
 //! bpffs: where the state lives, `/sys/fs/bpf/sipwall/v<ABI>/<interface>/`.
 
 use std::{
-    collections::HashSet,
     fs, io,
     path::{Path, PathBuf},
 };
@@ -15,11 +14,9 @@ use aya::{
     },
 };
 use filter_common::ABI_VERSION;
-use procfs::{ProcResult, process::Process};
 use rustix::{fs::statfs, mount};
 use serde::Serialize;
 
-use super::permission;
 use crate::fault;
 
 /// Where bpffs is mounted.
@@ -47,7 +44,6 @@ impl Pins {
     /// The pins of a filter that is attached to `interface`, be it that a command died before it gave them their name.
     pub(super) fn attached(interface: &str) -> Result<Self> {
         let pins = Self::of(interface);
-        permission::check(&pins.link())?;
         let staging = Self::staging(interface);
         if !pins.is_attached() && staging.is_whole() {
             return Ok(staging);
@@ -177,17 +173,12 @@ pub(super) fn pin_over(path: &Path, pin: impl FnOnce(&Path) -> Result<(), PinErr
     fs::rename(&new, path).with_context(|| format!("cannot make `{}`", path.display()))
 }
 
-/// Where it is noted what had been counted when policies were published.
-pub(super) fn baseline(directory: &Path) -> PathBuf {
-    directory.join("baseline")
-}
-
-/// Where a trie of a slot is pinned, by what it is of and by the octets of its addresses.
+/// Where the trie of a slot's sources is pinned, by the octets of its addresses.
 ///
 /// The kernel lets nobody but `CAP_SYS_ADMIN` open a map by its number, which is all that the map of tries tells.
-pub(super) fn trie(directory: &Path, of: &str, octets: usize, slot: u32) -> PathBuf {
+pub(super) fn source_trie(directory: &Path, octets: usize, slot: u32) -> PathBuf {
     let family = if octets == 4 { "v4" } else { "v6" };
-    directory.join(format!("{of}_{family}_{slot}"))
+    directory.join(format!("sources_{family}_{slot}"))
 }
 
 /// Where it is noted what a holder of the deny list holds: one of the bits of its entries. Not there where it holds nothing.
@@ -243,7 +234,6 @@ fn name(path: &Path) -> Option<&str> {
 /// # Errors
 /// If bpffs cannot be read.
 pub fn attached_interfaces() -> Result<Vec<String>> {
-    permission::check(&root())?;
     let mut names: Vec<String> = entries(&root())?
         .iter()
         .filter_map(|path| match name(path)?.strip_suffix(STAGING) {
@@ -292,32 +282,12 @@ pub fn other_versions() -> Result<Vec<OtherVersion>> {
 /// If it cannot be mounted.
 pub fn ensure_bpffs() -> Result<()> {
     if is_bpffs()? {
-        return permission::check(Path::new(BPFFS));
+        return Ok(());
     }
-    ensure!(
-        !is_private_namespace(),
-        "bpffs is not mounted on `{BPFFS}`, and this is not the mount namespace of the machine: what is mounted here ends \
-         with the command, and the filter with it\nhint: `nsenter --net=/run/netns/NAME sipwall …` runs a command in a \
-         network namespace and stays where bpffs is; `mount -t bpf bpf {BPFFS}` mounts one that lasts as long as this \
-         namespace does"
-    );
     mount::mount("bpf", BPFFS, "bpf", mount::MountFlags::empty(), Some(c"mode=0700"))
         .with_context(|| format!("cannot mount bpffs on `{BPFFS}` (this needs root)"))?;
     ensure!(is_bpffs()?, "`{BPFFS}` is not a bpffs after mounting one there");
     Ok(())
-}
-
-/// Whether the first process has another mount namespace, as with `ip netns exec`, which makes one for each command. In a
-/// container the first process is the container's own.
-fn is_private_namespace() -> bool {
-    // A mount is in one namespace alone, and its number is nobody else's. The names of namespaces need more rights to be read.
-    let mounts = |process: ProcResult<Process>| -> ProcResult<HashSet<i32>> {
-        Ok(process?.mountinfo()?.into_iter().map(|mount| mount.mnt_id).collect())
-    };
-    match (mounts(Process::myself()), mounts(Process::new(1))) {
-        (Ok(own), Ok(first)) => own.is_disjoint(&first),
-        _ => false,
-    }
 }
 
 fn is_bpffs() -> Result<bool> {

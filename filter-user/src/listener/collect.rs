@@ -26,7 +26,6 @@ use super::{
 use crate::{
     kernel::{self, Status},
     refresh::Store,
-    telemetry::{Refused, SAMPLES_WAIT},
 };
 
 /// How often a snapshot is taken.
@@ -44,9 +43,6 @@ pub struct Watched {
 
 /// Somebody who knows what the kernel does not: the service, who reads the samples.
 pub trait Contribute: Send {
-    /// Looks at what does not wait for the next snapshot.
-    fn watch(&mut self) {}
-
     /// Fills in what it knows. It must not wait for anything.
     fn contribute(&mut self, snapshot: &mut Snapshot);
 }
@@ -91,13 +87,8 @@ pub fn collect(watched: Watched) -> io::Result<Collection> {
             sender.send_replace(Arc::new(collector.take()));
             // Only the first time does somebody wait for it.
             let _ = taken.send(());
-            let due = Instant::now() + EVERY;
-            while Instant::now() < due {
-                let wait = due.saturating_duration_since(Instant::now()).min(SAMPLES_WAIT);
-                if stopped.recv_timeout(wait) != Err(RecvTimeoutError::Timeout) {
-                    return;
-                }
-                collector.watched.contributors.iter_mut().for_each(|contributor| contributor.watch());
+            if stopped.recv_timeout(EVERY) != Err(RecvTimeoutError::Timeout) {
+                return;
             }
         }
     })?;
@@ -153,8 +144,7 @@ impl Collector {
             status,
             drift: slow.drift,
             samples: Some(samples),
-            refused: Refused::default(),
-            knocking: None,
+            talkers: None,
             drops: None,
         })
     }

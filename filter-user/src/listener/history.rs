@@ -8,10 +8,7 @@ use std::{
 use filter_common::{Action, Reason};
 
 use super::snapshot::{ReasonTraffic, RuleTraffic, Samples, Traffic};
-use crate::{
-    kernel::{ReasonCount, RuleCount, Stats},
-    telemetry::{concerns_listed, provider},
-};
+use crate::kernel::{ReasonCount, RuleCount, Stats};
 
 /// How many moments are kept: five minutes, of one a second.
 const MOMENTS: usize = 300;
@@ -85,10 +82,7 @@ impl History {
     pub(super) fn record(&mut self, stats: &Stats, now: Instant) {
         let mut traffic = Traffic::default();
         for count in &stats.rules {
-            let grown = self.record_rule(count, now);
-            if provider(&count.rule).is_some() {
-                traffic.by_rule += grown;
-            }
+            traffic.by_rule += self.record_rule(count, now);
         }
         for count in &stats.reasons {
             self.record_reason(count, now, &mut traffic);
@@ -165,6 +159,22 @@ impl History {
     }
 }
 
+/// Whether packets that end so came from a source that the policy lists: calls may be among them.
+pub(super) const fn concerns_listed(reason: Reason) -> bool {
+    matches!(
+        reason,
+        Reason::PortClosed
+            | Reason::SourcePort
+            | Reason::OpeningSegment
+            | Reason::ProtocolUnlisted
+            | Reason::ProviderDenied
+            | Reason::RateLimitSip
+            | Reason::RateLimitTcp
+            | Reason::InspectSip
+            | Reason::InspectMedia
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
@@ -177,7 +187,6 @@ mod tests {
             interface: "eth0".to_owned(),
             mode: Some("enforce"),
             generation: 1,
-            since: None,
             sampled: unlisted / 2,
             rules: vec![RuleCount { rule: "kore/media".to_owned(), packets: rule, bytes: rule * 100 }],
             reasons: vec![

@@ -9,10 +9,7 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
-use super::{
-    concern,
-    snapshot::{InterfaceSnapshot, Snapshot},
-};
+use super::snapshot::{InterfaceSnapshot, Snapshot};
 use crate::kernel::{Confirmation, XdpMode};
 
 /// The labels of a metric.
@@ -144,7 +141,7 @@ fn policy(families: &mut Families<'_>, snapshot: &Snapshot) -> fmt::Result {
     families.info("policy", "The policy in force", info)?;
     let generation = each(snapshot, |interface| interface.status.generation);
     families.gauge("policy_generation", "The number of the policy in force, 0 where none is", generation)?;
-    let published = some(snapshot, |interface| interface.status.published_at);
+    let published = each(snapshot, |interface| interface.status.published_at);
     families.gauge("policy_published_timestamp_seconds", "When the policy in force was published", published)?;
     let rules = each(snapshot, |interface| interface.status.rules.into());
     families.gauge("policy_rules", "How many rules the policy in force has", rules)?;
@@ -192,19 +189,7 @@ fn traffic(families: &mut Families<'_>, snapshot: &Snapshot) -> fmt::Result {
         packets,
     )?;
     let bytes = rules().map(|(labels, count)| (labels, count.bytes));
-    families.counter("rule_bytes", "Octets that a rule let in, Ethernet header included", bytes)?;
-    let at_risk = each(snapshot, |interface| u64::from(concern::is_at_risk(interface)));
-    families.gauge(
-        "calls_at_risk",
-        "Whether 1 % or more of what listed sources sent in the past minute was dropped",
-        at_risk,
-    )?;
-    let unlisted = each(snapshot, |interface| interface.refused.unlisted_sip);
-    families.gauge(
-        "unlisted_sip_packets",
-        "SIP of unlisted sources that was dropped in the past minute, from samples",
-        unlisted,
-    )
+    families.counter("rule_bytes", "Octets that a rule let in, Ethernet header included", bytes)
 }
 
 fn maps(families: &mut Families<'_>, snapshot: &Snapshot) -> fmt::Result {

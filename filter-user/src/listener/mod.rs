@@ -10,7 +10,6 @@
 
 mod collect;
 mod concern;
-mod credentials;
 mod events;
 mod explain;
 mod guard;
@@ -27,12 +26,11 @@ mod view;
 
 pub use collect::{Collection, Contribute, Watched, collect};
 pub use concern::{Concern, Level};
-pub use credentials::Renewal;
-pub use explain::{Answer, Explain, Explainer};
+pub use explain::{Answer, Explain, PolicyFileExplainer};
 pub use sampled::Sampled;
 pub use server::{Running, start};
 pub use settings::{ListenError, Ready, Settings, TlsFiles};
 pub use snapshot::{
-    DroppedPacket, Fill, InterfaceSnapshot, Knocking, ReasonTraffic, RuleTraffic, Samples, ServiceSnapshot, Snapshot,
-    SourceSnapshot, Traffic, Unreadable,
+    DroppedPacket, Fill, InterfaceSnapshot, ReasonTraffic, RuleTraffic, Samples, ServiceSnapshot, Snapshot,
+    SourceSnapshot, Talker, Traffic, Unreadable,
 };

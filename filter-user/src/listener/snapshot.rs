@@ -4,10 +4,7 @@ use std::net::IpAddr;
 
 use serde::Serialize;
 
-use crate::{
-    kernel::Status,
-    telemetry::{By, Ranked, Refused, Span},
-};
+use crate::kernel::Status;
 
 /// One moment of the filters, and of the service beside them.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -50,10 +47,8 @@ pub struct InterfaceSnapshot {
     pub drift: Option<bool>,
     /// How many drops were sampled; nothing where that is not known.
     pub samples: Option<Samples>,
-    /// Whose packets were dropped in the past minute, as far as samples say.
-    pub refused: Refused,
-    /// What was dropped most, by each thing and over each span; nothing where no samples can be read.
-    pub knocking: Option<Vec<Knocking>>,
+    /// Who was dropped most in the past ten minutes, most first; nothing where no samples can be read.
+    pub talkers: Option<Vec<Talker>>,
     /// What was dropped last, newest first; nothing where no samples can be read.
     pub drops: Option<Vec<DroppedPacket>>,
 }
@@ -105,7 +100,7 @@ pub struct Traffic {
     pub would_drop: u64,
     /// Those of both that came from a listed source: calls may be among them.
     pub listed_dropped: u64,
-    /// Packets that a rule of a provider let in.
+    /// Packets that a rule let in.
     pub by_rule: u64,
 }
 
@@ -129,19 +124,17 @@ pub struct Samples {
     pub lost: u64,
 }
 
-/// What was dropped most of late. From samples: numbers are estimates.
+/// A source of drops.
 #[derive(Clone, Debug, Serialize)]
-pub struct Knocking {
-    /// Over which time.
-    pub span: Span,
-    /// By what.
-    pub by: By,
-    /// About how many packets were dropped in all.
+pub struct Talker {
+    /// The source, an address.
+    pub source: String,
+    /// About how many of its packets were dropped in the past ten minutes.
     pub packets: u64,
-    /// How many there were to choose from; at least.
-    pub count: usize,
-    /// The first of them, most first.
-    pub most: Vec<Ranked>,
+    /// What it tried, most first, as in `udp 5060`.
+    pub tried: Vec<String>,
+    /// Why it was dropped, most first.
+    pub reasons: Vec<&'static str>,
 }
 
 /// A sample of what was dropped.

@@ -5,11 +5,12 @@ use serde::Serialize;
 
 use super::{
     concern::{self, Concern, Level},
+    history::concerns_listed,
     snapshot::{
-        DroppedPacket, Fill, InterfaceSnapshot, Knocking, RuleTraffic, Samples, Snapshot, SourceSnapshot, Traffic,
+        DroppedPacket, Fill, InterfaceSnapshot, RuleTraffic, Samples, Snapshot, SourceSnapshot, Talker, Traffic,
     },
 };
-use crate::{kernel::Status, telemetry::concerns_listed};
+use crate::kernel::Status;
 
 /// How many of a list the page shows at the most, and is told of.
 const SHOWN: usize = 50;
@@ -42,7 +43,7 @@ struct Interface<'a> {
     fill: &'a [Fill],
     drift: Option<bool>,
     samples: Option<Samples>,
-    knocking: Option<&'a [Knocking]>,
+    talkers: Option<&'a [Talker]>,
     drops: Option<&'a [DroppedPacket]>,
 }
 
@@ -89,7 +90,7 @@ fn verdict(snapshot: &Snapshot, concerns: &[Concern]) -> Verdict {
     }
     let calls = snapshot.interfaces.iter().any(|interface| interface.rules.iter().any(|rule| rule.recent_packets > 0));
     let (level, title) = if calls {
-        ("good", "Nothing of listed sources is refused")
+        ("good", "No calls are being blocked")
     } else {
         ("quiet", "Quiet: nothing comes from listed sources")
     };
@@ -97,7 +98,7 @@ fn verdict(snapshot: &Snapshot, concerns: &[Concern]) -> Verdict {
 }
 
 fn interface(interface: &InterfaceSnapshot) -> Interface<'_> {
-    let InterfaceSnapshot { status, reasons, rules, traffic, fill, drift, samples, knocking, drops, .. } = interface;
+    let InterfaceSnapshot { status, reasons, rules, traffic, fill, drift, samples, talkers, drops } = interface;
     let reasons = reasons.iter().filter(|count| count.packets > 0).filter_map(|count| {
         let reason = Reason::from_name(count.reason)?;
         Some(ReasonView {
@@ -119,7 +120,7 @@ fn interface(interface: &InterfaceSnapshot) -> Interface<'_> {
         fill,
         drift: *drift,
         samples: *samples,
-        knocking: knocking.as_deref(),
+        talkers: talkers.as_deref().map(first),
         drops: drops.as_deref().map(first),
     }
 }

@@ -2,8 +2,6 @@
 //!
 //! Each session's next packet is judged by the decision that the data plane makes.
 
-mod foreign;
-mod live;
 mod network;
 mod sessions;
 
@@ -14,15 +12,11 @@ use std::{
 
 use anyhow::{Context as _, Result};
 use etherparse::PacketBuilder;
-use filter_common::Reason;
+use filter_common::{Action, Reason};
 
-pub use self::{
-    foreign::foreign_addresses,
-    live::live_cuts,
-    sessions::{Purpose, Session},
-};
+pub use self::sessions::{Purpose, Session};
 use self::{network::Network, sessions::sessions};
-use crate::policy::{Endpoint, Policy, Probe, Protocol, TcpFlags};
+use crate::policy::{CompiledPolicy, Endpoint, Explainer, Policy, Probe, Protocol, TcpFlags};
 
 /// The type of a neighbour solicitation (RFC 4861, section 4.3).
 const NEIGHBOR_SOLICITATION: u8 = 135;
@@ -47,31 +41,35 @@ pub struct Cut {
     pub reason: Reason,
 }
 
-/// What the policy would cut if it were in force on `interface`; `fate`: why it would drop a packet then, be it let in or
-/// dropped by what holds beside the policy. A policy in monitor mode cuts nothing.
+/// What the policy would cut if it were in force on `interface`. A policy in monitor mode cuts nothing.
 ///
 /// # Errors
-/// If the host's sockets or routes cannot be read, or a fate cannot be told.
-pub fn cuts(interface: &str, policy: &Policy, fate: impl Fn(&[u8]) -> Result<Option<Reason>>) -> Result<Vec<Cut>> {
+/// If the host's sockets or routes cannot be read.
+pub fn cuts(interface: &str, policy: &Policy, compiled: &CompiledPolicy) -> Result<Vec<Cut>> {
     if policy.file().sbc.monitor {
         return Ok(Vec::new());
     }
     let network = Network::of(interface).context("cannot read the host's addresses and routes")?;
     let sessions = sessions(&policy.file().sip_ports()).context("cannot read the host's sockets")?;
+    let explainer = Explainer::new(compiled);
     let mut cuts = Vec::new();
     for (gateway, own) in network.gateways() {
-        let subject = Subject::Gateway(gateway);
-        cuts.extend(fate(&solicitation(gateway, own)?)?.map(|reason| Cut { subject, reason }));
+        cuts.extend(judge(&explainer, Subject::Gateway(gateway), &solicitation(gateway, own)?));
     }
     for session in sessions {
         if !network.carries(&session)? {
             continue;
         }
         for (subject, frame) in next_packets(session)? {
-            cuts.extend(fate(&frame)?.map(|reason| Cut { subject, reason }));
+            cuts.extend(judge(&explainer, subject, &frame));
         }
     }
     Ok(cuts)
+}
+
+fn judge(explainer: &Explainer<'_>, subject: Subject, frame: &[u8]) -> Option<Cut> {
+    let explanation = explainer.explain(frame);
+    (explanation.action != Action::Pass).then_some(Cut { subject, reason: explanation.reason })
 }
 
 /// What a session's peer sends next, and what it sends to log in again.

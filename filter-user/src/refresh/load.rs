@@ -5,7 +5,6 @@ use std::path::Path;
 use super::{
     document,
     judge::judge,
-    place::Place,
     store::{Store, StoreError},
 };
 use crate::{
@@ -49,7 +48,7 @@ pub(super) fn join(
 }
 
 fn accepted(store: &Store, provider: &Provider, source: &str, folder: &Path) -> Result<Allowlist, Unavailable> {
-    match store.load(&provider.name.value, &Place::of(source, folder)) {
+    match store.load(&provider.name.value, source) {
         Ok(Some(state)) => Ok(state.in_force()),
         Ok(None) | Err(StoreError::Foreign { .. }) if !is_url(source) => read(&folder.join(source)),
         Ok(None) => Err(Unavailable::not_fetched(source)),

@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 
-use filter_common::packet::{Frame, Octets};
+use filter_common::packet::Frame;
 
 /// A captured frame.
 ///
@@ -39,11 +39,6 @@ impl<'a> CapturedFrame<'a> {
         self.octets
     }
 
-    /// How many octets it had on the wire.
-    pub const fn length(&self) -> usize {
-        self.length
-    }
-
     /// Whether all of it was captured.
     pub const fn is_whole(&self) -> bool {
         self.octets.len() == self.length
@@ -56,13 +51,11 @@ impl<'a> CapturedFrame<'a> {
 }
 
 impl Frame for CapturedFrame<'_> {
-    type Header<const N: usize> = Octets<N>;
-
-    fn reaches(&self, length: usize) -> bool {
-        length <= self.length
+    fn length(&self) -> usize {
+        self.length
     }
 
-    fn read<const N: usize>(&self, offset: usize) -> Option<Octets<N>> {
+    fn read<const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
         let read = self.octets.read(offset);
         let was_there = offset.checked_add(N).is_some_and(|end| end <= self.length);
         if read.is_none() && was_there {
@@ -78,11 +71,7 @@ mod tests {
 
     fn check(captured: usize, offset: usize, expected: Option<[u8; 2]>, missed: bool) {
         let frame = CapturedFrame::new(&[1, 2, 3, 4, 5, 6][..captured], 6);
-        assert_eq!(
-            (frame.read(offset).map(|Octets(octets)| octets), frame.has_missed()),
-            (expected, missed),
-            "{captured} octets, at {offset}"
-        );
+        assert_eq!((frame.read(offset), frame.has_missed()), (expected, missed), "{captured} octets, at {offset}");
         assert_eq!(frame.length(), 6);
     }
 

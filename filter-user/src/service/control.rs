@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeSet,
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -18,8 +18,7 @@ use super::{
     enforce::{Insistence, Outcome, Wanted},
     files::Watcher,
     log::one_line,
-    manager,
-    onlooker::Onlooker,
+    manager, policy_name,
     snapshot::{Failure, InterfaceSnapshot, InterfaceState, Snapshot, now},
 };
 use crate::{
@@ -48,21 +47,18 @@ pub(super) enum Wake {
 
 /// Changes what is in force, one thing at a time.
 pub(super) struct Controller {
-    pub(super) settings: Arc<Settings>,
+    settings: Arc<Settings>,
     snapshot: watch::Sender<Snapshot>,
     files: Watcher,
     /// Lets the sources be looked at.
     nudge: Arc<Notify>,
     /// The policy that was last read and could be used.
-    pub(super) wanted: Option<Arc<Wanted>>,
-    /// The policy that somebody asked to try.
-    pub(super) tried: Option<Arc<Wanted>>,
+    wanted: Option<Arc<Wanted>>,
     /// Where the policy was in force once since the start.
     begun: BTreeSet<String>,
     /// Where it was asked for while another one was on trial.
     owed: BTreeSet<String>,
     noted: Option<Instant>,
-    onlooker: Onlooker,
 }
 
 impl Controller {
@@ -78,11 +74,9 @@ impl Controller {
             files,
             nudge,
             wanted: None,
-            tried: None,
             begun: BTreeSet::new(),
             owed: BTreeSet::new(),
             noted: None,
-            onlooker: Onlooker::default(),
         }
     }
 
@@ -150,7 +144,7 @@ impl Controller {
     }
 
     /// Reads the policy; if it is refused, the one before stays the one that is wanted.
-    pub(super) async fn load(&mut self) -> Result<Result<(), Refusals>> {
+    async fn load(&mut self) -> Result<Result<(), Refusals>> {
         let settings = Arc::clone(&self.settings);
         let loaded = spawn_blocking(move || load(&settings)).await.context("reading the policy broke off")?;
         match loaded {
@@ -178,7 +172,7 @@ impl Controller {
     }
 
     /// Puts the wanted policy in force on every interface; returns the first failure.
-    pub(super) async fn enforce(&mut self, insistence: Insistence) -> Option<String> {
+    async fn enforce(&mut self, insistence: Insistence) -> Option<String> {
         let wanted = Arc::clone(self.wanted.as_ref()?);
         let mut first_failure = None;
         for interface in &wanted.interfaces {
@@ -204,23 +198,8 @@ impl Controller {
         let guard =
             !self.settings.allow_lockout && insistence != Insistence::Replace && !self.begun.contains(interface);
         let (task, name) = (Arc::clone(wanted), interface.to_owned());
-        let enforced = spawn_blocking(move || {
-            let before = kernel::status(&name).ok();
-            let outcome = task.enforce(&name, insistence, guard);
-            (before, outcome, kernel::status(&name).ok())
-        });
-        let outcome = match enforced.await.context("putting the policy in force broke off") {
-            Ok((before, outcome, after)) => {
-                if let Some(status) = before {
-                    self.onlooker.look(&status);
-                }
-                if let Some(status) = after {
-                    self.onlooker.note(&status);
-                }
-                outcome
-            }
-            Err(error) => Err(error),
-        };
+        let outcome = spawn_blocking(move || task.enforce(&name, insistence, guard)).await;
+        let outcome = outcome.context("putting the policy in force broke off").and_then(|outcome| outcome);
         let (outcome, failure) = match outcome {
             Ok(outcome) => (outcome, None),
             Err(error) => {
@@ -237,7 +216,7 @@ impl Controller {
     }
 
     /// Notes how an interface is, and says so if that is news.
-    pub(super) fn note(&self, interface: &str, Outcome { state, message }: Outcome) {
+    fn note(&self, interface: &str, Outcome { state, message }: Outcome) {
         self.snapshot.send_if_modified(|snapshot| {
             let before = snapshot.interfaces.get(interface);
             let since = before.filter(|before| before.state == state).map_or_else(now, |before| before.since);
@@ -267,9 +246,6 @@ impl Controller {
             let name = interface.clone();
             let state = self.snapshot.borrow().interfaces.get(interface).map(|interface| interface.state);
             let status = spawn_blocking(move || kernel::status(&name).ok()).await.ok().flatten();
-            if let Some(status) = &status {
-                self.onlooker.look(status);
-            }
             let enforced = status.as_ref().is_some_and(|status| status.running);
             if status.is_some_and(|status| matches!(status.confirmation, Confirmation::RolledBack { .. })) {
                 // It may be the very policy that locked somebody out: it is asked for anew, or not put in force.
@@ -306,23 +282,13 @@ impl Controller {
 
 /// Reads and compiles the policy, with what was last accepted of its sources; also says which files it is made from.
 fn load(settings: &Settings) -> Result<(Wanted, Vec<PathBuf>), Refusals> {
-    let path = settings.policy_file()?;
-    let (wanted, mut files) = load_file(settings, &path)?;
-    if path != settings.policy {
-        files.push(settings.policy.clone());
-    }
-    Ok((wanted, files))
-}
-
-/// The same of the policy in a file.
-pub(super) fn load_file(settings: &Settings, path: &Path) -> Result<(Wanted, Vec<PathBuf>), Refusals> {
-    let policy = refresh::load(path, &settings.refresher.store)?;
+    let policy = refresh::load(&settings.policy, &settings.refresher.store)?;
     let compiled = policy.compile()?;
     let file: &PolicyFile = policy.file();
     let interfaces =
         if settings.interfaces.is_empty() { file.sbc.interfaces.clone() } else { settings.interfaces.clone() };
+    let name = policy_name(&settings.policy);
     let files = file.files();
-    let name = file.title();
     Ok((Wanted { policy: compiled, stated: policy, name, interfaces, mode: settings.mode }, files))
 }
 

@@ -1,12 +1,10 @@
 //! Putting the policy in force on one interface, whatever is there.
 
-use std::time::Duration;
-
 use anyhow::Result;
 
 use super::snapshot::InterfaceState;
 use crate::{
-    kernel::{self, AttachMode, Attached, Change, Confirmation, Prospect, XdpMode},
+    kernel::{self, AttachMode, Attached, Change, Confirmation, XdpMode},
     lockout,
     policy::{CompiledPolicy, OutlineDiff, Policy},
 };
@@ -107,8 +105,7 @@ impl Wanted {
         action: impl FnOnce() -> Result<Outcome>,
     ) -> Result<Outcome> {
         if guard {
-            let prospect = Prospect::new(interface, &self.policy)?;
-            let cuts = lockout::cuts(interface, &self.stated, |frame| prospect.drops(frame))?;
+            let cuts = lockout::cuts(interface, &self.stated, &self.policy)?;
             if !cuts.is_empty() {
                 return Ok(Outcome::guarded(&cuts.iter().map(ToString::to_string).collect::<Vec<_>>()));
             }
@@ -120,7 +117,6 @@ impl Wanted {
         let Attached { xdp_mode, generation, .. } = kernel::attach(interface, self.mode, &self.change())?;
         let policy = self.name.as_str();
         tracing::info!(interface, generation, policy, xdp = %xdp_mode, "attached");
-        self.warn_if_foreign(interface);
         Ok(Outcome::enforced())
     }
 
@@ -130,25 +126,12 @@ impl Wanted {
         if applied.changed {
             let (generation, changes) = (applied.generation, describe(&comparison.diff));
             tracing::info!(interface, generation, policy = self.name.as_str(), changes, "policy in force");
-            self.warn_if_foreign(interface);
         }
         Ok(Outcome::enforced())
     }
 
-    fn warn_if_foreign(&self, interface: &str) {
-        let addresses = lockout::foreign_addresses(interface, &self.policy).unwrap_or_default();
-        if !addresses.is_empty() {
-            tracing::warn!(interface, ?addresses, "the policy's `addresses` have none of the interface's own");
-        }
-    }
-
     fn change(&self) -> Change<'_> {
         Change { policy: &self.policy, name: &self.name, confirm_within: None }
-    }
-
-    /// The same, unless it is not confirmed in time.
-    pub(super) fn on_trial(&self, confirm_within: Duration) -> Change<'_> {
-        Change { confirm_within: Some(confirm_within), ..self.change() }
     }
 }
 

@@ -9,8 +9,6 @@ mod files;
 mod links;
 mod log;
 mod manager;
-mod onlooker;
-mod orders;
 mod privileges;
 mod record;
 mod refreshing;
@@ -18,14 +16,12 @@ mod shown;
 mod snapshot;
 
 use std::{
-    fmt,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
 };
 
 use anyhow::{Context as _, Result};
-use futures_util::future::BoxFuture;
 use tokio::{
     runtime::Builder,
     signal::unix::{Signal, SignalKind, signal},
@@ -35,14 +31,12 @@ use tokio::{
 
 use self::{
     control::{Controller, Wake},
-    orders::Order,
-    shown::Shown,
+    log::Limits,
 };
 pub use self::{
-    log::{Limits, LogFormat, one_line, start_logging},
-    orders::Desk,
+    log::{LogFormat, start_logging},
     record::{DEFAULT_RUNTIME, Liveness, Record, read as read_record},
-    snapshot::{Failure, FleetSnapshot, InterfaceSnapshot, InterfaceState, Snapshot, SourceSnapshot, now},
+    snapshot::{InterfaceSnapshot, InterfaceState, Snapshot, SourceSnapshot},
 };
 use crate::{
     kernel::{self, AttachMode},
@@ -71,30 +65,6 @@ pub struct Settings {
     pub runtime: PathBuf,
     /// Where it shows what happens; nothing if it does not.
     pub listen: Option<listener::Settings>,
-    /// Who supplies another policy than the one in the file; nobody, if nothing.
-    pub supplier: Option<Arc<dyn Supply>>,
-}
-
-/// Somebody who supplies policies.
-pub trait Supply: fmt::Debug + Send + Sync {
-    /// The file that is in force in place of the node's own policy file; that one as long as nothing was supplied.
-    ///
-    /// # Errors
-    /// If what was supplied cannot be used with the node's own file.
-    fn policy(&self, own: &Path) -> Result<PathBuf, Refusals>;
-
-    /// Goes on beside the service, and asks it for changes, until it ends.
-    fn attend(&self, desk: Desk) -> BoxFuture<'static, ()>;
-}
-
-impl Settings {
-    /// The file of the policy that is wanted now.
-    ///
-    /// # Errors
-    /// If what was supplied cannot be used.
-    pub fn policy_file(&self) -> Result<PathBuf, Refusals> {
-        self.supplier.as_ref().map_or_else(|| Ok(self.policy.clone()), |supplier| supplier.policy(&self.policy))
-    }
 }
 
 /// Why the service did not start.
@@ -145,23 +115,16 @@ async fn serve(
     let files = files::Watcher::new(waker.clone()).context("cannot watch files")?;
     links::follow(waker.clone())?;
     let beat = record::Beat::new();
-    let recorder = tokio::spawn(record::keep(claim, beat.clone(), reader));
+    let recorder = tokio::spawn(record::keep(claim, beat.clone(), reader.clone()));
     let nudge = refreshing::start(Arc::clone(&settings), snapshot.clone(), waker);
     let mut controller = Controller::new(Arc::clone(&settings), snapshot.clone(), files, nudge);
-    let (desk, mut orders) = Desk::new(snapshot.clone());
     let started = controller.start().await;
     if started.is_ok() {
         // Who asks meanwhile waits, and is not told that nothing is filtered.
-        let mut shown = listen.map(|ready| shown::start(ready, &settings, &snapshot)).transpose()?;
+        let shown = listen.map(|ready| shown::start(ready, &settings, reader)).transpose()?;
         manager::ready();
-        let attendant = settings.supplier.as_ref().map(|supplier| tokio::spawn(supplier.attend(desk)));
-        follow(&mut controller, shown.as_mut(), &mut signals, (&mut wakes, &mut orders), limits, &beat).await;
+        follow(&mut controller, &mut signals, &mut wakes, limits, &beat).await;
         manager::stopping();
-        if let Some(attendant) = attendant {
-            attendant.abort();
-            // What it holds of the snapshot goes with it.
-            let _ = attendant.await;
-        }
         tracing::info!("stopping: the filter stays in force");
         drop(shown);
     }
@@ -175,9 +138,8 @@ async fn serve(
 /// Does what is asked for, until the end is.
 async fn follow(
     controller: &mut Controller,
-    mut shown: Option<&mut Shown>,
     signals: &mut Signals,
-    (wakes, orders): (&mut mpsc::Receiver<Wake>, &mut mpsc::Receiver<Order>),
+    wakes: &mut mpsc::Receiver<Wake>,
     limits: &Limits,
     beat: &record::Beat,
 ) {
@@ -189,15 +151,8 @@ async fn follow(
                 Wish::Reload => Wake::Reload,
             },
             Some(wake) = wakes.recv() => wake,
-            Some(order) = orders.recv() => {
-                controller.carry_out(order).await;
-                continue;
-            }
             _ = tick.tick() => Wake::Tick,
         };
-        if let Some(shown) = &mut shown {
-            shown.renew(wake == Wake::Reload);
-        }
         controller.handle(wake).await;
         limits.report();
         beat.again();
@@ -234,4 +189,9 @@ impl Signals {
             _ = self.hangup.recv() => Wish::Reload,
         }
     }
+}
+
+/// What a policy file is called in `status`.
+fn policy_name(path: &Path) -> String {
+    path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
 }

@@ -54,9 +54,9 @@ struct Refreshing {
 impl Refreshing {
     /// Asks those whose turn it is, and returns the pause until the next turn.
     async fn round(&mut self) -> Result<Duration> {
-        let settings = Arc::clone(&self.settings);
+        let policy = self.settings.policy.clone();
         // The controller says what is wrong with it.
-        let Ok(file) = spawn_blocking(move || PolicyFile::read(&settings.policy_file()?)).await? else {
+        let Ok(file) = spawn_blocking(move || PolicyFile::read(&policy)).await? else {
             return Ok(Turns::SHORTEST_REST);
         };
         if file.providers.iter().all(|provider| provider.source.is_none()) {
@@ -144,7 +144,7 @@ fn describe(step: &Step, before: Option<SourceSnapshot>, next_at: u64) -> Source
 
 /// One line for a source that was asked.
 fn say(step: &Step) {
-    let Report { provider, source, outcome, due_in: _, why, notes, added, removed, departing } = &step.report;
+    let Report { provider, source, outcome, why, notes, added, removed, departing } = &step.report;
     for note in notes {
         tracing::warn!(provider, note = one_line(note), "a source needs a look");
     }

@@ -66,21 +66,21 @@ fn a_full_disk_leaves_the_policy_file_as_it_was_and_nothing_in_force() {
 fn a_full_disk_leaves_what_was_accepted_of_a_source_and_the_policy() {
     let stage = Stage::new();
     let page = |hosts: &[&str]| {
-        let rows: Vec<String> = hosts.iter().map(|host| format!("| SBC | UDP | {host} | 5060 |\n")).collect();
+        let rows: String = hosts.iter().map(|host| format!("| SBC | UDP | {host} | 5060 |\n")).collect();
         let head = "# Acme\n\n| Service | Protocol | IP address | Port |\n|---|---|---|---|\n";
-        fs::write(stage.scene.path("acme.md"), format!("{head}{}", rows.concat())).expect("a file");
+        fs::write(stage.scene.path("acme.md"), format!("{head}{rows}")).expect("a file");
     };
     let policy = stage.scene.path("sourced.toml");
     let text = "[sbc]\ninterfaces = [\"eth0\"]\n[sbc.listen]\nsip-udp = [5060]\n[[provider]]\nname = \"acme\"\nsource = \"acme.md\"\n";
     fs::write(&policy, text).expect("a file");
     let disk = stage.scene.path("disk");
     stage.shell(&format!("mkdir {disk} && mount -t tmpfs -o size=64k tmpfs {disk}"));
-    let refresh = || stage.scene.sipwall(&["refresh", "--now", "--policy", &policy, "--state", &disk]);
+    let refresh = || stage.scene.sipwall(&["refresh", "--force", "--policy", &policy, "--state", &disk]);
     page(&[CARRIER]);
     refresh().assert_done();
     stage.scene.sipwall(&["attach", "--policy", &policy, "--state", &disk]).assert_done();
-    let show = format!("cat {disk}/acme@*.json");
-    let kept = || stage.scene.host("sbc").command("sh").args(["-c", &show]).output().expect("cat runs").stdout;
+    let kept =
+        || stage.scene.host("sbc").command("cat").arg(format!("{disk}/acme.json")).output().expect("cat runs").stdout;
     let before = kept();
     stage.shell(&format!("! dd if=/dev/zero of={disk}/filling bs=1k 2>/dev/null"));
     page(&[CARRIER, SCANNER]);

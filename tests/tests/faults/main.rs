@@ -7,7 +7,6 @@ mod full;
 mod killed;
 
 use std::{collections::BTreeMap, net::UdpSocket};
-use tests::ports::bound;
 
 use serde_json::Value;
 use tests::{
@@ -102,17 +101,15 @@ impl Stage {
         }
     }
 
-    /// A socket for SIP on a host.
-    fn socket(&self, name: &str, address: &str) -> UdpSocket {
-        bound(self.scene.host(name), || UdpSocket::bind((address, 5060)))
-    }
-
     /// Whom the filter lets in, by packets of both.
     fn in_force(&self) -> InForce {
-        let receiver = self.socket("sbc", SBC);
+        let receiver =
+            self.scene.host("sbc").enter(|| UdpSocket::bind((SBC, 5060))).expect("a host").expect("a free port");
         receiver.set_read_timeout(Some(SILENCE)).expect("a timeout");
         for (name, address) in [("carrier", CARRIER), ("scanner", SCANNER)] {
-            self.socket(name, address).send_to(name.as_bytes(), (SBC, 5060)).expect("a datagram leaves");
+            let host = self.scene.host(name);
+            let sender = host.enter(|| UdpSocket::bind((address, 5060))).expect("a host").expect("a free port");
+            sender.send_to(name.as_bytes(), (SBC, 5060)).expect("a datagram leaves");
         }
         let mut buffer = [0; 64];
         let receive = || receiver.recv(&mut buffer).ok().map(|length| buffer[..length].to_vec());
@@ -146,10 +143,7 @@ impl Stage {
     /// What is pinned, of this version and whatever else.
     fn pins(&self) -> String {
         let listed = self.scene.host("sbc").command("find").args(["/sys/fs/bpf/sipwall", "-mindepth", "2"]).output();
-        let listed = String::from_utf8_lossy(&listed.expect("find runs").stdout).into_owned();
-        let mut pins: Vec<&str> = listed.lines().collect();
-        pins.sort_unstable();
-        pins.join("\n")
+        String::from_utf8_lossy(&listed.expect("find runs").stdout).into_owned()
     }
 
     fn shell(&self, line: &str) {

@@ -6,9 +6,9 @@
 mod counters;
 mod flow;
 mod ledger;
-pub(crate) mod network;
+mod network;
 mod report;
-pub(crate) mod scene;
+mod scene;
 mod sockets;
 mod stun;
 

@@ -21,20 +21,14 @@ pub(crate) enum Purpose {
     Lint,
     /// The demo.
     Demo,
-    /// The benchmarks.
-    Bench,
     /// Everything, tests included.
     Test,
-    /// The pictures of the documentation, besides what the tests need.
-    Pictures,
 }
 
-const BUILDING: &[Purpose] = &[Purpose::Build, Purpose::Lint, Purpose::Demo, Purpose::Bench, Purpose::Test];
+const BUILDING: &[Purpose] = &[Purpose::Build, Purpose::Lint, Purpose::Demo, Purpose::Test];
 const LINTING: &[Purpose] = &[Purpose::Lint, Purpose::Test];
-const RUNNING: &[Purpose] = &[Purpose::Demo, Purpose::Bench, Purpose::Test];
+const RUNNING: &[Purpose] = &[Purpose::Demo, Purpose::Test];
 const TESTING: &[Purpose] = &[Purpose::Test];
-const PICTURING: &[Purpose] = &[Purpose::Pictures];
-const BENCHING: &[Purpose] = &[Purpose::Bench];
 
 /// Something that must be installed.
 #[derive(Debug)]
@@ -66,40 +60,6 @@ pub(super) enum Source {
 
 /// All that is needed, in the order in which it can be installed.
 pub(super) fn requirements(places: &Places) -> Vec<Requirement> {
-    let unpacked = [emulator(places), older_kernel(), peers(), daemons(), prometheus(places), broker(places)];
-    let tools = TOOLS
-        .iter()
-        .map(|(purposes, program, package, why)| Requirement { purposes, ..tool(places, program, package, why) });
-    toolchain(places).into_iter().chain(tools).chain(unpacked).collect()
-}
-
-/// Programs of Debian: what for, the program, its package, and why.
-const TOOLS: &[(&[Purpose], &str, &str, &str)] = &[
-    (RUNNING, "ip", "iproute2", "makes network namespaces"),
-    (RUNNING, "nsenter", "util-linux", "enters network namespaces"),
-    (RUNNING, "sipp", "sip-tester", "makes calls"),
-    (TESTING, "tcpdump", "tcpdump", "takes and reads captures"),
-    (TESTING, "tshark", "tshark", "decodes what was dropped"),
-    (TESTING, "strace", "strace", "shows what the service asks of the kernel"),
-    (TESTING, "dpkg-deb", "dpkg", "makes the Debian package"),
-    (TESTING, "systemd-analyze", "systemd", "rates the unit of the service"),
-    (TESTING, "busybox", "busybox-static", "is what the older kernel starts"),
-    (TESTING, "cpio", "cpio", "packs what the older kernel finds"),
-    (TESTING, "faketime", "faketime", "lets the wall clock jump"),
-    (TESTING, "chromium", "chromium", "shows the dashboard"),
-    (TESTING, "chromedriver", "chromium-driver", "drives the browser"),
-    (TESTING, "tmux", "tmux", "is the terminal of `sipwall top`"),
-    (&[Purpose::Bench, Purpose::Test], "ethtool", "ethtool", "sets what a NIC takes off"),
-    (BENCHING, "xdp-filter", "xdp-tools", "is compared with the filter"),
-    (BENCHING, "nft", "nftables", "is compared with the filter"),
-    (BENCHING, "iptables", "iptables", "is compared with the filter"),
-    (BENCHING, "ipset", "ipset", "is compared with the filter"),
-    (PICTURING, "aha", "aha", "makes pages of terminals"),
-    (PICTURING, "pngquant", "pngquant", "makes pictures small"),
-];
-
-/// What builds the XDP program and checks the sources.
-fn toolchain(places: &Places) -> Vec<Requirement> {
     let compiler = Compiler::find(places).ok();
     let llvm_major = compiler.as_ref().and_then(Compiler::llvm_major).unwrap_or(DEBIAN_LLVM);
     let llvm = PathBuf::from(format!("/usr/lib/llvm-{llvm_major}"));
@@ -130,6 +90,25 @@ fn toolchain(places: &Places) -> Vec<Requirement> {
             source: bpf_linker(llvm_major, llvm),
             by_hand: "install `bpf-linker` as its own documentation says".into(),
         },
+        tool(places, "ip", "iproute2", "makes network namespaces"),
+        tool(places, "nsenter", "util-linux", "enters network namespaces"),
+        tool(places, "sipp", "sip-tester", "makes calls"),
+        for_tests(tool(places, "tcpdump", "tcpdump", "takes the capture of the operator's guide")),
+        for_tests(tool(places, "strace", "strace", "shows what the service asks of the kernel")),
+        for_tests(tool(places, "dpkg-deb", "dpkg", "makes the Debian package")),
+        for_tests(tool(places, "systemd-analyze", "systemd", "rates the unit of the service")),
+        emulator(places),
+        for_tests(tool(places, "ethtool", "ethtool", "sets what a NIC takes off")),
+        for_tests(tool(places, "busybox", "busybox-static", "is what the older kernel starts")),
+        for_tests(tool(places, "cpio", "cpio", "packs what the older kernel finds")),
+        older_kernel(),
+        peers(),
+        for_tests(tool(places, "faketime", "faketime", "lets the wall clock jump")),
+        for_tests(tool(places, "chromium", "chromium", "shows the dashboard")),
+        for_tests(tool(places, "chromedriver", "chromium-driver", "drives the browser")),
+        prometheus(places),
+        for_tests(tool(places, "tcpdump", "tcpdump", "reads captures that are written")),
+        for_tests(tool(places, "tmux", "tmux", "is the terminal of `sipwall top`")),
     ]
 }
 
@@ -196,16 +175,6 @@ fn prometheus(places: &Places) -> Requirement {
     }
 }
 
-/// One that is installed will do.
-fn broker(places: &Places) -> Requirement {
-    let (program, package) = ("nats-server", Unpacked::Broker.packages()[0]);
-    Requirement {
-        present: places.program(program).is_some() || Unpacked::Broker.is_present(),
-        source: Source::Unpacked(Unpacked::Broker),
-        ..for_tests(tool(places, program, package, "hands on what a fleet runs"))
-    }
-}
-
 fn older_kernel() -> Requirement {
     let (package, directory) = (Unpacked::Kernel.packages()[0], Unpacked::Kernel.directory());
     Requirement {
@@ -221,23 +190,11 @@ fn older_kernel() -> Requirement {
 fn peers() -> Requirement {
     let (packages, directory) = (Unpacked::Peers.packages().join("`, `"), Unpacked::Peers.directory());
     Requirement {
-        name: "Kamailio, rtpengine, coturn, attackers, iptables and fail2ban".into(),
+        name: "Kamailio, rtpengine, coturn, SIPVicious, nmap and hping3".into(),
         why: "are what stands behind the filter and before it",
         purposes: TESTING,
         present: Unpacked::Peers.is_present(),
         source: Source::Unpacked(Unpacked::Peers),
-        by_hand: format!("unpack Debian 12's `{packages}` and their libraries into `{}`", directory.display()),
-    }
-}
-
-fn daemons() -> Requirement {
-    let (packages, directory) = (Unpacked::Daemons.packages().join("`, `"), Unpacked::Daemons.directory());
-    Requirement {
-        name: "bird, chrony, dig, dhclient, dnsmasq, keepalived, nft, unbound and xdp-loader".into(),
-        why: "are what else a host runs",
-        purposes: TESTING,
-        present: Unpacked::Daemons.is_present(),
-        source: Source::Unpacked(Unpacked::Daemons),
         by_hand: format!("unpack Debian 12's `{packages}` and their libraries into `{}`", directory.display()),
     }
 }

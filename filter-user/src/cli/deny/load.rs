@@ -10,7 +10,6 @@ use filter_user::{
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 
-use super::caution::Caution;
 use crate::cli::{
     WRONG_INPUT,
     live::{self, Interfaces},
@@ -26,7 +25,6 @@ pub(super) struct Loading<'a> {
     pub(super) name: Option<String>,
     pub(super) lasting: Option<Duration>,
     pub(super) comment: &'a str,
-    pub(super) caution: Caution,
     pub(super) json: bool,
 }
 
@@ -57,11 +55,7 @@ impl Loading<'_> {
             return Ok(ExitCode::from(WRONG_INPUT));
         }
         let list = LoadedList { name: &name, prefixes: &prefixes, lasting: self.lasting, comment: self.comment };
-        let interfaces = interfaces.names()?;
-        if let Some(code) = self.caution.refuses(&interfaces, &prefixes)? {
-            return Ok(code);
-        }
-        for interface in interfaces {
+        for interface in interfaces.names()? {
             let bar = bar();
             let change = kernel::deny_load(&interface, &list, |done, total| {
                 if done.is_multiple_of(STRIDE) {

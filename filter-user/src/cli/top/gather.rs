@@ -10,20 +10,18 @@ use anyhow::{Context as _, Result};
 use filter_common::Reason;
 use filter_user::{
     kernel::{self, Status},
-    telemetry::{
-        By, Calls, Follower, Measured, MeasuredReason, MeasuredRule, Meter, Rate, Span, concerns_listed, provider,
-    },
+    telemetry::{Events, Measured, MeasuredReason, MeasuredRule, Meter, Rate, Span, Trends},
 };
 
-use super::model::{Model, Quiet, ReasonRow, RuleRow, Series};
+use super::model::{Model, Quiet, ReasonRow, RuleRow, Series, is_of_listed_source};
 use crate::cli::{check, output, refresh::StateDirectory};
 
 /// How many readings the past has: as many as the widest screen shows.
 const PAST: usize = 300;
 /// Over how long it is told what was dropped of listed sources.
 const MINUTE: Duration = Duration::from_mins(1);
-/// How many sources, networks or ports can be scrolled through.
-const RANKED: usize = 100;
+/// How many sources can be scrolled through.
+const SOURCES: usize = 100;
 /// How often a policy file is compared with what runs.
 const LOOK: Duration = Duration::from_secs(30);
 
@@ -31,7 +29,8 @@ const LOOK: Duration = Duration::from_secs(30);
 pub(super) struct Gatherer {
     interface: String,
     meter: Meter,
-    samples: Follower,
+    events: Events,
+    trends: Trends,
     status: Status,
     measured: Measured,
     passed: VecDeque<u64>,
@@ -39,21 +38,20 @@ pub(super) struct Gatherer {
     begun: Instant,
     /// When each rule last let something in, since this began.
     heard: HashMap<String, Instant>,
-    /// What was counted of listed sources at each reading of the last minute.
-    listed: VecDeque<(Instant, Listed)>,
+    /// What was dropped of listed sources, by reason, at each reading of the last minute.
+    risks: VecDeque<(Instant, BTreeMap<&'static str, u64>)>,
 }
 
 impl Gatherer {
     pub(super) fn new(interface: &str) -> Result<Self> {
-        let (mut samples, mut meter) = (Follower::open(interface)?, Meter::new(interface));
-        // What was sampled before is no news of what will be counted.
-        samples.read()?;
+        let mut meter = Meter::new(interface);
         let measured = meter.read()?;
         Ok(Self {
             interface: interface.to_owned(),
-            samples,
+            events: Events::open(&[interface.to_owned()])?,
+            trends: Trends::default(),
             status: kernel::status(interface)?,
-            listed: VecDeque::from([(Instant::now(), Listed::of(&measured))]),
+            risks: VecDeque::from([(Instant::now(), risks(&measured))]),
             meter,
             measured,
             passed: VecDeque::new(),
@@ -67,17 +65,13 @@ impl Gatherer {
         &self.interface
     }
 
-    /// Reads what does not wait.
-    pub(super) fn watch(&mut self) -> Result<()> {
-        self.samples.read().map(drop)
-    }
-
     /// Reads everything.
     pub(super) fn read(&mut self) -> Result<()> {
         self.status = kernel::status(&self.interface)?;
+        for event in self.events.read()? {
+            self.trends.count(&event);
+        }
         self.measured = self.meter.read()?;
-        // Of all that was counted it is known whose it was.
-        self.watch()?;
         let totals = self.measured.totals();
         push(&mut self.passed, totals.passed.1.packets_per_second, PAST);
         push(&mut self.dropped, sum(totals.dropped.1, totals.would_drop.1).packets_per_second, PAST);
@@ -86,26 +80,24 @@ impl Gatherer {
                 self.heard.insert(count.rule.clone(), Instant::now());
             }
         }
-        self.listed.push_back((Instant::now(), Listed::of(&self.measured)));
+        self.risks.push_back((Instant::now(), risks(&self.measured)));
         // The one that a minute began with stays.
-        while self.listed.get(1).is_some_and(|(at, _)| at.elapsed() >= MINUTE) {
-            self.listed.pop_front();
+        while self.risks.get(1).is_some_and(|(at, _)| at.elapsed() >= MINUTE) {
+            self.risks.pop_front();
         }
         Ok(())
     }
 
-    /// What was read last, and what was dropped most in this span.
-    pub(super) fn model(&self, by: By, span: Span, place: (usize, usize), drift: Option<String>) -> Model {
+    /// What was read last, with the sources of this span.
+    pub(super) fn model(&self, span: Span, interfaces: usize, drift: Option<String>) -> Model {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         let totals = self.measured.totals();
-        let Listed { dropped: at_risk, passed } = self.lately();
-        let refused = self.samples.refused();
-        let (knockers, source_count) = self.samples.trends().ranked(By::Source, span, now, 1);
+        let (sources, source_count) = self.trends.sources(span, now, SOURCES);
         let past = |rates: &VecDeque<u64>| rates.iter().copied().collect();
         Model {
             time: output::time(now),
             status: self.status.clone(),
-            place,
+            interfaces,
             drift,
             passed: Series { past: past(&self.passed), rate: totals.passed.1, packets: totals.passed.0 },
             dropped: Series {
@@ -115,16 +107,12 @@ impl Gatherer {
             },
             rules: self.measured.rules.iter().map(|rule| self.rule(rule)).collect(),
             reasons: self.measured.reasons.iter().filter_map(reason).collect(),
-            watched: self.listed.front().map_or(Duration::ZERO, |(at, _)| at.elapsed()),
-            calls: Calls::new(at_risk.values().sum(), refused, passed),
-            at_risk: most_first(at_risk),
-            refused,
+            watched: self.risks.front().map_or(Duration::ZERO, |(at, _)| at.elapsed()),
+            at_risk: self.at_risk(),
             span,
-            by,
-            ranked: self.samples.trends().ranked(by, span, now, RANKED).0,
-            knocker: knockers.into_iter().next(),
+            sources,
             source_count,
-            span_total: self.samples.trends().total(span, now),
+            span_total: self.trends.total(span, now),
         }
     }
 
@@ -138,44 +126,25 @@ impl Gatherer {
         RuleRow { rule: count.rule.clone(), packets_per_second, packets: count.packets, quiet }
     }
 
-    /// What was counted in the last minute.
-    fn lately(&self) -> Listed {
-        let (Some((_, then)), Some((_, now))) = (self.listed.front(), self.listed.back()) else {
-            return Listed::default();
-        };
-        let before = |reason: &str| then.dropped.get(reason).copied().unwrap_or_default();
-        let dropped = now.dropped.iter().map(|(reason, packets)| (*reason, packets.saturating_sub(before(reason))));
-        Listed { dropped: dropped.collect(), passed: now.passed.saturating_sub(then.passed) }
+    fn at_risk(&self) -> Vec<(&'static str, u64)> {
+        let (Some((_, then)), Some((_, now))) = (self.risks.front(), self.risks.back()) else { return Vec::new() };
+        let before = |reason: &str| then.get(reason).copied().unwrap_or_default();
+        let since = now.iter().map(|(reason, packets)| (*reason, packets.saturating_sub(before(reason))));
+        let mut since: Vec<_> = since.filter(|(_, packets)| *packets > 0).collect();
+        since.sort_by_key(|(_, packets)| std::cmp::Reverse(*packets));
+        since
     }
 }
 
-/// What was counted of listed sources.
-#[derive(Debug, Default)]
-struct Listed {
-    /// Dropped, by reason.
-    dropped: BTreeMap<&'static str, u64>,
-    /// Let in by the rules of providers.
-    passed: u64,
-}
-
-impl Listed {
-    fn of(measured: &Measured) -> Self {
-        let mut dropped = BTreeMap::new();
-        for MeasuredReason { count, .. } in &measured.reasons {
-            if Reason::from_name(count.reason).is_some_and(concerns_listed) {
-                *dropped.entry(count.reason).or_default() += count.packets;
-            }
+/// What was dropped of listed sources so far, by reason.
+fn risks(measured: &Measured) -> BTreeMap<&'static str, u64> {
+    let mut risks = BTreeMap::new();
+    for MeasuredReason { count, .. } in &measured.reasons {
+        if Reason::from_name(count.reason).is_some_and(is_of_listed_source) {
+            *risks.entry(count.reason).or_default() += count.packets;
         }
-        let of_providers = measured.rules.iter().filter(|rule| provider(&rule.count.rule).is_some());
-        Self { dropped, passed: of_providers.map(|rule| rule.count.packets).sum() }
     }
-}
-
-/// The reasons that anything was dropped for.
-fn most_first(dropped: BTreeMap<&'static str, u64>) -> Vec<(&'static str, u64)> {
-    let mut reasons: Vec<_> = dropped.into_iter().filter(|(_, packets)| *packets > 0).collect();
-    reasons.sort_by_key(|(_, packets)| std::cmp::Reverse(*packets));
-    reasons
+    risks
 }
 
 fn reason(MeasuredReason { count, rate }: &MeasuredReason) -> Option<ReasonRow> {

@@ -1,10 +1,11 @@
 //! What is shown, apart from how.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
+use filter_common::Reason;
 use filter_user::{
     kernel::{Confirmation, Status},
-    telemetry::{By, Calls, Ranked, Rate, Refused, Risk, SILENCE, Span, provider},
+    telemetry::{Ranked, Rate, Span},
 };
 
 use crate::cli::output::{quantity, share};
@@ -15,8 +16,8 @@ pub(super) struct Model {
     /// In UTC.
     pub(super) time: String,
     pub(super) status: Status,
-    /// Which interface it is, and of how many.
-    pub(super) place: (usize, usize),
+    /// How many interfaces there are to choose from.
+    pub(super) interfaces: usize,
     /// How a policy file compares with what runs, where one is named.
     pub(super) drift: Option<String>,
     pub(super) passed: Series,
@@ -24,22 +25,16 @@ pub(super) struct Model {
     pub(super) dropped: Series,
     pub(super) rules: Vec<RuleRow>,
     pub(super) reasons: Vec<ReasonRow>,
-    /// How long was looked at what the next three are over: at most a minute.
+    /// How long was looked at what `at_risk` is over: at most a minute.
     pub(super) watched: Duration,
-    pub(super) calls: Calls,
-    /// What was counted as of listed sources and dropped, by reason.
+    /// Packets of listed sources that were dropped in that time, by reason.
     pub(super) at_risk: Vec<(&'static str, u64)>,
-    pub(super) refused: Refused,
-    /// What `ranked` and the source of most drops are over.
+    /// What `sources` is over.
     pub(super) span: Span,
-    /// What `ranked` is by.
-    pub(super) by: By,
-    pub(super) ranked: Vec<Ranked>,
-    /// The source of most drops.
-    pub(super) knocker: Option<Ranked>,
+    pub(super) sources: Vec<Ranked>,
     /// How many sources there were; at least.
     pub(super) source_count: usize,
-    /// About how many packets were dropped in all.
+    /// About how many packets all of them had dropped.
     pub(super) span_total: u64,
 }
 
@@ -98,57 +93,15 @@ impl Model {
         if self.status.mode.is_none() {
             return (Tone::Bad, "NOT FILTERING: no policy is in force, everything passes".to_owned());
         }
-        let silent = self.silent();
-        let lost = if self.is_monitored() { "would be lost" } else { "lost" };
-        let why = || {
-            let silent = silent.as_ref().map_or_else(String::new, |silent| format!("; SILENT: {silent}"));
-            format!("{lost} of listed sources: {}{silent}", self.lost_for())
-        };
-        match self.calls.risk() {
-            Risk::Calls if self.is_monitored() => (Tone::Warning, format!("CALLS AT RISK: {}", why())),
-            Risk::Calls => (Tone::Bad, format!("CALLS AT RISK: {}", why())),
-            Risk::Little => (Tone::Warning, format!("BELOW 1 %: {}", why())),
-            Risk::Nothing => match silent {
-                Some(silent) => {
-                    (Tone::Warning, format!("SILENT: {silent}, and sent before; nothing listed was dropped"))
-                }
-                None => (Tone::Good, self.nothing_lost()),
-            },
+        let at_risk: u64 = self.at_risk.iter().map(|(_, packets)| packets).sum();
+        if at_risk > 0 {
+            let reasons: Vec<_> =
+                self.at_risk.iter().map(|(reason, packets)| format!("{reason} {}", count(*packets))).collect();
+            let lost = if self.is_monitored() { "would be lost" } else { "lost" };
+            let text = format!("CALLS AT RISK: {lost} of listed sources: {}", reasons.join(", "));
+            return (if self.is_monitored() { Tone::Warning } else { Tone::Bad }, text);
         }
-    }
-
-    /// What of listed sources was dropped for.
-    fn lost_for(&self) -> String {
-        let mut reasons: Vec<_> =
-            self.at_risk.iter().map(|(reason, packets)| format!("{reason} {}", count(*packets))).collect();
-        reasons.extend((self.refused.denied > 0).then(|| format!("denied ~{}", count(self.refused.denied))));
-        reasons.join(", ")
-    }
-
-    /// What is known where nothing of listed sources was dropped.
-    fn nothing_lost(&self) -> String {
-        let refused = if self.is_monitored() { "would be refused" } else { "refused" };
-        match self.refused.unlisted_sip {
-            0 => format!("CALLS PASS: nothing of a listed source was dropped in {}", self.watched()),
-            packets => {
-                let seconds = self.watched.as_secs().min(60);
-                let packets = count(packets);
-                format!("LISTED SOURCES PASS; unlisted: ~{packets} SIP packets {refused} in {seconds} s")
-            }
-        }
-    }
-
-    /// The providers that sent something, and nothing for minutes.
-    fn silent(&self) -> Option<String> {
-        let mut providers: BTreeMap<&str, Quiet> = BTreeMap::new();
-        for row in &self.rules {
-            let Some(provider) = provider(&row.rule) else { continue };
-            let quiet = providers.entry(provider).or_insert(Quiet::Always);
-            *quiet = row.quiet.min(*quiet);
-        }
-        let silent = providers.into_iter().filter(|(_, quiet)| quiet.is_silence());
-        let named: Vec<_> = silent.map(|(provider, quiet)| format!("{provider} for {}", quiet.text())).collect();
-        (!named.is_empty()).then(|| named.join(", "))
+        (Tone::Good, format!("CALLS PASS: nothing of a listed source was dropped in {}", self.watched()))
     }
 
     fn watched(&self) -> String {
@@ -160,7 +113,7 @@ impl Model {
 
     /// Who knocks, in one line.
     pub(super) fn knocking(&self) -> String {
-        let Some(first) = &self.knocker else {
+        let Some(first) = self.sources.first() else {
             return format!("NOBODY KNOCKS: nothing was dropped in the last {}", self.span.name());
         };
         let others = match self.source_count.saturating_sub(1) {
@@ -187,14 +140,6 @@ impl Model {
 }
 
 impl Quiet {
-    /// Whether something came before, and nothing for so long that it is worth saying.
-    fn is_silence(self) -> bool {
-        match self {
-            Self::For(length) | Self::Longer(length) => length >= SILENCE,
-            Self::Always => false,
-        }
-    }
-
     /// In a few characters.
     pub(super) fn text(self) -> String {
         let short = |length: Duration| match length.as_secs() {
@@ -209,6 +154,21 @@ impl Quiet {
             Self::Always => "never".to_owned(),
         }
     }
+}
+
+/// Whether what is dropped for this comes from a source that a rule names, and might be part of a call.
+pub(super) const fn is_of_listed_source(reason: Reason) -> bool {
+    matches!(
+        reason,
+        Reason::PortClosed
+            | Reason::SourcePort
+            | Reason::OpeningSegment
+            | Reason::ProtocolUnlisted
+            | Reason::RateLimitSip
+            | Reason::RateLimitTcp
+            | Reason::InspectSip
+            | Reason::InspectMedia
+    )
 }
 
 /// A number of packets in a few characters.

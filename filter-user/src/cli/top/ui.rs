@@ -1,12 +1,13 @@
 //! What the operator chose: keys become actions.
 
-use filter_user::telemetry::{By, Ranked, Span};
+use std::{net::IpAddr, time::Duration};
+
+use filter_common::Reason;
+use filter_user::telemetry::{Ranked, Span};
+use ipnet::IpNet;
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
-use super::{
-    model::Model,
-    question::{Lasting, Question},
-};
+use super::model::{Model, is_of_listed_source};
 
 /// What a key asks of whoever owns the screen.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -16,8 +17,16 @@ pub(super) enum Action {
     NextInterface,
     /// Read all again.
     Gather,
-    /// Do what was asked, for so long.
-    Change(Question, Lasting),
+    /// Deny a source, for so long.
+    Deny(IpNet, Lasting),
+}
+
+/// How long a source is denied.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Lasting {
+    Hour,
+    Day,
+    Ever,
 }
 
 /// What tables are in the order of.
@@ -36,8 +45,16 @@ enum Asked {
     Nothing,
     /// The filter is typed.
     Filter,
-    /// Whether this is to be changed.
-    Change(Question),
+    /// Whether this source is to be denied.
+    Deny(Question),
+}
+
+/// Whether a source is to be denied.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) struct Question {
+    pub(super) prefix: IpNet,
+    /// Whether a rule names it.
+    pub(super) is_listed: bool,
 }
 
 /// What the operator chose.
@@ -47,9 +64,8 @@ pub(super) struct Ui {
     paused: bool,
     sort: Sort,
     filter: String,
-    by: usize,
     span: usize,
-    /// What is selected, by its text: ranks change.
+    /// The source that is selected, by its text: ranks change.
     selected: Option<String>,
     said: Option<String>,
 }
@@ -71,17 +87,13 @@ impl Ui {
         Span::ALL[self.span % Span::ALL.len()]
     }
 
-    pub(super) fn by(&self) -> By {
-        By::ALL[self.by % By::ALL.len()]
-    }
-
     pub(super) fn is_filtering(&self) -> bool {
         self.asked == Asked::Filter
     }
 
     pub(super) fn question(&self) -> Option<&Question> {
         match &self.asked {
-            Asked::Change(question) => Some(question),
+            Asked::Deny(question) => Some(question),
             Asked::Nothing | Asked::Filter => None,
         }
     }
@@ -95,9 +107,9 @@ impl Ui {
         self.said = Some(text);
     }
 
-    /// What the filter leaves of what is ranked.
-    pub(super) fn ranked<'a>(&self, model: &'a Model) -> Vec<&'a Ranked> {
-        model.ranked.iter().filter(|ranked| self.shows(ranked)).collect()
+    /// The sources that the filter leaves.
+    pub(super) fn sources<'a>(&self, model: &'a Model) -> Vec<&'a Ranked> {
+        model.sources.iter().filter(|source| self.shows(source)).collect()
     }
 
     /// Whether the filter leaves a name.
@@ -105,22 +117,21 @@ impl Ui {
         name.contains(&self.filter)
     }
 
-    fn shows(&self, ranked: &Ranked) -> bool {
-        self.shows_name(&ranked.what)
-            || ranked.reasons.iter().any(|reason| self.shows_name(reason))
-            || ranked.wanted.iter().any(|wanted| self.shows_name(&wanted.to_string()))
+    fn shows(&self, source: &Ranked) -> bool {
+        let mut words = source.reasons.iter().copied().chain(source.wanted.iter().map(String::as_str));
+        self.shows_name(&source.what) || words.any(|word| self.shows_name(word))
     }
 
-    /// The place of what is selected among those that are shown.
+    /// The place of the selected source among those that are shown.
     pub(super) fn selection(&self, model: &Model) -> Option<usize> {
         let selected = self.selected.as_deref()?;
-        self.ranked(model).iter().position(|ranked| ranked.what == selected)
+        self.sources(model).iter().position(|source| source.what == selected)
     }
 
-    /// Selects the first one where none is selected that is there.
+    /// Selects the first source where none is selected that is there.
     pub(super) fn settle(&mut self, model: &Model) {
         if self.selection(model).is_none() {
-            self.selected = self.ranked(model).first().map(|ranked| ranked.what.clone());
+            self.selected = self.sources(model).first().map(|source| source.what.clone());
         }
     }
 
@@ -132,7 +143,7 @@ impl Ui {
         match self.asked.clone() {
             Asked::Nothing => self.command(key.code, model),
             Asked::Filter => self.type_filter(key.code),
-            Asked::Change(question) => self.answer(key.code, question),
+            Asked::Deny(question) => self.answer(key.code, &question),
         }
     }
 
@@ -140,7 +151,7 @@ impl Ui {
         self.said = None;
         match key {
             KeyCode::Char('q') | KeyCode::Esc => return Action::Quit,
-            KeyCode::Tab if model.place.1 > 1 => return Action::NextInterface,
+            KeyCode::Tab if model.interfaces > 1 => return Action::NextInterface,
             KeyCode::Up | KeyCode::Char('k') => self.select(model, |place| place.saturating_sub(1)),
             KeyCode::Down | KeyCode::Char('j') => self.select(model, |place| place + 1),
             KeyCode::Char('s') => self.sort = self.sort.next(),
@@ -150,30 +161,26 @@ impl Ui {
                 self.span = (self.span + 1) % Span::ALL.len();
                 return Action::Gather;
             }
-            KeyCode::Char('v') => {
-                self.by = (self.by + 1) % By::ALL.len();
-                return Action::Gather;
-            }
-            KeyCode::Char('d') => self.ask(model, Question::deny),
-            KeyCode::Char('a') => self.ask(model, Question::allow),
+            KeyCode::Char('d') => self.ask(model),
             _ => {}
         }
         Action::Nothing
     }
 
     fn select(&mut self, model: &Model, to: impl Fn(usize) -> usize) {
-        let ranked = self.ranked(model);
-        let place = self.selection(model).map_or(0, to).min(ranked.len().saturating_sub(1));
-        self.selected = ranked.get(place).map(|ranked| ranked.what.clone());
+        let sources = self.sources(model);
+        let place = self.selection(model).map_or(0, to).min(sources.len().saturating_sub(1));
+        self.selected = sources.get(place).map(|source| source.what.clone());
     }
 
-    fn ask(&mut self, model: &Model, question: impl Fn(&Ranked) -> Result<Question, String>) {
-        let selected = self.selection(model).and_then(|place| self.ranked(model).get(place).copied());
-        match selected.map(question) {
-            None => self.say("nothing is selected".to_owned()),
-            Some(Err(why)) => self.say(why),
-            Some(Ok(question)) => self.asked = Asked::Change(question),
-        }
+    fn ask(&mut self, model: &Model) {
+        let selected = self.selection(model).and_then(|place| self.sources(model).get(place).copied());
+        let Some(source) = selected else { return self.say("no source is selected".to_owned()) };
+        let Ok(address) = source.what.parse::<IpAddr>() else {
+            return self.say(format!("{} is no address that could be denied", source.what));
+        };
+        let mut reasons = source.reasons.iter().filter_map(|name| Reason::from_name(name));
+        self.asked = Asked::Deny(Question { prefix: address.into(), is_listed: reasons.any(is_of_listed_source) });
     }
 
     fn type_filter(&mut self, key: KeyCode) -> Action {
@@ -190,7 +197,7 @@ impl Ui {
         Action::Nothing
     }
 
-    fn answer(&mut self, key: KeyCode, mut question: Question) -> Action {
+    fn answer(&mut self, key: KeyCode, question: &Question) -> Action {
         let lasting = match key {
             KeyCode::Char('1') => Lasting::Hour,
             KeyCode::Char('2') => Lasting::Day,
@@ -199,15 +206,29 @@ impl Ui {
                 self.asked = Asked::Nothing;
                 return Action::Nothing;
             }
-            KeyCode::Tab => {
-                question.choose_next();
-                self.asked = Asked::Change(question);
-                return Action::Nothing;
-            }
             _ => return Action::Nothing,
         };
         self.asked = Asked::Nothing;
-        Action::Change(question, lasting)
+        Action::Deny(question.prefix, lasting)
+    }
+}
+
+impl Lasting {
+    /// The time; nothing if it is for ever.
+    pub(super) const fn length(self) -> Option<Duration> {
+        match self {
+            Self::Hour => Some(Duration::from_hours(1)),
+            Self::Day => Some(Duration::from_hours(24)),
+            Self::Ever => None,
+        }
+    }
+
+    pub(super) const fn text(self) -> &'static str {
+        match self {
+            Self::Hour => "for an hour",
+            Self::Day => "for a day",
+            Self::Ever => "until it is removed",
+        }
     }
 }
 

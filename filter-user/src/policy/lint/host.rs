@@ -1,6 +1,6 @@
 //! Lints on the host itself: modes, management, sources that are too wide.
 
-use filter_common::{packet::ip, tables::flags};
+use filter_common::packet::ip;
 use ipnet::IpNet;
 
 use super::{Advice, Lint, Subject};
@@ -10,7 +10,6 @@ pub(super) fn lint(subject: &Subject<'_>) -> Vec<Advice> {
     let checks = [no_rules, no_management_access, monitor_mode];
     let mut advice: Vec<_> = checks.iter().filter_map(|check| check(subject)).collect();
     advice.extend(wide_sources(subject));
-    advice.extend(multicast_by_knob(subject));
     advice
 }
 
@@ -39,13 +38,12 @@ fn monitor_mode(subject: &Subject<'_>) -> Option<Advice> {
         lint: Lint::MonitorMode,
         line: 0,
         message: "`mode = \"monitor\"`: what would be dropped is counted, and passes".to_owned(),
-        hint: "set `mode = \"enforce\"` once `sipwall stats --since-policy` shows no drop that should not be"
-            .to_owned(),
+        hint: "set `mode = \"enforce\"` once `sipwall stats` shows no drop that should not be".to_owned(),
     })
 }
 
-/// Whether a prefix is wider than any provider's own network: shorter than /8 in IPv4, than /16 in IPv6.
-pub fn is_wide(prefix: IpNet) -> bool {
+/// Wider than any provider's own network.
+fn is_wide(prefix: IpNet) -> bool {
     prefix.prefix_len() < if prefix.network().is_ipv4() { 8 } else { 16 }
 }
 
@@ -61,28 +59,4 @@ fn wide_sources(subject: &Subject<'_>) -> Vec<Advice> {
         hint: "name the networks that need it".to_owned(),
     })
     .collect()
-}
-
-/// Protocols whose packets go to multicast as a rule, with their keys and flags in `[classes]`.
-const MULTICAST: [(u8, &str, u32); 2] = [(ip::VRRP, "vrrp", flags::VRRP), (ip::OSPF, "ospf", flags::OSPF)];
-
-fn multicast_by_knob(subject: &Subject<'_>) -> Vec<Advice> {
-    let sbc = &subject.policy.file().sbc;
-    let allows = &subject.policy.file().allows;
-    let ruled = allows.iter().flat_map(|allow| {
-        let known = MULTICAST.iter().filter(|(protocol, _, _)| allow.protocols.contains(protocol));
-        known.map(move |(_, key, flag)| (allow, key, flag))
-    });
-    let closed = ruled.filter(|(_, _, flag)| !sbc.scope_ports && !subject.compiled.tables.settings.has(**flag));
-    closed
-        .map(|(allow, key, _)| Advice {
-            lint: Lint::MulticastByKnob,
-            line: allow.name.line,
-            message: format!(
-                "`{}` lets in what goes to this host's own address, and nothing to multicast",
-                allow.name.value
-            ),
-            hint: format!("set `{key} = \"pass\"` in `[classes]`, unless the peers send to each other's addresses"),
-        })
-        .collect()
 }

@@ -15,5 +15,6 @@ pub mod ports;
 pub mod refresh;
 pub mod replay;
 pub mod service;
+mod stacking;
 pub mod telemetry;
 pub mod text_file;

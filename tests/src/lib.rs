@@ -21,3 +21,4 @@ pub mod sequence;
 pub mod service;
 pub mod sipwall;
 pub mod texts;
+pub mod unpacked;

@@ -146,3 +146,25 @@ fn the_default_gateway_is_not_cut() {
     let deny = scene.policy("deny.toml", &[("\"192.0.2.33\"", "\"192.0.2.33\", \"fd00::/8\", \"172.16.0.0/12\"")]);
     scene.attach(&deny);
 }
+
+/// The guard once looked at the addresses and routes of the interface alone, of which a port of a bridge has none.
+#[test]
+fn a_session_to_what_stands_on_the_interface_is_not_cut() {
+    let scene = Scene::new();
+    let sbc = scene.host("sbc");
+    let stack = "ip link add br0 type bridge && ip link set br0 up && ip link set eth0 master br0 \
+                 && ip link add upper link br0 type macvlan && ip link set upper up && ip address flush dev eth0 \
+                 && ip address add 172.31.1.2/30 dev br0 && ip address add 198.51.100.10/32 dev upper \
+                 && ip address add fd00:0:0:1::2/64 dev br0 nodad && ip route add default via 172.31.1.1 dev br0 \
+                 && ip -6 route replace default via fd00:0:0:1::1 dev br0";
+    assert!(sbc.command("sh").args(["-c", stack]).status().expect("sh runs").success());
+    let cutting = scene.policy("cutting.toml", ENFORCE);
+    for session in ["192.0.2.99 50000 198.51.100.10 22", "192.0.2.99 50000 172.31.1.2 22"] {
+        let refused = within_ssh(sbc, session, &["attach", "eth0", "--policy", &cutting]);
+        refused.assert_failed(1, "would cut the login session from 192.0.2.99:50000");
+    }
+    let own = [("\"2001:db8:ffff::10\"", "\"2001:db8:ffff::10\", \"fd00:0:0:1::1\"")];
+    let refused = scene.sipwall(&["attach", "eth0", "--policy", &scene.policy("forged.toml", &own)]);
+    refused.assert_failed(1, "would cut the neighbour discovery of the default gateway fd00:0:0:1::1");
+    assert!(!is_attached(&scene));
+}

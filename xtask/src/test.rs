@@ -45,7 +45,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         Some(Suite::Fuzz) => fuzz::briefly(),
         Some(Suite::Integration(name)) => {
             privilege::check()?;
-            run_tests(&["--test", name])
+            run_tests(&selection(name))
         }
     }
 }
@@ -68,6 +68,15 @@ impl FromStr for Suite {
         }
         Ok(Self::Integration(name.to_owned()))
     }
+}
+
+/// Test targets that run with another's suite, behind it.
+const BELONGING: [(&str, &str); 1] = [("field", "hosts")];
+
+/// The options for cargo that select a suite's test targets.
+fn selection(name: &str) -> Vec<&str> {
+    let belonging = BELONGING.iter().filter(|(suite, _)| *suite == name).map(|(_, target)| *target);
+    std::iter::once(name).chain(belonging).flat_map(|target| ["--test", target]).collect()
 }
 
 #[derive(Deserialize)]
@@ -113,6 +122,12 @@ mod tests {
         let parse = |name: &str| name.parse::<Suite>().unwrap();
         assert_eq!(parse("lint"), Suite::Lint);
         assert_eq!(parse("namespaces"), Suite::Integration("namespaces".to_owned()));
+    }
+
+    #[test]
+    fn a_suite_has_the_targets_that_belong_to_it() {
+        assert_eq!(selection("field"), ["--test", "field", "--test", "hosts"]);
+        assert_eq!(selection("hosts"), ["--test", "hosts"]);
     }
 
     #[test]

@@ -23,7 +23,7 @@ use super::{
     standing::Confirmation,
     upgrade,
 };
-use crate::{fault, policy::CompiledPolicy};
+use crate::{fault, policy::CompiledPolicy, stacking};
 
 /// How long the kernel may take to let go of a program whose link is gone.
 const DETACH_TIMEOUT: Duration = Duration::from_secs(5);
@@ -264,8 +264,9 @@ fn explain(error: &Error, name: &str, target: &Interface) -> Error {
             holder(target)
         ),
         Some(Errno::OPNOTSUPP) => anyhow::anyhow!(
-            "the driver of `{name}` has no native XDP\nhint: `--allow-generic` attaches in the stack, which is several \
-             times slower"
+            "the driver of `{name}` has no native XDP\nhint: {}`--allow-generic` attaches in the stack, which is several \
+             times slower",
+            carriers(name)
         ),
         Some(Errno::INVAL | Errno::RANGE) => anyhow::anyhow!(
             "the driver of `{name}` refuses XDP with its present settings (MTU {})\nhint: `dmesg` may say why; the \
@@ -274,6 +275,13 @@ fn explain(error: &Error, name: &str, target: &Interface) -> Error {
         ),
         _ => anyhow::anyhow!("cannot attach to `{name}`: {error:#}"),
     }
+}
+
+/// What to attach to in place of an interface that stands on others.
+fn carriers(name: &str) -> String {
+    let carriers = stacking::below(name);
+    let carriers: Vec<_> = carriers.iter().map(|carrier| format!("`{carrier}`")).collect();
+    if carriers.is_empty() { String::new() } else { format!("attach to {} below it, or ", carriers.join(" and ")) }
 }
 
 /// The program that an interface runs, in words.

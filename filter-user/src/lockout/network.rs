@@ -1,6 +1,7 @@
-//! An interface's addresses and default gateways, and whose packets arrive by it.
+//! The addresses and default gateways of an interface and of what stands on it, and whose packets arrive by it.
 
 use std::{
+    iter,
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
     pin::pin,
 };
@@ -19,13 +20,15 @@ use rustix::net::{AddressFamily, SocketType, netdevice, socket};
 use tokio::runtime::Runtime;
 
 use super::Session;
+use crate::stacking;
 
 /// What the guard needs to know of an interface.
 pub(super) struct Network {
     runtime: Runtime,
     handle: Handle,
-    /// Nothing, where there is no such interface: what would attach to it says so.
-    index: Option<u32>,
+    /// Its own index, and those of the interfaces that stand on it: a bridge bears the addresses of its ports. Nothing, where
+    /// there is no such interface: what would attach to it says so.
+    indexes: Vec<u32>,
     addresses: Vec<IpAddr>,
     gateways: Vec<IpAddr>,
 }
@@ -39,13 +42,12 @@ impl Network {
             anyhow::Ok(handle)
         })?;
         let any = socket(AddressFamily::INET, SocketType::DGRAM, None)?;
-        let index = netdevice::name_to_index(any, interface).ok();
-        let (addresses, gateways) = match index {
-            Some(index) => runtime
-                .block_on(async { anyhow::Ok((addresses(&handle, index).await?, gateways(&handle, index).await?)) })?,
-            None => (Vec::new(), Vec::new()),
-        };
-        Ok(Self { runtime, handle, index, addresses, gateways })
+        let names = iter::once(interface.to_owned()).chain(stacking::above(interface));
+        let indexes: Vec<_> = names.filter_map(|name| netdevice::name_to_index(&any, &name).ok()).collect();
+        let (addresses, gateways) = runtime.block_on(async {
+            anyhow::Ok((addresses(&handle, &indexes).await?, gateways(&handle, &indexes).await?))
+        })?;
+        Ok(Self { runtime, handle, indexes, addresses, gateways })
     }
 
     /// The default gateways, each with an address of the interface that it may ask for.
@@ -58,17 +60,18 @@ impl Network {
 
     /// Whether a session's packets arrive by this interface: its address has them sent here, or the way back leads there.
     pub(super) fn carries(&self, session: &Session) -> Result<bool> {
-        let Some(index) = self.index else { return Ok(false) };
         if self.addresses.contains(&session.local.ip()) {
             return Ok(true);
         }
-        Ok(self.runtime.block_on(way_to(&self.handle, session.remote.ip()))? == Some(index))
+        let way = self.runtime.block_on(way_to(&self.handle, session.remote.ip()))?;
+        Ok(way.is_some_and(|index| self.indexes.contains(&index)))
     }
 }
 
-async fn addresses(handle: &Handle, index: u32) -> Result<Vec<IpAddr>> {
-    let messages: Vec<_> = handle.address().get().set_link_index_filter(index).execute().try_collect().await?;
-    let attributes = messages.into_iter().flat_map(|message| message.attributes);
+async fn addresses(handle: &Handle, indexes: &[u32]) -> Result<Vec<IpAddr>> {
+    let messages: Vec<_> = handle.address().get().execute().try_collect().await?;
+    let ours = messages.into_iter().filter(|message| indexes.contains(&message.header.index));
+    let attributes = ours.flat_map(|message| message.attributes);
     Ok(attributes
         .filter_map(|attribute| match attribute {
             AddressAttribute::Address(address) => Some(address),
@@ -77,12 +80,14 @@ async fn addresses(handle: &Handle, index: u32) -> Result<Vec<IpAddr>> {
         .collect())
 }
 
-async fn gateways(handle: &Handle, index: u32) -> Result<Vec<IpAddr>> {
+async fn gateways(handle: &Handle, indexes: &[u32]) -> Result<Vec<IpAddr>> {
     let mut gateways = Vec::new();
     for message in [RouteMessageBuilder::<Ipv4Addr>::new().build(), RouteMessageBuilder::<Ipv6Addr>::new().build()] {
         let routes: Vec<_> = handle.route().get(message).execute().try_collect().await?;
         let defaults = routes.iter().filter(|route| route.header.destination_prefix_length == 0);
-        gateways.extend(defaults.filter(|route| output(route) == Some(index)).filter_map(gateway));
+        gateways.extend(
+            defaults.filter(|route| output(route).is_some_and(|index| indexes.contains(&index))).filter_map(gateway),
+        );
     }
     Ok(gateways)
 }

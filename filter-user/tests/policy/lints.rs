@@ -151,3 +151,15 @@ fn a_deny_list_is_named_once_with_its_first_hit() {
     );
     assert_eq!(advice.message, expected);
 }
+
+#[test]
+fn a_rule_for_what_goes_to_multicast_wants_the_knob_too() {
+    let peer =
+        |protocols: &str| format!("{SSH}[[allow]]\nname = 'peer'\nfrom = ['10.10.0.1']\nprotocols = [{protocols}]\n");
+    check(&peer("112"), &[Lint::MulticastByKnob]);
+    check(&peer("89, 112"), &[Lint::MulticastByKnob; 2]);
+    check(&format!("{}[classes]\nvrrp = 'pass'\n", peer("89, 112")), &[Lint::MulticastByKnob]);
+    check(&format!("{}[classes]\nospf = 'pass'\nvrrp = 'pass'\n", peer("89, 112")), &[]);
+    check(&format!("[sbc]\nscope = 'ports'\n{}", peer("112")), &[Lint::DeadRule; 2]);
+    check(&peer("47"), &[]);
+}

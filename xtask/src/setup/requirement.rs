@@ -103,6 +103,7 @@ pub(super) fn requirements(places: &Places) -> Vec<Requirement> {
         for_tests(tool(places, "cpio", "cpio", "packs what the older kernel finds")),
         older_kernel(),
         peers(),
+        daemons(),
         for_tests(tool(places, "faketime", "faketime", "lets the wall clock jump")),
         for_tests(tool(places, "chromium", "chromium", "shows the dashboard")),
         for_tests(tool(places, "chromedriver", "chromium-driver", "drives the browser")),
@@ -195,6 +196,18 @@ fn peers() -> Requirement {
         purposes: TESTING,
         present: Unpacked::Peers.is_present(),
         source: Source::Unpacked(Unpacked::Peers),
+        by_hand: format!("unpack Debian 12's `{packages}` and their libraries into `{}`", directory.display()),
+    }
+}
+
+fn daemons() -> Requirement {
+    let (packages, directory) = (Unpacked::Daemons.packages().join("`, `"), Unpacked::Daemons.directory());
+    Requirement {
+        name: "bird, chrony, dig, dhclient, dnsmasq, keepalived, nft, unbound and xdp-loader".into(),
+        why: "are what else a host runs",
+        purposes: TESTING,
+        present: Unpacked::Daemons.is_present(),
+        source: Source::Unpacked(Unpacked::Daemons),
         by_hand: format!("unpack Debian 12's `{packages}` and their libraries into `{}`", directory.display()),
     }
 }

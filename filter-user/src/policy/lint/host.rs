@@ -1,6 +1,6 @@
 //! Lints on the host itself: modes, management, sources that are too wide.
 
-use filter_common::packet::ip;
+use filter_common::{packet::ip, tables::flags};
 use ipnet::IpNet;
 
 use super::{Advice, Lint, Subject};
@@ -10,6 +10,7 @@ pub(super) fn lint(subject: &Subject<'_>) -> Vec<Advice> {
     let checks = [no_rules, no_management_access, monitor_mode];
     let mut advice: Vec<_> = checks.iter().filter_map(|check| check(subject)).collect();
     advice.extend(wide_sources(subject));
+    advice.extend(multicast_by_knob(subject));
     advice
 }
 
@@ -59,4 +60,28 @@ fn wide_sources(subject: &Subject<'_>) -> Vec<Advice> {
         hint: "name the networks that need it".to_owned(),
     })
     .collect()
+}
+
+/// Protocols whose packets go to multicast as a rule, with their keys and flags in `[classes]`.
+const MULTICAST: [(u8, &str, u32); 2] = [(ip::VRRP, "vrrp", flags::VRRP), (ip::OSPF, "ospf", flags::OSPF)];
+
+fn multicast_by_knob(subject: &Subject<'_>) -> Vec<Advice> {
+    let sbc = &subject.policy.file().sbc;
+    let allows = &subject.policy.file().allows;
+    let ruled = allows.iter().flat_map(|allow| {
+        let known = MULTICAST.iter().filter(|(protocol, _, _)| allow.protocols.contains(protocol));
+        known.map(move |(_, key, flag)| (allow, key, flag))
+    });
+    let closed = ruled.filter(|(_, _, flag)| !sbc.scope_ports && !subject.compiled.tables.settings.has(**flag));
+    closed
+        .map(|(allow, key, _)| Advice {
+            lint: Lint::MulticastByKnob,
+            line: allow.name.line,
+            message: format!(
+                "`{}` lets in what goes to this host's own address, and nothing to multicast",
+                allow.name.value
+            ),
+            hint: format!("set `{key} = \"pass\"` in `[classes]`, unless the peers send to each other's addresses"),
+        })
+        .collect()
 }

@@ -23,6 +23,7 @@ codes! {
         DeadRule = "dead-rule", "A rule that can never match.";
         NoRules = "no-rules", "The policy lets nobody in.";
         WideSource = "wide-source", "A source that is a large part of the internet.";
+        MulticastByKnob = "multicast-by-knob", "A rule for VRRP or OSPF, which mostly go to multicast: that only the knob lets in.";
         TrunkPortShared = "trunk-port-shared", "A trunk's own port that is open to others too.";
         ServiceNotTaken = "service-not-taken", "An allowlist has a SIP service for which the provider's trunk has no port.";
         ServicesUnused = "services-unused", "`services` are set, and every entry of the allowlist says its own.";
@@ -58,7 +59,11 @@ impl Lint {
     /// How serious it is.
     pub const fn level(self) -> Level {
         match self {
-            Self::PortsDisagree | Self::NotEnforced | Self::MonitorMode | Self::DeniedSource => Level::Note,
+            Self::PortsDisagree
+            | Self::NotEnforced
+            | Self::MonitorMode
+            | Self::DeniedSource
+            | Self::MulticastByKnob => Level::Note,
             _ => Level::Warning,
         }
     }

@@ -21,6 +21,8 @@ use crate::workspace;
 pub(super) enum Unpacked {
     /// An older kernel, to be booted by the tests.
     Kernel,
+    /// Daemons that hosts run, and what else shares a NIC with the filter: installed, some of them would run by themselves.
+    Daemons,
     /// The emulator that boots it. Its package conflicts with the tools of another version of it.
     Emulator,
     /// An SBC, a relay and scanners: installed, some of them would run by themselves.
@@ -28,6 +30,37 @@ pub(super) enum Unpacked {
     /// Prometheus. Its package, installed, would start one on this machine.
     Prometheus,
 }
+
+const DAEMONS: Programs = Programs {
+    packages: &[
+        "bind9-dnsutils",
+        "bird2",
+        "chrony",
+        "dnsmasq-base",
+        "isc-dhcp-client",
+        "keepalived",
+        "libxdp1",
+        "nftables",
+        "unbound",
+        "xdp-tools",
+    ],
+    // Libraries of theirs that are installed others need; this one is another keeper of the time, which chrony conflicts with.
+    sources: &["systemd-timesyncd"],
+    files: &[
+        "sbin/dhclient",
+        "usr/bin/chronyc",
+        "usr/bin/dig",
+        "usr/lib/x86_64-linux-gnu/bpf/xdpfilt_alw_all.o",
+        "usr/sbin/bird",
+        "usr/sbin/birdc",
+        "usr/sbin/chronyd",
+        "usr/sbin/dnsmasq",
+        "usr/sbin/keepalived",
+        "usr/sbin/nft",
+        "usr/sbin/unbound",
+        "usr/sbin/xdp-loader",
+    ],
+};
 
 const EMULATOR: Programs =
     Programs { packages: &["qemu-system-x86"], sources: &["qemu"], files: &["usr/bin/qemu-system-x86_64"] };
@@ -57,6 +90,7 @@ impl Unpacked {
     pub(super) fn packages(self) -> &'static [&'static str] {
         match self {
             Self::Kernel => &[kernel::PACKAGE],
+            Self::Daemons => DAEMONS.packages,
             Self::Emulator => EMULATOR.packages,
             Self::Peers => PEERS.packages,
             Self::Prometheus => PROMETHEUS.packages,
@@ -67,6 +101,7 @@ impl Unpacked {
     pub(super) fn directory(self) -> PathBuf {
         workspace::target().join(match self {
             Self::Kernel => "old-kernel",
+            Self::Daemons => "daemons",
             Self::Emulator => "emulator",
             Self::Peers => "peers",
             Self::Prometheus => "prometheus",
@@ -77,6 +112,7 @@ impl Unpacked {
     pub(super) fn is_present(self) -> bool {
         match self {
             Self::Kernel => kernel::is_in(&self.directory()),
+            Self::Daemons => DAEMONS.are_in(&self.directory()),
             Self::Emulator => EMULATOR.are_in(&self.directory()),
             Self::Peers => PEERS.are_in(&self.directory()),
             Self::Prometheus => PROMETHEUS.are_in(&self.directory()),
@@ -94,6 +130,7 @@ impl Unpacked {
         fs::create_dir_all(&downloads)?;
         match self {
             Self::Kernel => kernel::download(apt_get, &downloads)?,
+            Self::Daemons => DAEMONS.download(apt_get, &downloads)?,
             Self::Emulator => EMULATOR.download(apt_get, &downloads)?,
             Self::Peers => PEERS.download(apt_get, &downloads)?,
             Self::Prometheus => PROMETHEUS.download(apt_get, &downloads)?,

@@ -47,9 +47,13 @@ impl Programs {
     }
 
     fn is_of_these(&self, line: &str) -> bool {
-        let source = line.strip_prefix("Source: ").or_else(|| line.strip_prefix("Package: "));
-        let name = source.and_then(|source| source.split(' ').next());
-        name.is_some_and(|name| self.sources.contains(&name) || self.packages.contains(&name))
+        let is_in = |names: &[&str], name: &str| name.split(' ').next().is_some_and(|name| names.contains(&name));
+        match line.split_once(": ") {
+            Some(("Source", name)) => is_in(self.sources, name),
+            // A package that is called as its source is names none.
+            Some(("Package", name)) => is_in(self.packages, name) || is_in(self.sources, name),
+            _ => false,
+        }
     }
 }
 
@@ -64,6 +68,13 @@ mod tests {
         let status = "Package: libc6\nSource: glibc\n\nPackage: qemu-utils\nSource: qemu\n\n\
                       Package: qemu-block-extra\nSource: qemu (1:10.0)\n\nPackage: seabios\nVersion: 1\n";
         assert_eq!(EMULATOR.without(status), "Package: libc6\nSource: glibc\n\nPackage: seabios\nVersion: 1\n");
+    }
+
+    #[test]
+    fn a_library_of_another_package_s_source_stays_installed() {
+        let programs = Programs { packages: &["iptables"], sources: &[], files: &[] };
+        let library = "Package: libxtables12\nSource: iptables\n\n";
+        assert_eq!(programs.without(&format!("{library}Package: iptables\n\n")), library);
     }
 
     #[test]

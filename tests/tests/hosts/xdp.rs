@@ -1,0 +1,92 @@
+//! Another XDP program on the same NIC: only one can be there.
+
+use std::process::Command;
+
+use tests::sipwall::Ended;
+
+use crate::place::{CARRIER, DAEMONS, PLAIN, Place, SBC, SCANNER, datagrams, shell, text};
+
+/// A program of xdp-tools that lets everything pass.
+const OTHER: &str = "usr/lib/x86_64-linux-gnu/bpf/xdpfilt_alw_all.o";
+const OTHER_NAME: &str = "xdpfilt_alw_all";
+
+/// A place where xdp-loader has a `/run` of its own: it keeps a lock there.
+fn place() -> Place {
+    let place = Place::new(&[SBC, CARRIER, SCANNER]);
+    shell(place.sbc(), "mount -t tmpfs tmpfs /run");
+    place
+}
+
+fn loader(place: &Place, arguments: &[&str]) -> Ended {
+    let mut loader = DAEMONS.command(place.sbc(), "usr/sbin/xdp-loader");
+    // Where its dispatcher is installed and the kernel takes it, that would be the program on the NIC.
+    loader.env("LIBXDP_SKIP_DISPATCHER", "1");
+    loader.args(arguments).output().expect("it starts").into()
+}
+
+fn ip_link(place: &Place, arguments: &[&str]) -> Ended {
+    let mut ip: Command = place.sbc().command("ip");
+    ip.args(["link", "set", "dev", "eth0"]).args(arguments).output().expect("it starts").into()
+}
+
+fn attach(place: &Place, option: &[&str]) -> Ended {
+    let policy = place.policy(PLAIN);
+    place.sipwall(&[&["attach", "eth0", "--policy", &policy], option].concat())
+}
+
+/// `attach` is refused, and says which program is there.
+fn assert_refused(place: &Place, option: &[&str]) {
+    let refused = attach(place, option);
+    refused.assert_failed(1, &format!("`eth0` already runs an XDP program, `{OTHER_NAME}` with the id "));
+    refused.assert_failed(1, "\nhint: ");
+}
+
+fn assert_filters(place: &Place) {
+    assert_eq!((datagrams(place, CARRIER), datagrams(place, SCANNER)), (3, 0));
+}
+
+#[test]
+fn where_another_program_is_the_filter_is_refused_until_it_is_gone() {
+    let place = place();
+    let object = text(DAEMONS.file(OTHER));
+    loader(&place, &["load", "eth0", &object, "-n", OTHER_NAME]).assert_done();
+    assert_refused(&place, &[]);
+    place.sipwall(&["stats", "eth0"]).assert_failed(1, "no filter is attached to `eth0`");
+    assert_eq!((datagrams(&place, CARRIER), datagrams(&place, SCANNER)), (3, 3), "the other program runs on");
+    loader(&place, &["unload", "eth0", "--all"]).assert_done();
+    attach(&place, &[]).assert_done();
+    assert_filters(&place);
+    place.sipwall(&["detach", "eth0"]).assert_done();
+    // Native, and in the stack.
+    for (mode, option) in
+        [("xdpdrv", &["--allow-generic"][..]), ("xdpgeneric", &[]), ("xdpgeneric", &["--allow-generic"])]
+    {
+        ip_link(&place, &[mode, "object", &object, "program", OTHER_NAME]).assert_done();
+        assert_refused(&place, option);
+        ip_link(&place, &[mode, "off"]).assert_done();
+    }
+    attach(&place, &[]).assert_done();
+    assert_filters(&place);
+    assert_eq!((place.rule("allow/carrier"), place.reason("source_unlisted")), (3, 3));
+}
+
+#[test]
+fn no_other_program_takes_the_filter_s_place() {
+    let place = place();
+    let object = text(DAEMONS.file(OTHER));
+    attach(&place, &[]).assert_done();
+    let refused = loader(&place, &["load", "eth0", &object, "-n", OTHER_NAME]);
+    assert_ne!(refused.code, 0, "{refused:?}");
+    for arguments in [
+        &["xdp", "off"][..],
+        &["-force", "xdp", "off"],
+        &["xdp", "object", &object, "program", OTHER_NAME],
+        &["xdpgeneric", "object", &object, "program", OTHER_NAME],
+    ] {
+        let refused = ip_link(&place, arguments);
+        assert_ne!(refused.code, 0, "{arguments:?}: {refused:?}");
+    }
+    assert_filters(&place);
+    assert!(shell(place.sbc(), "ip link show dev eth0").contains("name sipwall"));
+    assert_eq!(place.sipwall(&["status", "eth0", "--json"]).json()["running"], true);
+}

@@ -7,6 +7,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail};
+use rustix::process::{Pid, Signal, kill_process};
 
 /// Runs a command with this standard input, and returns what it printed.
 ///
@@ -51,6 +52,14 @@ impl Process {
         self.child.id()
     }
 
+    /// Interrupts it, as Ctrl-C does.
+    ///
+    /// # Errors
+    /// If it has ended and was waited for.
+    pub fn interrupt(&self) -> Result<()> {
+        Ok(kill_process(Pid::from_child(&self.child), Signal::INT)?)
+    }
+
     /// Waits for its end; none if it did not end in time.
     ///
     /// # Errors
@@ -89,6 +98,13 @@ mod tests {
     fn a_failing_command_says_why() {
         let error = run(Command::new("sh").args(["-c", "echo reason >&2; exit 3"]), "").unwrap_err();
         assert!(error.to_string().ends_with("failed (exit status: 3): reason"), "{error}");
+    }
+
+    #[test]
+    fn a_process_ends_when_it_is_interrupted() {
+        let mut sleep = Process::start(Command::new("sleep").arg("600")).unwrap();
+        sleep.interrupt().unwrap();
+        assert!(sleep.wait(Duration::from_mins(1)).unwrap().is_some());
     }
 
     #[test]

@@ -7,6 +7,7 @@ pub mod campaign;
 pub mod captures;
 pub mod contest;
 pub mod corpus;
+pub mod field;
 pub mod finding;
 pub mod generate;
 pub mod guest;

@@ -56,6 +56,11 @@ impl Scene {
         self.lab.host(name).expect("it was planned")
     }
 
+    /// The directory.
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
     /// The path of a file in the directory, as text.
     ///
     /// # Panics

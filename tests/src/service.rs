@@ -4,16 +4,21 @@ use std::{
     fs,
     io::{BufRead as _, BufReader},
     os::unix::net::UnixDatagram,
+    path::{Path, PathBuf},
     process::{Child, ExitStatus, Stdio},
     sync::{Arc, Mutex},
     thread,
     time::{Duration, Instant},
 };
 
+use lab::Host;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-use crate::{scene::Scene, sipwall::binary};
+use crate::{
+    scene::Scene,
+    sipwall::{binary, sipwall_on},
+};
 
 /// How long something may take that takes a moment: this machine may be busy.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -36,7 +41,8 @@ pub fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
 /// The service on the SBC, until it is dropped.
 #[derive(Debug)]
 pub struct Service<'a> {
-    scene: &'a Scene,
+    host: &'a Host,
+    directory: PathBuf,
     child: Child,
     told: Arc<Mutex<Vec<String>>>,
     log: Arc<Mutex<Vec<String>>>,
@@ -45,7 +51,12 @@ pub struct Service<'a> {
 impl<'a> Service<'a> {
     /// Starts it with a policy, and waits until it is ready.
     pub fn start(scene: &'a Scene, policy: &str) -> Self {
-        let mut service = Self::launch(scene, policy, &[], &[]);
+        Self::start_on(scene.host("sbc"), scene.directory(), policy)
+    }
+
+    /// Starts it on this host, with its files in this directory, and waits until it is ready.
+    pub fn start_on(host: &'a Host, directory: &Path, policy: &str) -> Self {
+        let mut service = Self::launch_on(&[], host, directory, policy, &[], &[]);
         service.await_told("READY=1");
         service
     }
@@ -69,7 +80,18 @@ impl<'a> Service<'a> {
         arguments: &[&str],
         variables: &[(&str, &str)],
     ) -> Self {
-        let path = scene.path("notify");
+        Self::launch_on(by, scene.host("sbc"), scene.directory(), policy, arguments, variables)
+    }
+
+    fn launch_on(
+        by: &[&str],
+        host: &'a Host,
+        directory: &Path,
+        policy: &str,
+        arguments: &[&str],
+        variables: &[(&str, &str)],
+    ) -> Self {
+        let path = directory.join("notify");
         let _ = fs::remove_file(&path);
         let socket = UnixDatagram::bind(&path).expect("a socket");
         let told = Arc::new(Mutex::new(Vec::new()));
@@ -82,16 +104,9 @@ impl<'a> Service<'a> {
                 hears.lock().expect("no reader panics").extend(lines);
             }
         });
-        let mut command = scene.host("sbc").command("env");
-        command.args(by).arg(binary()).args([
-            "run",
-            "--policy",
-            policy,
-            "--state",
-            &scene.path("state"),
-            "--runtime",
-            &scene.path("run"),
-        ]);
+        let mut command = host.command("env");
+        command.args(by).arg(binary()).args(["run", "--policy", policy]);
+        command.arg("--state").arg(directory.join("state")).arg("--runtime").arg(directory.join("run"));
         command.args(arguments).env("NOTIFY_SOCKET", &path).env_remove("JOURNAL_STREAM");
         command.envs(variables.iter().copied()).stdin(Stdio::null()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("`sipwall run` starts");
@@ -102,7 +117,7 @@ impl<'a> Service<'a> {
                 written.lock().expect("no reader panics").push(line);
             }
         });
-        Self { scene, child, told, log }
+        Self { host, directory: directory.to_owned(), child, told, log }
     }
 
     /// Waits until the service manager is told a line that begins so, and returns it; the next one is another.
@@ -183,7 +198,7 @@ impl<'a> Service<'a> {
     /// Waits until `status` shows of `eth0` what is looked for.
     pub fn await_status(&self, what: &str, found: impl Fn(&Value) -> bool) -> Value {
         wait_for(&format!("{what}; the log is {:#?}", self.log()), || {
-            Some(status(self.scene)).filter(|status| found(status))
+            Some(status_on(self.host, &self.directory)).filter(|status| found(status))
         })
     }
 
@@ -203,7 +218,12 @@ impl Drop for Service<'_> {
 
 /// What `status` shows of `eth0`, and of the service.
 pub fn status(scene: &Scene) -> Value {
-    scene.sipwall(&["status", "eth0", "--json", "--runtime", &scene.path("run")]).json()
+    status_on(scene.host("sbc"), scene.directory())
+}
+
+fn status_on(host: &Host, directory: &Path) -> Value {
+    let runtime = directory.join("run");
+    sipwall_on(host, &["status", "eth0", "--json", "--runtime", runtime.to_str().expect("a plain path")]).json()
 }
 
 /// What `status` shows people.

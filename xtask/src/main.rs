@@ -2,6 +2,7 @@
 
 mod build;
 mod demo;
+mod field_table;
 mod fuzz;
 mod lint;
 mod mutants;
@@ -33,6 +34,8 @@ enum Task {
     Demo(demo::Options),
     /// Lint, then run every test.
     Test(test::Options),
+    /// Show how calls fare under a flood, with each way to keep strangers out: the table of `docs/field-tests.md`.
+    FieldTable,
     /// Fuzz the decision with raw octets.
     Fuzz(fuzz::Options),
     /// Show that the tests notice when the decision is broken: a table of mutants and what killed them.
@@ -49,6 +52,7 @@ fn main() -> ExitCode {
         Task::Build(options) => build::run(&options),
         Task::Demo(options) => demo::run(&options),
         Task::Test(options) => test::run(&options),
+        Task::FieldTable => field_table::run(),
         Task::Fuzz(options) => fuzz::run(&options),
         Task::Mutants(options) => mutants::run(&options),
         Task::Package(options) => package::run(&options),

@@ -25,9 +25,12 @@ enum Suite {
     Doc,
     /// A short run of the fuzzers.
     Fuzz,
-    /// A test target of some crate.
-    Integration(String),
+    /// Test targets of some crate.
+    Integration(Vec<String>),
 }
+
+/// Suites of several integration tests, by a name that one of them may have too.
+const GROUPS: [(&str, &[&str]); 1] = [("field", &["field", "hosts"])];
 
 /// Runs the tests; those that need root fail without it.
 pub(crate) fn run(options: &Options) -> Result<()> {
@@ -43,9 +46,10 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         Some(Suite::Unit) => run_tests(&["--lib", "--bins"]),
         Some(Suite::Doc) => run_tests(&["--doc"]),
         Some(Suite::Fuzz) => fuzz::briefly(),
-        Some(Suite::Integration(name)) => {
+        Some(Suite::Integration(names)) => {
             privilege::check()?;
-            run_tests(&selection(name))
+            let selection: Vec<_> = names.iter().flat_map(|name| ["--test", name]).collect();
+            run_tests(&selection)
         }
     }
 }
@@ -61,22 +65,16 @@ impl FromStr for Suite {
             "fuzz" => return Ok(Self::Fuzz),
             _ => {}
         }
+        if let Some((_, members)) = GROUPS.iter().find(|(group, _)| *group == name) {
+            return Ok(Self::Integration(members.iter().map(|member| (*member).to_owned()).collect()));
+        }
         let known = integration_tests()?;
         if !known.contains(name) {
             let known: Vec<_> = known.iter().map(|name| format!("`{name}`")).collect();
             bail!("there are `lint`, `unit`, `doc`, `fuzz`, {}", known.join(", "));
         }
-        Ok(Self::Integration(name.to_owned()))
+        Ok(Self::Integration(vec![name.to_owned()]))
     }
-}
-
-/// Test targets that run with another's suite, behind it.
-const BELONGING: [(&str, &str); 1] = [("field", "hosts")];
-
-/// The options for cargo that select a suite's test targets.
-fn selection(name: &str) -> Vec<&str> {
-    let belonging = BELONGING.iter().filter(|(suite, _)| *suite == name).map(|(_, target)| *target);
-    std::iter::once(name).chain(belonging).flat_map(|target| ["--test", target]).collect()
 }
 
 #[derive(Deserialize)]
@@ -121,13 +119,19 @@ mod tests {
     fn suites_have_names_of_their_own_or_of_an_integration_test() {
         let parse = |name: &str| name.parse::<Suite>().unwrap();
         assert_eq!(parse("lint"), Suite::Lint);
-        assert_eq!(parse("namespaces"), Suite::Integration("namespaces".to_owned()));
+        assert_eq!(parse("namespaces"), Suite::Integration(vec!["namespaces".to_owned()]));
     }
 
     #[test]
-    fn a_suite_has_the_targets_that_belong_to_it() {
-        assert_eq!(selection("field"), ["--test", "field", "--test", "hosts"]);
-        assert_eq!(selection("hosts"), ["--test", "hosts"]);
+    fn a_group_has_integration_tests_that_there_are() {
+        let known = integration_tests().unwrap();
+        for (name, members) in GROUPS {
+            assert_eq!(
+                name.parse::<Suite>().unwrap(),
+                Suite::Integration(members.iter().map(ToString::to_string).collect())
+            );
+            assert!(members.iter().all(|member| known.contains(*member)), "{name}: {members:?}");
+        }
     }
 
     #[test]

@@ -109,6 +109,7 @@ pub(super) fn requirements(places: &Places) -> Vec<Requirement> {
         for_tests(tool(places, "chromedriver", "chromium-driver", "drives the browser")),
         prometheus(places),
         for_tests(tool(places, "tcpdump", "tcpdump", "reads captures that are written")),
+        for_tests(tool(places, "tshark", "tshark", "decodes what was dropped")),
         for_tests(tool(places, "tmux", "tmux", "is the terminal of `sipwall top`")),
     ]
 }
@@ -191,7 +192,7 @@ fn older_kernel() -> Requirement {
 fn peers() -> Requirement {
     let (packages, directory) = (Unpacked::Peers.packages().join("`, `"), Unpacked::Peers.directory());
     Requirement {
-        name: "Kamailio, rtpengine, coturn, SIPVicious, nmap and hping3".into(),
+        name: "Kamailio, rtpengine, coturn, attackers, iptables and fail2ban".into(),
         why: "are what stands behind the filter and before it",
         purposes: TESTING,
         present: Unpacked::Peers.is_present(),

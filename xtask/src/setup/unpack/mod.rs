@@ -25,7 +25,7 @@ pub(super) enum Unpacked {
     Daemons,
     /// The emulator that boots it. Its package conflicts with the tools of another version of it.
     Emulator,
-    /// An SBC, a relay and scanners: installed, some of them would run by themselves.
+    /// An SBC, a relay, attackers, and other ways to keep those out: installed, some of them would run by themselves.
     Peers,
     /// Prometheus. Its package, installed, would start one on this machine.
     Prometheus,
@@ -66,8 +66,21 @@ const EMULATOR: Programs =
     Programs { packages: &["qemu-system-x86"], sources: &["qemu"], files: &["usr/bin/qemu-system-x86_64"] };
 
 const PEERS: Programs = Programs {
-    packages: &["kamailio", "kamailio-tls-modules", "rtpengine-daemon", "coturn", "sipvicious", "nmap", "hping3"],
-    sources: &["kamailio", "rtpengine", "coturn", "sipvicious", "nmap", "hping3"],
+    packages: &[
+        "kamailio",
+        "kamailio-tls-modules",
+        "rtpengine-daemon",
+        "coturn",
+        "sipvicious",
+        "nmap",
+        "hping3",
+        "netsniff-ng",
+        "iptables",
+        "ipset",
+        "fail2ban",
+    ],
+    // Not iptables': one of its libraries is `ip`'s too.
+    sources: &["kamailio", "rtpengine", "coturn", "sipvicious", "nmap", "hping3", "netsniff-ng", "ipset", "fail2ban"],
     files: &[
         "usr/sbin/kamailio",
         "usr/lib/x86_64-linux-gnu/kamailio/modules/tls.so",
@@ -76,6 +89,10 @@ const PEERS: Programs = Programs {
         "usr/bin/svmap",
         "usr/bin/nmap",
         "usr/sbin/hping3",
+        "usr/sbin/trafgen",
+        "usr/sbin/iptables-nft",
+        "usr/sbin/ipset",
+        "usr/bin/fail2ban-server",
     ],
 };
 

@@ -7,6 +7,7 @@
 pub mod allowlist;
 mod codes;
 mod fault;
+mod file_identity;
 pub mod kernel;
 pub mod listener;
 pub mod lockout;

@@ -3,7 +3,7 @@
 use std::{
     fs,
     io::{BufRead as _, BufReader},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     thread,
     time::{Duration, Instant},
@@ -111,6 +111,16 @@ impl Browser {
     /// # Panics
     /// If it cannot be kept.
     pub fn picture(&self, name: &str) {
+        let directory = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../target/screenshots"));
+        fs::create_dir_all(&directory).expect("a directory");
+        self.picture_to(&directory.join(format!("{name}.png")));
+    }
+
+    /// Keeps a picture of the whole page in this file.
+    ///
+    /// # Panics
+    /// If it cannot be kept.
+    pub fn picture_to(&self, file: &Path) {
         let height = self.script("return document.documentElement.scrollHeight");
         // Without the place of a scroll bar, of which a picture has none.
         let width = self.script("return window.innerWidth");
@@ -119,10 +129,7 @@ impl Browser {
             "Page.captureScreenshot",
             &json!({ "format": "png", "captureBeyondViewport": true, "clip": clip }),
         );
-        let data = taken["data"].as_str().expect("a picture");
-        let directory = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../target/screenshots"));
-        fs::create_dir_all(&directory).expect("a directory");
-        fs::write(directory.join(format!("{name}.png")), decode(data)).expect("a file");
+        fs::write(file, decode(taken["data"].as_str().expect("a picture"))).expect("a file");
     }
 
     /// What the page wrote to the console since this was last asked, what the browser complains of too.

@@ -9,9 +9,11 @@ use filter_common::{Action, Reason};
 use filter_user::{
     kernel::{Confirmation, Status, XdpMode},
     listener::{
-        DroppedPacket, Explain, Fill, InterfaceSnapshot, ReasonTraffic, RuleTraffic, Running, Samples, Settings,
-        Snapshot, SourceSnapshot, Talker, Traffic, start,
+        DroppedPacket, Explain, Fill, InterfaceSnapshot, Knocking, ReasonTraffic, RuleTraffic, Running, Samples,
+        Settings, Snapshot, SourceSnapshot, Traffic, start,
     },
+    replay::Wanted,
+    telemetry::{By, Ranked, Span},
 };
 use tokio::sync::watch;
 
@@ -79,7 +81,7 @@ pub fn idle() -> InterfaceSnapshot {
         ],
         drift: Some(false),
         samples: Some(Samples::default()),
-        talkers: Some(Vec::new()),
+        knocking: Some(Vec::new()),
         drops: Some(Vec::new()),
     }
 }
@@ -139,17 +141,38 @@ pub fn calls_and_scan() -> InterfaceSnapshot {
     end(&mut interface, "echo_request", "drop", 91, 2);
     end(&mut interface, "listed", "pass", 3_943_650, 7_100);
     interface.samples = Some(Samples { taken: 18_022, lost: 13_269 });
-    (interface.talkers, interface.drops) = (Some(talkers()), Some(drops()));
+    (interface.knocking, interface.drops) = (Some(knocking()), Some(drops()));
     interface
 }
 
-fn talkers() -> Vec<Talker> {
-    vec![
-        talker("185.243.5.77", 24_010, &["udp 5060", "udp 5061", "udp 5080", "tcp 5060"], &["source_unlisted"]),
-        talker("45.134.144.10", 6_902, &["tcp 22", "tcp 2222"], &["source_unlisted"]),
-        talker("2001:db8:dead:beef::5060", 288, &["udp 5060"], &["source_unlisted"]),
-        talker("192.0.2.14", 91, &["icmp 8"], &["echo_request"]),
-    ]
+fn knocking() -> Vec<Knocking> {
+    let (udp, tcp) = (Wanted::Udp, Wanted::Tcp);
+    let sources = vec![
+        ranked("185.243.5.77", 24_010, &[udp(5060), udp(5061), udp(5080), tcp(5060)], "source_unlisted"),
+        ranked("45.134.144.10", 6_902, &[tcp(22), tcp(2222)], "source_unlisted"),
+        ranked("2001:db8:dead:beef::5060", 288, &[udp(5060)], "source_unlisted"),
+        ranked("192.0.2.14", 91, &[Wanted::Icmp(8)], "echo_request"),
+    ];
+    let networks = vec![
+        ranked("185.243.5.0/24", 24_010, &[udp(5060), udp(5061)], "source_unlisted"),
+        ranked("45.134.144.0/24", 6_902, &[tcp(22), tcp(2222)], "source_unlisted"),
+    ];
+    let wanted = vec![ranked("udp 5060", 20_000, &[], "source_unlisted")];
+    let over = |span| {
+        [(By::Source, &sources), (By::Network, &networks), (By::Wanted, &wanted)].map(|(by, most)| Knocking {
+            span,
+            by,
+            packets: 31_291,
+            count: most.len(),
+            most: most.clone(),
+        })
+    };
+    Span::ALL.into_iter().flat_map(over).collect()
+}
+
+/// Something that was dropped so often, for one reason.
+pub fn ranked(what: &str, packets: u64, wanted: &[Wanted], reason: &'static str) -> Ranked {
+    Ranked { what: what.to_owned(), packets, reasons: vec![reason], wanted: wanted.to_vec() }
 }
 
 fn drops() -> Vec<DroppedPacket> {
@@ -215,11 +238,6 @@ pub fn end(interface: &mut InterfaceSnapshot, reason: &str, action: &str, packet
     let wanted = |known: &&mut ReasonTraffic| known.reason == reason && known.action == action;
     let known = interface.reasons.iter_mut().find(wanted).expect("a reason");
     (known.packets, known.bytes, known.recent_packets) = (packets, packets * 420, lately);
-}
-
-fn talker(source: &str, packets: u64, tried: &[&str], reasons: &[&'static str]) -> Talker {
-    let tried = tried.iter().map(|tried| (*tried).to_owned()).collect();
-    Talker { source: source.to_owned(), packets, tried, reasons: reasons.to_vec() }
 }
 
 /// A flood of a million packets a second from invented sources, beside the calls.

@@ -3,12 +3,14 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use filter_user::{
-    listener::{Answer, DroppedPacket, Explain, Snapshot, Talker},
+    listener::{Answer, DroppedPacket, Explain, Knocking, Snapshot},
     policy::Probe,
+    replay::Wanted,
+    telemetry::{By, Span},
 };
 use tests::{
     browser::{Browser, Look},
-    moments::{Listening, at_risk, calls_and_scan, carry, end, flood, idle, loopback, moment, monitoring},
+    moments::{Listening, at_risk, calls_and_scan, carry, end, flood, idle, loopback, moment, monitoring, ranked},
 };
 
 const PHONE: Look = Look { width: 390, height: 844, dark: false };
@@ -127,12 +129,9 @@ fn nothing_that_is_told_becomes_markup() {
     interface.status.policy = Some(MARKUP.to_owned());
     interface.status.interface = MARKUP.to_owned();
     interface.rules[1].rule = format!("{MARKUP}/{MARKUP}");
-    interface.talkers = Some(vec![Talker {
-        source: MARKUP.to_owned(),
-        packets: 1,
-        tried: vec![MARKUP.to_owned()],
-        reasons: vec!["source_unlisted"],
-    }]);
+    let most = vec![ranked(MARKUP, 1, &[Wanted::Udp(5060)], "source_unlisted")];
+    let (span, by) = (Span::TenMinutes, By::Source);
+    interface.knocking = Some(vec![Knocking { span, by, packets: 1, count: 1, most }]);
     interface.drops = Some(vec![DroppedPacket {
         at: 0,
         source: MARKUP.to_owned(),
@@ -174,7 +173,7 @@ fn nothing_that_is_told_becomes_markup() {
 struct Hostile(&'static str);
 
 impl Explain for Hostile {
-    fn explain(&self, _: &Probe) -> Result<Answer, String> {
+    fn explain(&self, _: Option<&str>, _: &Probe) -> Result<Answer, String> {
         Err(self.0.to_owned())
     }
 }
@@ -186,7 +185,7 @@ fn a_keyboard_and_a_screen_reader_reach_everything() {
     browser.await_true("document.querySelectorAll('#drops button').length === 4");
     // Everything that can be used, in the order of the page.
     let mut reached = Vec::new();
-    for _ in 0..12 {
+    for _ in 0..11 {
         browser.tab();
         let name = browser.script(
             "const at = document.activeElement;

@@ -155,6 +155,22 @@ fn a_capture_of_events_is_one_that_others_read() {
     let read = Command::new("tcpdump").args(["-nr", &file]).output().expect("`tcpdump` runs");
     let text = String::from_utf8_lossy(&read.stdout);
     assert!(text.contains("192.0.2.99.5060 > 198.51.100.10.5060: SIP: REGISTER sip:x SIP/2.0"), "{read:?}");
+    // Wireshark's own reader shows the reason as a comment, and takes SIP for what it is.
+    let only = scene.path("only.pcapng");
+    assert_eq!(scene.datagrams("carrier", 5059), 0);
+    scene.sipwall(&["events", "--reason", "source_unlisted", "--pcap", &only]).assert_done();
+    let fields = ["frame.comment", "frame.interface_name", "frame.cap_len", "ip.src", "udp.dstport", "sip.Method"];
+    let fields = fields.iter().flat_map(|field| ["-e", field]);
+    let read = Command::new("tshark").args(["-r", &only, "-T", "fields"]).args(fields).output().expect("`tshark` runs");
+    let text = String::from_utf8_lossy(&read.stdout);
+    let lines: Vec<_> = text.lines().map(|line| line.split('\t').collect::<Vec<_>>()).collect();
+    let comment = "drop source_unlisted, stands for 1";
+    let length = short.to_string();
+    assert_eq!(
+        lines,
+        [[comment, "eth0", &length, SCANNER, "5060", "REGISTER"], [comment, "eth0", "256", SCANNER, "5060", ""],],
+        "{read:?}"
+    );
     let replayed = scene.sipwall(&["replay", &file, "--policy", &scene.path("policy.toml"), "--json"]);
     replayed.assert_done();
     assert!(replayed.stdout.contains("source_unlisted"), "{replayed:?}");

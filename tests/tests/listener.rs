@@ -6,100 +6,20 @@ use std::{
     fs,
     io::{Read as _, Write as _},
     net::{SocketAddr, TcpListener, TcpStream},
-    os::unix::fs::PermissionsExt as _,
-    path::PathBuf,
-    sync::Arc,
 };
 
 use filter_user::{
     kernel::{Confirmation, XdpMode},
     listener::{InterfaceSnapshot, ListenError, Settings, Snapshot, TlsFiles, Unreadable},
 };
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
-use rustls::{
-    ClientConfig, ClientConnection, RootCertStore, StreamOwned,
-    pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer},
-};
 use serde_json::Value;
-use tempfile::TempDir;
 use tests::{
-    http::{Answer, ask, connect, exchange, get, send},
+    http::{ask, connect, get, send},
+    keys::{Keys, TOKEN},
     moments::{Listening, at_risk, calls_and_scan, carry, idle, loopback, moment},
     scene::Scene,
-    service::wait_for,
+    service::{Service, wait_for},
 };
-
-const TOKEN: &str = "0123456789abcdef0123456789abcdef";
-
-/// A directory with a token, an authority, and what it signed.
-struct Keys {
-    directory: TempDir,
-    authority: CertificateDer<'static>,
-    client: (CertificateDer<'static>, PrivateKeyDer<'static>),
-}
-
-impl Keys {
-    fn new() -> Self {
-        let directory = tempfile::tempdir().expect("a directory");
-        let mut authority = CertificateParams::new(Vec::new()).expect("parameters");
-        authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let authority = CertifiedIssuer::self_signed(authority, KeyPair::generate().expect("a key")).expect("it signs");
-        let signed = |name: &str| {
-            let key = KeyPair::generate().expect("a key");
-            let parameters = CertificateParams::new(vec![name.to_owned()]).expect("parameters");
-            (parameters.signed_by(&key, &authority).expect("it signs"), key)
-        };
-        let ((server, server_key), (client, client_key)) = (signed("127.0.0.1"), signed("prometheus.example"));
-        let client_key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(client_key.serialize_der()));
-        let keys = Self { directory, authority: authority.der().clone(), client: (client.der().clone(), client_key) };
-        for (name, text) in
-            [("ca.pem", authority.pem()), ("server.pem", server.pem()), ("server.key", server_key.serialize_pem())]
-        {
-            fs::write(keys.path(name), text).expect("a file");
-        }
-        keys.secret("token", &format!("{TOKEN}\n"), 0o600);
-        keys
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.directory.path().join(name)
-    }
-
-    fn text(&self, name: &str) -> String {
-        self.path(name).to_str().expect("a plain path").to_owned()
-    }
-
-    fn secret(&self, name: &str, text: &str, mode: u32) -> PathBuf {
-        fs::write(self.path(name), text).expect("a file");
-        fs::set_permissions(self.path(name), fs::Permissions::from_mode(mode)).expect("its mode");
-        self.path(name)
-    }
-
-    fn tls(&self, client_authorities: Option<PathBuf>) -> TlsFiles {
-        TlsFiles { certificate: self.path("server.pem"), key: self.path("server.key"), client_authorities }
-    }
-
-    /// Asks for `/metrics` over TLS, with or without the client's certificate.
-    fn ask(&self, address: SocketAddr, with_certificate: bool, headers: &[(&str, &str)]) -> Answer {
-        let mut roots = RootCertStore::empty();
-        roots.add(self.authority.clone()).expect("an authority");
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-        let builder = builder.expect("TLS").with_root_certificates(roots);
-        let config = if with_certificate {
-            let (certificate, key) = (self.client.0.clone(), self.client.1.clone_key());
-            builder.with_client_auth_cert(vec![certificate], key).expect("a certificate")
-        } else {
-            builder.with_no_client_auth()
-        };
-        let name = address.ip().into();
-        let client = ClientConnection::new(Arc::new(config), name).expect("a client");
-        let mut headers = headers.to_vec();
-        let host = address.to_string();
-        headers.push(("host", &host));
-        exchange(StreamOwned::new(client, connect(address)), "GET", "/metrics", &headers)
-    }
-}
 
 fn refusal(settings: &Settings) -> String {
     settings.ready().map(drop).expect_err("it is refused").to_string()
@@ -476,4 +396,48 @@ fn what_matters_most_is_said_first() {
     let found = concerns(several);
     assert_eq!(found[0], "critical: eth1: Not filtered");
     assert_eq!(found[1..3], ["critical: Not filtered", "critical: Calls at risk"]);
+}
+
+#[test]
+fn a_certificate_and_a_token_that_are_replaced_are_used_and_broken_ones_are_not() {
+    let scene = Scene::new();
+    let (keys, newer) = (Keys::new(), Keys::new());
+    let (state, address) = (scene.policy("policy.toml", &[]), "127.0.0.1:9464".parse().expect("an address"));
+    let (certificate, key, token) = (keys.text("server.pem"), keys.text("server.key"), keys.text("token"));
+    let arguments = ["--listen", "127.0.0.1:9464", "--listen-certificate", &certificate, "--listen-key", &key];
+    let arguments = [&arguments[..], &["--listen-token", &token]].concat();
+    let mut service = Service::launch(&scene, &state, &arguments, &[]);
+    service.await_told("READY=1");
+    let other = TOKEN.replace('0', "f");
+    let asked = |keys: &Keys, token: &str| {
+        let bearer = format!("Bearer {token}");
+        scene.host("sbc").enter(|| keys.ask(address, false, &[("authorization", &bearer)])).expect("a host")
+    };
+    assert_eq!((asked(&keys, TOKEN).code, asked(&newer, TOKEN).code), (200, 0));
+    // Nobody says anything: the files are others.
+    for name in ["server.pem", "server.key"] {
+        fs::rename(newer.path(name), keys.path(name)).expect("it is replaced");
+    }
+    keys.secret("token", &other, 0o600);
+    service.await_log(&["INFO", "the listener's certificate and token were read again"]);
+    let codes = (asked(&newer, &other).code, asked(&newer, TOKEN).code, asked(&keys, &other).code);
+    assert_eq!(codes, (200, 401, 0), "the certificate is the newer authority's, and the token the other one");
+    // One that is broken is said, and the one before holds.
+    let whole = fs::read(keys.path("server.key")).expect("a key");
+    fs::write(keys.path("server.key"), "no key\n").expect("a file");
+    service.signal(rustix::process::Signal::HUP);
+    service.await_log(&["ERROR", "cannot be used, what was read before holds", "holds no private key in PEM"]);
+    let complains = |count: &str| {
+        let page = asked(&newer, &other);
+        assert_eq!(page.code, 200);
+        page.body.lines().any(|line| line == format!("sipwall_service_errors {count}")).then_some(())
+    };
+    wait_for("it is among the errors", || complains("1"));
+    let shown = scene.sipwall(&["status", "--runtime", &scene.path("run")]).stdout;
+    assert!(shown.contains("LISTENER NOT RENEWED since ") && shown.contains("server.key"), "{shown}");
+    fs::write(keys.path("server.key"), whole).expect("a file");
+    wait_for("nothing is wrong any more", || complains("0"));
+    let log = service.log().join("\n");
+    assert_eq!(log.matches("cannot be used").count(), 1, "it is said once: {log}");
+    assert!(!log.contains(&TOKEN[..16]) && !log.contains(&other[..16]), "{log}");
 }

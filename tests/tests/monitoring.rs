@@ -3,6 +3,7 @@
 #![expect(clippy::expect_used, reason = "a test that cannot go on panics")]
 
 use std::{
+    collections::BTreeMap,
     fs,
     net::{SocketAddr, UdpSocket},
     path::{Path, PathBuf},
@@ -11,6 +12,8 @@ use std::{
     time::Duration,
 };
 
+use filter_common::Reason;
+use filter_user::telemetry::concerns_listed;
 use serde_json::Value;
 use tests::{
     browser::{Browser, Look},
@@ -212,6 +215,123 @@ fn every_alert_has_a_case_that_fires_and_one_that_does_not() {
     }
 }
 
+/// The counters of `/metrics` that are of filters, by name and labels.
+fn counters(scene: &Scene) -> BTreeMap<String, u64> {
+    let page = scene.host("sbc").enter(|| get(listener(), "/metrics").body).expect("a host");
+    let of_filters = |line: &&str| line.contains("_total{interface=");
+    let parts = page.lines().filter(of_filters).map(|line| line.rsplit_once(' ').expect("a name and a value"));
+    parts.map(|(name, value)| (name.to_owned(), value.parse().expect("a number"))).collect()
+}
+
+#[test]
+fn no_counter_goes_back_over_policies_restarts_and_upgrades() {
+    let scene = Scene::new();
+    let service = watched(&scene);
+    let calls = "sipwall_rule_packets_total{interface=\"eth0\",provider=\"carrier\",service=\"sip-udp\"}";
+    let scans = "sipwall_packets_total{interface=\"eth0\",action=\"drop\",reason=\"source_unlisted\"}";
+    let mut last = BTreeMap::new();
+    let mut look = |sent: u64| {
+        let now = wait_for("all that was sent is counted", || {
+            let now = counters(&scene);
+            (now.get(calls) == Some(&sent) && now.get(scans) == Some(&sent)).then_some(now)
+        });
+        for (name, value) in std::mem::replace(&mut last, now.clone()) {
+            assert!(now.get(&name).is_some_and(|now| *now >= value), "{name} was {value}: {:?}", now.get(&name));
+        }
+        assert!(now.len() > 100, "{now:?}");
+    };
+    let call_and_scan = || {
+        assert_eq!((scene.datagrams("carrier", 5060), scene.datagrams("scanner", 5060)), (3, 0));
+    };
+    call_and_scan();
+    look(3);
+    // Another policy, which has other rules.
+    let other = scene
+        .policy("other.toml", &[("name = \"ssh\"", "name = \"shell\""), ("sip-tcp = [5060]", "sip-tcp = \"off\"")]);
+    fs::rename(&other, scene.path("policy.toml")).expect("it is replaced");
+    service.await_generation(2);
+    call_and_scan();
+    look(6);
+    // Nobody looks for a while, and another build of the program takes over from this one.
+    assert!(service.end_by(rustix::process::Signal::TERM).success());
+    call_and_scan();
+    let mut build = scene.host("sbc").command("sh");
+    build.args(["-c", "rm /sys/fs/bpf/sipwall/v*/eth0/build"]);
+    assert!(build.status().expect("`sh` runs").success());
+    let before = scene.status();
+    assert_eq!(before["is_this_build"], false, "{before}");
+    let mut service = Service::launch(&scene, &scene.path("policy.toml"), &["--listen", LISTENER], &[]);
+    service.await_told("READY=1");
+    let after = scene.status();
+    assert_eq!(after["is_this_build"], true, "{after}");
+    assert_ne!(after["program_id"], before["program_id"]);
+    call_and_scan();
+    look(12);
+}
+
+#[test]
+fn the_reasons_that_alert_are_those_that_the_dashboard_marks() {
+    let marked = Reason::ALL.iter().filter(|reason| concerns_listed(**reason)).map(|reason| reason.name());
+    let marked = marked.collect::<Vec<_>>().join("|");
+    for name in ["prometheus/sipwall.rules.yml", "grafana/sipwall.json"] {
+        let text = fs::read_to_string(packaging().join(name)).expect("a file");
+        let lists: Vec<_> = text.split("reason=~").skip(1).filter(|list| list.contains('|')).collect();
+        assert_eq!(lists.len(), 2, "{name}");
+        for list in lists {
+            let list = list.trim_start_matches(['\\', '"']).split(['\\', '"']).next().expect("a list");
+            assert_eq!(list, marked, "{name}");
+        }
+    }
+}
+
+#[test]
+fn a_packet_is_explained_by_what_runs() {
+    let scene = Scene::new();
+    let _service = watched(&scene);
+    let explained = |interface: &str, source: &str, port: u16| {
+        let path = format!("/explain?interface={interface}&protocol=udp&source={source}:5060&destination={SBC}:{port}");
+        let answer = scene.host("sbc").enter(|| get(listener(), &path)).expect("a host");
+        (answer.code, serde_json::from_str::<Value>(&answer.body).unwrap_or(Value::String(answer.body)))
+    };
+    let by_what_runs = |source, port| {
+        let (code, answer) = explained("eth0", source, port);
+        assert_eq!(code, 200, "{answer}");
+        answer
+    };
+    let note = |answer: &Value, text: &str| {
+        let notes = answer["notes"].as_array().expect("notes");
+        assert!(notes.iter().any(|note| note.as_str().is_some_and(|note| note.contains(text))), "{answer}");
+    };
+    let listed = by_what_runs(CARRIER, 5060);
+    let expected = ("pass", "carrier/sip-udp", "what runs on eth0, generation 1", "203.0.113.16/30", 3);
+    let found = ["action", "rule", "by", "matched_prefix"].map(|key| listed[key].as_str().unwrap_or_default());
+    let line = listed["origin"]["line"].as_u64().expect("a line");
+    assert_eq!((found[0], found[1], found[2], found[3], line), expected, "{listed}");
+    // What the policy file does not know.
+    scene.sipwall(&["deny", "add", CARRIER, "--for", "1h"]).assert_done();
+    let denied = by_what_runs(CARRIER, 5060);
+    assert_eq!((&denied["action"], &denied["reason"]), (&"drop".into(), &"denied".into()), "{denied}");
+    note(&denied, "203.0.113.17/32 is on the deny list, for 60 more minutes.");
+    note(&denied, "The policy file alone says pass, listed.");
+    scene.sipwall(&["allow", "add", SCANNER, "--udp", "5070", "--name", "guest"]).assert_done();
+    let guest = by_what_runs(SCANNER, 5070);
+    assert_eq!((&guest["action"], &guest["rule"]), (&"pass".into(), &"allow/guest".into()), "{guest}");
+    note(&guest, "It is let in by the live allow `guest`.");
+    // A policy that somebody else put in force.
+    let other = scene
+        .policy("other.toml", &[("sip-udp = [5060]", "sip-udp = [5080]"), ("[sbc]\n", "[sbc]\nmode = \"monitor\"\n")]);
+    scene.sipwall(&["apply", &other, "--allow-lockout"]).assert_done();
+    let moved = by_what_runs("203.0.113.18", 5060);
+    assert_eq!((&moved["reason"], &moved["by"]), (&"source_port".into(), &"what runs on eth0, generation 2".into()));
+    note(&moved, "`sipwall diff` shows what is different");
+    note(&moved, "In monitor mode it is counted as dropped, and passes.");
+    for interface in ["eth9", "../eth0", ""] {
+        assert_eq!(explained(interface, CARRIER, 5060).0, 404, "`{interface}`");
+    }
+    scene.sipwall(&["detach", "eth0"]).assert_done();
+    wait_for("nothing is attached", || (explained("eth0", CARRIER, 5060).0 == 404).then_some(()));
+}
+
 #[test]
 fn the_dashboard_shows_a_real_run() {
     let scene = Scene::new();
@@ -243,6 +363,16 @@ fn the_dashboard_shows_a_real_run() {
         browser.await_true("document.querySelector('#answer').textContent.includes('It is dropped')");
         let answer = browser.text("#answer");
         assert!(answer.contains("denied") && answer.contains("policy.toml, line"), "{answer}");
+        assert!(answer.contains("By what runs on eth0, generation 1"), "{answer}");
+        // Networks and ports too, over each time.
+        for (by, span, found) in [("network", "minute", "192.0.2.0/24"), ("wanted", "hour", "udp 5060")] {
+            browser.script(&format!(
+                "for (const [id, value] of [['knockers-by', '{by}'], ['knockers-span', '{span}']]) {{
+                   const pick = document.getElementById(id); pick.value = value; pick.dispatchEvent(new Event('change'));
+                 }}"
+            ));
+            browser.await_true(&format!("document.querySelector('#knockers').textContent.includes('{found}')"));
+        }
         assert_eq!(browser.console(), [""; 0]);
         drop(service.take());
         browser.await_true("document.querySelector('#connection').dataset.state === 'lost'");

@@ -13,7 +13,7 @@ use std::{
 };
 
 use tests::{
-    scene::{CARRIER, SBC, SCANNER, Scene},
+    scene::{CARRIER, SBC, SCANNER, Scene, packets},
     sipwall::binary,
 };
 
@@ -59,6 +59,21 @@ impl Terminal {
                 return screen;
             }
             assert!(begun.elapsed() < PATIENCE, "not all of {texts:?} are in\n{screen}");
+            thread::sleep(Duration::from_millis(50));
+        }
+    }
+}
+
+impl Terminal {
+    /// Waits until none of these stands on the screen.
+    fn await_none(&self, texts: &[&str]) {
+        let begun = Instant::now();
+        loop {
+            let screen = self.screen();
+            if !texts.iter().any(|text| screen.contains(text)) {
+                return;
+            }
+            assert!(begun.elapsed() < PATIENCE, "some of {texts:?} is in\n{screen}");
             thread::sleep(Duration::from_millis(50));
         }
     }
@@ -116,6 +131,37 @@ fn watch(scene: &Scene) {
         "sip-udp",
         "SOURCES, LAST MINUTE",
     ]);
+    let_in(scene, &terminal);
+    shut_out(scene, &terminal);
+    look_round(&terminal);
+    pause(scene, &terminal);
+    terminal.keys("q");
+    let begun = Instant::now();
+    while Command::new("tmux").arg("-S").arg(&terminal.socket).arg("ls").output().is_ok_and(|ls| ls.status.success()) {
+        assert!(begun.elapsed() < PATIENCE, "it does not end");
+        thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// `a`, and nothing before it is confirmed.
+fn let_in(scene: &Scene, terminal: &Terminal) {
+    terminal.keys("a");
+    terminal.await_all(&["UDP 5060 from 192.0.2.99/32 is let in on eth0."]);
+    assert_eq!(scene.sipwall(&["allow", "list", "--json"]).stdout, "", "not yet confirmed");
+    terminal.keys("Escape");
+    terminal.await_none(&["is let in on eth0"]);
+    assert_eq!(scene.sipwall(&["allow", "list", "--json"]).stdout, "", "it was not wanted");
+    terminal.keys("a");
+    terminal.keys("1");
+    terminal.await_all(&["allow/192-0-2-99-udp-5060 lets in UDP 5060 on eth0 for an hour"]);
+    let entry = scene.sipwall(&["allow", "list", "--json"]).json();
+    assert_eq!((&entry["from"][0], &entry["udp"][0]), (&"192.0.2.99/32".into(), &"5060".into()), "{entry}");
+    assert!((3500..=3600).contains(&entry["expires_in"].as_u64().expect("it ends")), "{entry}");
+    terminal.await_all(&["  192-0-2-99-udp-5"]);
+}
+
+/// `d`, which holds over what was let in.
+fn shut_out(scene: &Scene, terminal: &Terminal) {
     terminal.keys("d");
     terminal.await_all(&["Everything from 192.0.2.99/32 is dropped on eth0."]);
     assert_eq!(scene.sipwall(&["deny", "list"]).stdout.matches("192.0.2.99").count(), 0, "not yet confirmed");
@@ -123,13 +169,48 @@ fn watch(scene: &Scene) {
     terminal.await_all(&["192.0.2.99/32 is denied on eth0 for an hour", " denied "]);
     let listed = scene.sipwall(&["deny", "list", "--json"]);
     assert!(listed.stdout.contains("192.0.2.99/32"), "{listed:?}");
+}
+
+/// What is ranked, over which time, in which order, and what of it.
+fn look_round(terminal: &Terminal) {
+    terminal.keys("v");
+    terminal.await_all(&["NETWORKS, LAST MINUTE", "192.0.2.0/24", "v networks"]);
+    terminal.keys("v");
+    terminal.await_all(&["PORTS, LAST MINUTE", "udp 5060", "v ports"]);
+    terminal.keys("v");
+    terminal.keys("w");
+    terminal.await_all(&["SOURCES, LAST 10 MINUTES"]);
+    for order in ["total", "name", "rate"] {
+        terminal.keys("s");
+        terminal.await_all(&[&format!("s sort: {order}")]);
+    }
+    terminal.keys("/");
+    terminal.keys("carrier");
+    terminal.await_all(&["filter: carrier", "sip-udp"]);
+    // The scanner's reasons and what was let in of it are hidden.
+    terminal.await_none(&["source_unlisted", "udp-5"]);
+    terminal.keys("Enter");
+    terminal.keys("/");
+    terminal.keys("Escape");
+    terminal.await_all(&["source_unlisted", "udp-5"]);
+}
+
+/// What is paused stands still while packets are counted, and goes on from what was counted meanwhile.
+fn pause(scene: &Scene, terminal: &Terminal) {
     terminal.keys("p");
-    terminal.await_all(&["PAUSED"]);
-    terminal.keys("q");
+    let passed = |screen: &str| screen.lines().find(|line| line.contains("PASSED")).map(str::to_owned);
+    let paused = passed(&terminal.await_all(&["PAUSED"]));
+    let counted = || packets(&scene.stats(), "rule", "carrier/sip-udp", None);
+    let begun = (Instant::now(), counted());
+    while counted() < begun.1 + 60 {
+        assert!(begun.0.elapsed() < PATIENCE, "the carrier sends nothing");
+    }
+    assert_eq!(passed(&terminal.screen()), paused);
+    terminal.keys("p");
+    terminal.await_none(&["PAUSED"]);
     let begun = Instant::now();
-    while Command::new("tmux").arg("-S").arg(&terminal.socket).arg("ls").output().is_ok_and(|ls| ls.status.success()) {
-        assert!(begun.elapsed() < PATIENCE, "it does not end");
-        thread::sleep(Duration::from_millis(50));
+    while passed(&terminal.screen()) == paused {
+        assert!(begun.elapsed() < PATIENCE, "it does not go on");
     }
 }
 

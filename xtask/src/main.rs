@@ -7,6 +7,7 @@ mod fuzz;
 mod lint;
 mod mutants;
 mod package;
+mod pictures;
 mod privilege;
 mod setup;
 mod test;
@@ -32,6 +33,8 @@ enum Task {
     Build(build::Options),
     /// Show the filter at work between network namespaces, and check what it counts.
     Demo(demo::Options),
+    /// Make the pictures of the documentation anew, of a run with calls and a scan.
+    Pictures(pictures::Options),
     /// Lint, then run every test.
     Test(test::Options),
     /// Show how calls fare under a flood, with each way to keep strangers out: the table of `docs/field-tests.md`.
@@ -51,6 +54,7 @@ fn main() -> ExitCode {
         Task::Setup => setup::run(),
         Task::Build(options) => build::run(&options),
         Task::Demo(options) => demo::run(&options),
+        Task::Pictures(options) => pictures::run(&options),
         Task::Test(options) => test::run(&options),
         Task::FieldTable => field_table::run(),
         Task::Fuzz(options) => fuzz::run(&options),

@@ -205,7 +205,7 @@ pub(crate) fn lets_in(entry: &LiveEntry) -> String {
 }
 
 /// The name that a host or CIDR gives: `192-0-2-7`, `198-51-100-0-24`.
-fn name_of(prefix: &str) -> String {
+pub(crate) fn name_of(prefix: &str) -> String {
     let host = prefix.strip_suffix("/32").filter(|host| !host.contains(':')).or_else(|| prefix.strip_suffix("/128"));
     host.unwrap_or(prefix).replace(['.', ':', '/'], "-")
 }

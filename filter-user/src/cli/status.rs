@@ -197,6 +197,10 @@ fn service_text(record: Option<&Record>) -> String {
     if let Some(failure) = &snapshot.refresh_failure {
         lines.push(format!("  NOT REFRESHED since {}: {}", output::time(failure.since), indented(&failure.message)));
     }
+    if let Some(failure) = &snapshot.renewal_failure {
+        let since = output::time(failure.since);
+        lines.push(format!("  LISTENER NOT RENEWED since {since}: {}", indented(&failure.message)));
+    }
     for (name, interface) in &snapshot.interfaces {
         let state = match interface.state {
             service::InterfaceState::Enforced => continue,

@@ -4,6 +4,7 @@ mod draw;
 mod gather;
 mod model;
 mod panels;
+mod question;
 mod ui;
 
 use std::{
@@ -14,8 +15,7 @@ use std::{
 };
 
 use anyhow::{Result, bail};
-use filter_user::kernel;
-use ipnet::IpNet;
+use filter_user::{kernel, telemetry::SAMPLES_WAIT};
 use ratatui::{
     DefaultTerminal,
     crossterm::event::{self, Event, KeyEventKind},
@@ -23,16 +23,18 @@ use ratatui::{
 
 use self::{
     gather::Gatherer,
-    ui::{Action, Lasting, Ui},
+    question::{Lasting, Question, live_allow, words},
+    ui::{Action, Ui},
 };
 use super::refresh::StateDirectory;
 
 /// How often the counters are read.
 const EVERY: Duration = Duration::from_secs(1);
 
-/// Watch what passes and what is dropped, and deny who floods
+/// Watch what passes and what is dropped; deny who floods, let in who should be
 ///
-/// Needs a terminal of 80×24 or more. Totals are exact; sources are from samples. In the foot line stand the keys.
+/// Needs a terminal of 80×24 or more. Totals are exact; sources, networks and ports are from samples. In the foot line
+/// stand the keys; arrows select.
 #[derive(clap::Args)]
 #[command(after_long_help = "Examples:
   sipwall top
@@ -93,11 +95,13 @@ impl Screen {
             while Instant::now() < due {
                 let model = model.get_or_insert_with(|| {
                     let drift = self.drift.as_ref().and_then(gather::Drift::text);
-                    self.gatherers[self.shown].model(self.ui.span(), self.gatherers.len(), drift)
+                    let place = (self.shown, self.gatherers.len());
+                    self.gatherers[self.shown].model(self.ui.by(), self.ui.span(), place, drift)
                 });
                 self.ui.settle(model);
                 terminal.draw(|frame| draw::draw(frame, model, &self.ui))?;
-                if !event::poll(due.saturating_duration_since(Instant::now()))? {
+                if !event::poll(due.saturating_duration_since(Instant::now()).min(SAMPLES_WAIT))? {
+                    self.gatherers.iter_mut().try_for_each(Gatherer::watch)?;
                     continue;
                 }
                 let Event::Key(key) = event::read()? else { continue };
@@ -112,18 +116,30 @@ impl Screen {
                         break;
                     }
                     Action::Gather => break,
-                    Action::Deny(prefix, lasting) => self.deny(prefix, lasting),
+                    Action::Change(question, lasting) => self.change(&question, lasting),
                 }
             }
         }
     }
 
-    fn deny(&mut self, prefix: IpNet, lasting: Lasting) {
+    /// Does what was asked, and says what came of it.
+    fn change(&mut self, Question { prefix, change }: &Question, lasting: Lasting) {
         let interface = self.gatherers[self.shown].interface();
-        self.ui.say(match kernel::deny_add(interface, &[prefix], lasting.length(), "") {
-            Ok(_) => format!("{prefix} is denied on {interface} {}", lasting.text()),
-            Err(error) => format!("it is not denied: {error:#}"),
-        });
+        let until = lasting.text();
+        let said = match change.matches() {
+            None => match kernel::deny_add(interface, &[*prefix], lasting.length(), "denied by `top`") {
+                Ok(_) => format!("{prefix} is denied on {interface} {until}"),
+                Err(error) => format!("it is not denied: {error:#}"),
+            },
+            Some(matches) => {
+                let allow = live_allow(*prefix, matches);
+                match kernel::allow_add(interface, &allow, lasting.length()) {
+                    Ok(_) => format!("{} lets in {} on {interface} {until}", allow.rule(), words(matches)),
+                    Err(error) => format!("it is not let in: {error:#}"),
+                }
+            }
+        };
+        self.ui.say(said);
     }
 }
 

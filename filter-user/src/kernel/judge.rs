@@ -18,7 +18,7 @@ use super::{
     maps::Maps,
     pins::Pins,
     standing,
-    trie::{self, Denied},
+    trie::{self, Denied, Place, Sources},
 };
 use crate::policy::HostPolicy;
 
@@ -113,9 +113,10 @@ impl Maps {
         let mut tables = self.tables_in(slot)?;
         tables.settings.limits = Limits::default();
         let host = source.map(IpNet::from);
+        let place = Place::sources(slot, self.directory.as_deref());
         let set = match host {
-            Some(host @ IpNet::V4(_)) => trie::lookup(&self.sources_v4.get(&slot, 0)?, host)?,
-            Some(host @ IpNet::V6(_)) => trie::lookup(&self.sources_v6.get(&slot, 0)?, host)?,
+            Some(host @ IpNet::V4(_)) => lookup(trie::in_slot(&self.sources_v4, place)?, host)?,
+            Some(host @ IpNet::V6(_)) => lookup(trie::in_slot(&self.sources_v6, place)?, host)?,
             None => None,
         };
         Ok(HostPolicy::of_parts(tables, host.zip(set), denied))
@@ -135,6 +136,10 @@ impl Maps {
         let name = self.rule_names.get(&rule.into(), 0).context("cannot read the names of rules")?.0;
         Ok(name.as_str().unwrap_or("?").to_owned())
     }
+}
+
+fn lookup<const N: usize>(sources: Option<Sources<N>>, host: IpNet) -> Result<Option<u32>> {
+    sources.map_or(Ok(None), |sources| trie::lookup(&sources, host))
 }
 
 fn denied_prefix<const N: usize>(

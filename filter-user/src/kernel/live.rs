@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
-use aya::maps::MapError;
 use filter_common::{
     live::{Expiry, LIVE_PREFIXES, LiveSet},
     tables::GENERATIONS,
@@ -16,7 +15,7 @@ use super::{
     maps::{Maps, Value},
     pins::Pins,
     readback, standing,
-    trie::{self, LiveSources},
+    trie::{self, LiveSources, Place},
 };
 use crate::{
     fault,
@@ -138,8 +137,9 @@ impl Maps {
     /// The live allows as they are in the maps; nothing if there are none.
     pub(super) fn live_tables(&self) -> Result<Option<LiveTables>> {
         let Some(slot) = self.standing()?.switch.allows() else { return Ok(None) };
-        let mut sources = source_prefixes(self.live_v4.get(&slot, 0))?;
-        sources.extend(source_prefixes(self.live_v6.get(&slot, 0))?);
+        let place = Place::live(slot, self.directory.as_deref());
+        let mut sources = source_prefixes(trie::in_slot(&self.live_v4, place)?)?;
+        sources.extend(source_prefixes(trie::in_slot(&self.live_v6, place)?)?);
         sources.sort_unstable_by_key(|(prefix, _)| *prefix);
         let (terms, notes) = (self.live_terms.get(&slot, 0)?.0, self.live_notes.get(&slot, 0)?.0);
         Ok(Some(LiveTables { sources, terms, notes }))
@@ -160,10 +160,11 @@ impl Maps {
         let slot = (switch.allow_slot() + 1) % GENERATIONS;
         let v4 = trie::create(LIVE_PREFIXES, &tables.sources)?;
         let v6 = trie::create(LIVE_PREFIXES, &tables.sources)?;
+        let place = Place::live(slot, self.directory.as_deref());
         fault::step();
-        self.live_v4.set(slot, &v4, 0).context("cannot write the IPv4 sources of the live allows")?;
+        trie::place(&mut self.live_v4, place, v4)?;
         fault::step();
-        self.live_v6.set(slot, &v6, 0).context("cannot write the IPv6 sources of the live allows")?;
+        trie::place(&mut self.live_v6, place, v6)?;
         fault::step();
         self.live_terms.set(slot, Value(tables.terms), 0).context("cannot write the live allows")?;
         fault::step();
@@ -177,11 +178,8 @@ impl Maps {
 }
 
 /// The prefixes of a slot's trie; none where none was ever written.
-fn source_prefixes<const N: usize>(trie: Result<LiveSources<N>, MapError>) -> Result<Vec<(IpNet, LiveSet)>> {
-    let trie = match trie {
-        Err(MapError::KeyNotFound) => return Ok(Vec::new()),
-        trie => trie.context("cannot open the trie of the live allows")?,
-    };
+fn source_prefixes<const N: usize>(trie: Option<LiveSources<N>>) -> Result<Vec<(IpNet, LiveSet)>> {
+    let Some(trie) = trie else { return Ok(Vec::new()) };
     trie::entries(&trie)?.into_iter().map(|(key, set)| Ok((readback::prefix(key)?, set))).collect()
 }
 

@@ -173,12 +173,12 @@ pub(super) fn pin_over(path: &Path, pin: impl FnOnce(&Path) -> Result<(), PinErr
     fs::rename(&new, path).with_context(|| format!("cannot make `{}`", path.display()))
 }
 
-/// Where the trie of a slot's sources is pinned, by the octets of its addresses.
+/// Where a trie of a slot is pinned, by what it is of and by the octets of its addresses.
 ///
 /// The kernel lets nobody but `CAP_SYS_ADMIN` open a map by its number, which is all that the map of tries tells.
-pub(super) fn source_trie(directory: &Path, octets: usize, slot: u32) -> PathBuf {
+pub(super) fn trie(directory: &Path, of: &str, octets: usize, slot: u32) -> PathBuf {
     let family = if octets == 4 { "v4" } else { "v6" };
-    directory.join(format!("sources_{family}_{slot}"))
+    directory.join(format!("{of}_{family}_{slot}"))
 }
 
 /// Where it is noted what a holder of the deny list holds: one of the bits of its entries. Not there where it holds nothing.

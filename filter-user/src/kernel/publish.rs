@@ -15,7 +15,7 @@ use ipnet::IpNet;
 
 use super::{
     maps::{Maps, Value},
-    trie,
+    trie::{self, Place},
 };
 use crate::{fault, policy::CompiledPolicy};
 
@@ -66,11 +66,11 @@ impl Maps {
 
     fn write_sources(&mut self, slot: u32, sources: &[(IpNet, u32)]) -> Result<()> {
         let (v4, v6) = (trie::create(PREFIXES, sources)?, trie::create(PREFIXES, sources)?);
-        let directory = self.directory.as_deref();
+        let place = Place::sources(slot, self.directory.as_deref());
         fault::step();
-        trie::place(&mut self.sources_v4, slot, v4, directory)?;
+        trie::place(&mut self.sources_v4, place, v4)?;
         fault::step();
-        trie::place(&mut self.sources_v6, slot, v6, directory)
+        trie::place(&mut self.sources_v6, place, v6)
     }
 
     /// The counter of each rule. A rule that was there before keeps its own.

@@ -8,7 +8,7 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use super::{
     maps::Maps,
-    trie::{self, Sources},
+    trie::{self, Place, Sources},
 };
 use crate::policy::{CompiledPolicy, Outline, outermost};
 
@@ -29,9 +29,9 @@ pub(super) struct Running {
 impl Maps {
     /// The generation in a slot.
     pub(super) fn running(&self, slot: u32) -> Result<Running> {
-        let directory = self.directory.as_deref();
-        let mut sources = source_prefixes(trie::in_slot(&self.sources_v4, slot, directory)?)?;
-        sources.extend(source_prefixes(trie::in_slot(&self.sources_v6, slot, directory)?)?);
+        let place = Place::sources(slot, self.directory.as_deref());
+        let mut sources = source_prefixes(trie::in_slot(&self.sources_v4, place)?)?;
+        sources.extend(source_prefixes(trie::in_slot(&self.sources_v6, place)?)?);
         sources.sort_unstable();
         let denied = self.denied_by_policy(slot)?;
         let tables = self.tables_in(slot)?;

@@ -1,6 +1,9 @@
 //! Tries: prefixes as the kernel's longest-prefix-match tries hold them.
 
-use std::{fs, io, path::Path};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context as _, Result};
 use aya::maps::{ArrayOfMaps, LpmTrie, Map, MapData, MapError, lpm_trie};
@@ -43,20 +46,44 @@ pub(super) fn create<const N: usize, V: bytemuck::Pod>(capacity: u32, prefixes: 
     Ok(trie)
 }
 
-/// Puts a trie in its slot, and its pin in the place of that of the one before.
-pub(super) fn place<const N: usize>(
-    tries: &mut ArrayOfMaps<MapData, Sources<N>>,
+/// The place of a trie among those of its kind.
+#[derive(Clone, Copy)]
+pub(super) struct Place<'a> {
+    of: &'static str,
     slot: u32,
-    trie: Sources<N>,
-    directory: Option<&Path>,
+    /// Where its pin is; nothing where nothing is pinned.
+    directory: Option<&'a Path>,
+}
+
+impl<'a> Place<'a> {
+    /// Of the sources of a policy.
+    pub(super) const fn sources(slot: u32, directory: Option<&'a Path>) -> Self {
+        Self { of: "sources", slot, directory }
+    }
+
+    /// Of the sources of live allows.
+    pub(super) const fn live(slot: u32, directory: Option<&'a Path>) -> Self {
+        Self { of: "live", slot, directory }
+    }
+
+    fn pin<const N: usize>(self) -> Option<PathBuf> {
+        self.directory.map(|directory| pins::trie(directory, self.of, N, self.slot))
+    }
+}
+
+/// Puts a trie in its slot, and its pin in the place of that of the one before.
+pub(super) fn place<const N: usize, V: bytemuck::Pod>(
+    tries: &mut ArrayOfMaps<MapData, Trie<N, V>>,
+    place: Place<'_>,
+    trie: Trie<N, V>,
 ) -> Result<()> {
-    let pin = directory.map(|directory| pins::source_trie(directory, N, slot));
+    let pin = place.pin::<N>();
     if let Some(pin) = &pin {
         // First: a pin that is left must not be that of another trie.
         pins::unless_missing(fs::remove_file(pin)).with_context(|| format!("cannot remove `{}`", pin.display()))?;
     }
     // This waits until no packet is left that saw the trie that stood there before.
-    tries.set(slot, &trie, 0).context("cannot write the policy's sources")?;
+    tries.set(place.slot, &trie, 0).with_context(|| format!("cannot write a trie of {} prefixes", place.of))?;
     if let Some(pin) = &pin {
         trie.pin(pin).with_context(|| format!("cannot pin `{}`", pin.display()))?;
     }
@@ -64,18 +91,17 @@ pub(super) fn place<const N: usize>(
 }
 
 /// The trie in a slot; nothing where none was ever written.
-pub(super) fn in_slot<const N: usize>(
-    tries: &ArrayOfMaps<MapData, Sources<N>>,
-    slot: u32,
-    directory: Option<&Path>,
-) -> Result<Option<Sources<N>>> {
-    if let Some(pin) = directory.map(|directory| pins::source_trie(directory, N, slot)).filter(|pin| pin.exists()) {
+pub(super) fn in_slot<const N: usize, V: bytemuck::Pod>(
+    tries: &ArrayOfMaps<MapData, Trie<N, V>>,
+    place: Place<'_>,
+) -> Result<Option<Trie<N, V>>> {
+    if let Some(pin) = place.pin::<N>().filter(|pin| pin.exists()) {
         let data = MapData::from_pin(&pin).with_context(|| format!("cannot open `{}`", pin.display()))?;
         return Ok(Some(Map::from_map_data(data)?.try_into()?));
     }
-    match tries.get(&slot, 0) {
+    match tries.get(&place.slot, 0) {
         Err(MapError::KeyNotFound) => Ok(None),
-        trie => Ok(Some(trie.context("cannot open the trie of a policy's sources")?)),
+        trie => Ok(Some(trie.with_context(|| format!("cannot open a trie of {} prefixes", place.of))?)),
     }
 }
 

@@ -26,6 +26,7 @@ use super::{
 use crate::{
     kernel::{self, Status},
     refresh::Store,
+    telemetry::SAMPLES_WAIT,
 };
 
 /// How often a snapshot is taken.
@@ -43,6 +44,9 @@ pub struct Watched {
 
 /// Somebody who knows what the kernel does not: the service, who reads the samples.
 pub trait Contribute: Send {
+    /// Looks at what does not wait for the next snapshot.
+    fn watch(&mut self) {}
+
     /// Fills in what it knows. It must not wait for anything.
     fn contribute(&mut self, snapshot: &mut Snapshot);
 }
@@ -87,8 +91,13 @@ pub fn collect(watched: Watched) -> io::Result<Collection> {
             sender.send_replace(Arc::new(collector.take()));
             // Only the first time does somebody wait for it.
             let _ = taken.send(());
-            if stopped.recv_timeout(EVERY) != Err(RecvTimeoutError::Timeout) {
-                return;
+            let due = Instant::now() + EVERY;
+            while Instant::now() < due {
+                let wait = due.saturating_duration_since(Instant::now()).min(SAMPLES_WAIT);
+                if stopped.recv_timeout(wait) != Err(RecvTimeoutError::Timeout) {
+                    return;
+                }
+                collector.watched.contributors.iter_mut().for_each(|contributor| contributor.watch());
             }
         }
     })?;
@@ -144,7 +153,7 @@ impl Collector {
             status,
             drift: slow.drift,
             samples: Some(samples),
-            talkers: None,
+            knocking: None,
             drops: None,
         })
     }

@@ -1,11 +1,14 @@
 //! Whether calls are at risk: what an operator should know at once, worst first.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::collections::BTreeMap;
 
 use serde::Serialize;
 
 use super::snapshot::{Fill, InterfaceSnapshot, RuleTraffic, Snapshot, SourceSnapshot};
-use crate::kernel::{Confirmation, Status, XdpMode};
+use crate::{
+    kernel::{Confirmation, Status, XdpMode},
+    telemetry::SILENCE,
+};
 
 /// How much a concern matters.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize)]
@@ -34,8 +37,6 @@ pub struct Concern {
 
 /// What share of the packets of listed sources may be dropped before calls are at risk, in hundredths.
 const LISTED_DROPS: u64 = 1;
-/// For how long a provider that was heard is silent before that is worth saying.
-const SILENCE: Duration = Duration::from_mins(10);
 /// How full a map may be, in hundredths.
 const FULL: u64 = 80;
 /// How many times the pause between two requests a source's answer may be old.

@@ -10,6 +10,9 @@ use axum::{
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use subtle::ConstantTimeEq as _;
+use tokio::sync::watch;
+
+use super::credentials::Credentials;
 
 /// A secret that a request must bring. It is never shown.
 #[derive(Clone)]
@@ -35,7 +38,7 @@ impl fmt::Debug for Token {
 /// What a request is asked for before anything else looks at it.
 #[derive(Clone, Debug)]
 pub(super) struct Guard {
-    pub(super) token: Option<Token>,
+    pub(super) credentials: watch::Receiver<Credentials>,
     pub(super) names: Arc<[String]>,
 }
 
@@ -80,7 +83,7 @@ impl Guard {
         if matches!(site, Some("cross-site" | "same-site")) && path != "/" {
             return Some((StatusCode::FORBIDDEN, "not for other sites\n").into_response());
         }
-        let Some(token) = &self.token else { return None };
+        let token = self.credentials.borrow().token.clone()?;
         if text(header::AUTHORIZATION).and_then(brought).is_some_and(|brought| token.is(&brought)) {
             return None;
         }
@@ -124,7 +127,9 @@ mod tests {
     use super::*;
 
     fn guard(token: Option<&str>) -> Guard {
-        Guard { token: token.map(Token::new), names: [String::from("sbc.example")].into() }
+        let credentials = Credentials { token: token.map(Token::new), tls: None };
+        // What was sent last stays when its sender is gone.
+        Guard { credentials: watch::channel(credentials).1, names: [String::from("sbc.example")].into() }
     }
 
     fn refused(guard: &Guard, headers: &[(&'static str, &'static str)]) -> Option<u16> {

@@ -8,7 +8,10 @@ use std::{
 use filter_common::{Action, Reason};
 
 use super::snapshot::{ReasonTraffic, RuleTraffic, Samples, Traffic};
-use crate::kernel::{ReasonCount, RuleCount, Stats};
+use crate::{
+    kernel::{ReasonCount, RuleCount, Stats},
+    telemetry::concerns_listed,
+};
 
 /// How many moments are kept: five minutes, of one a second.
 const MOMENTS: usize = 300;
@@ -157,22 +160,6 @@ impl History {
     pub(super) fn traffic(&self) -> Vec<Traffic> {
         self.traffic.iter().copied().collect()
     }
-}
-
-/// Whether packets that end so came from a source that the policy lists: calls may be among them.
-pub(super) const fn concerns_listed(reason: Reason) -> bool {
-    matches!(
-        reason,
-        Reason::PortClosed
-            | Reason::SourcePort
-            | Reason::OpeningSegment
-            | Reason::ProtocolUnlisted
-            | Reason::ProviderDenied
-            | Reason::RateLimitSip
-            | Reason::RateLimitTcp
-            | Reason::InspectSip
-            | Reason::InspectMedia
-    )
 }
 
 #[cfg(test)]

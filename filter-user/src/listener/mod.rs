@@ -10,6 +10,7 @@
 
 mod collect;
 mod concern;
+mod credentials;
 mod events;
 mod explain;
 mod guard;
@@ -26,11 +27,12 @@ mod view;
 
 pub use collect::{Collection, Contribute, Watched, collect};
 pub use concern::{Concern, Level};
-pub use explain::{Answer, Explain, PolicyFileExplainer};
+pub use credentials::Renewal;
+pub use explain::{Answer, Explain, Explainer};
 pub use sampled::Sampled;
 pub use server::{Running, start};
 pub use settings::{ListenError, Ready, Settings, TlsFiles};
 pub use snapshot::{
-    DroppedPacket, Fill, InterfaceSnapshot, ReasonTraffic, RuleTraffic, Samples, ServiceSnapshot, Snapshot,
-    SourceSnapshot, Talker, Traffic, Unreadable,
+    DroppedPacket, Fill, InterfaceSnapshot, Knocking, ReasonTraffic, RuleTraffic, Samples, ServiceSnapshot, Snapshot,
+    SourceSnapshot, Traffic, Unreadable,
 };

@@ -51,6 +51,11 @@ impl Shown {
         let audience = Audience::new(snapshots.clone());
         Self { snapshots, audience, explain, explaining: Arc::new(Semaphore::new(1)) }
     }
+
+    /// Whether this interface has a filter that can be read.
+    fn has_filter(&self, name: &str) -> bool {
+        self.snapshots.borrow().interfaces.iter().any(|interface| interface.status.interface == name)
+    }
 }
 
 /// Everything that is served. Only GET and HEAD are.
@@ -86,6 +91,8 @@ async fn events(State(shown): State<Shown>) -> Response {
 /// The packet that is asked about.
 #[derive(Deserialize)]
 struct Question {
+    /// The interface that it comes in by; none where no filter is attached.
+    interface: Option<String>,
     protocol: String,
     source: String,
     destination: String,
@@ -99,7 +106,7 @@ impl Question {
             "" => None,
             flags => Some(flags.parse()?),
         };
-        let Self { protocol, source, destination, tcp_flags: _ } = self;
+        let Self { interface: _, protocol, source, destination, tcp_flags: _ } = self;
         Ok(Probe { protocol: protocol.parse()?, source: source.parse()?, destination: destination.parse()?, tcp_flags })
     }
 }
@@ -110,13 +117,18 @@ async fn explain(State(shown): State<Shown>, Query(question): Query<Question>) -
         Ok(probe) => probe,
         Err(error) => return refuse(StatusCode::BAD_REQUEST, error.to_string()),
     };
+    let interface = question.interface;
+    // Nothing else that a request says becomes a path.
+    if interface.as_ref().is_some_and(|interface| !shown.has_filter(interface)) {
+        return refuse(StatusCode::NOT_FOUND, "no filter is attached to that interface".to_owned());
+    }
     let Some(explain) = shown.explain else {
         return refuse(StatusCode::NOT_FOUND, "no policy file is known to explain by".to_owned());
     };
     let Ok(_turn) = shown.explaining.acquire().await else {
         return StatusCode::SERVICE_UNAVAILABLE.into_response();
     };
-    match spawn_blocking(move || explain.explain(&probe)).await {
+    match spawn_blocking(move || explain.explain(interface.as_deref(), &probe)).await {
         Ok(Ok(answer)) => json(&answer),
         Ok(Err(why)) => refuse(StatusCode::UNPROCESSABLE_ENTITY, why),
         Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),

@@ -9,12 +9,12 @@ use anyhow::Result;
 
 use super::{
     collect::Contribute,
-    snapshot::{DroppedPacket, InterfaceSnapshot, Snapshot, Talker},
+    snapshot::{DroppedPacket, InterfaceSnapshot, Knocking, Snapshot},
 };
-use crate::telemetry::{Event, Events, Ranked, Span, Trends};
+use crate::telemetry::{By, Event, Follower, Span, Trends};
 
-/// How many sources are told of.
-const TALKERS: usize = 20;
+/// How many sources, networks and ports are told of.
+const MOST: usize = 12;
 /// How many drops are told of.
 const DROPS: usize = 20;
 
@@ -26,19 +26,22 @@ pub struct Sampled {
 
 /// The samples of one filter.
 struct Filter {
-    events: Events,
-    trends: Trends,
+    samples: Follower,
     /// Newest first.
     drops: VecDeque<DroppedPacket>,
 }
 
 impl Contribute for Sampled {
+    fn watch(&mut self) {
+        // One that was detached, or attached anew, is opened again with the next snapshot.
+        self.filters.retain(|_, filter| filter.read().is_ok());
+    }
+
     fn contribute(&mut self, snapshot: &mut Snapshot) {
         let second = snapshot.taken_at / 1000;
         self.filters.retain(|name, _| snapshot.interfaces.iter().any(|interface| interface.status.interface == *name));
         for interface in &mut snapshot.interfaces {
             if self.fill(interface, second).is_err() {
-                // It was detached, or attached anew: it is opened again the next time.
                 self.filters.remove(&interface.status.interface);
             }
         }
@@ -53,8 +56,7 @@ impl Sampled {
         }
         let Some(filter) = self.filters.get_mut(name) else { return Ok(()) };
         filter.read()?;
-        let (sources, _) = filter.trends.sources(Span::TenMinutes, second, TALKERS);
-        interface.talkers = Some(sources.into_iter().map(talker).collect());
+        interface.knocking = Some(knocking(filter.samples.trends(), second));
         interface.drops = Some(filter.drops.iter().cloned().collect());
         Ok(())
     }
@@ -62,13 +64,11 @@ impl Sampled {
 
 impl Filter {
     fn open(interface: &str) -> Result<Self> {
-        let events = Events::open(&[interface.to_owned()])?;
-        Ok(Self { events, trends: Trends::default(), drops: VecDeque::new() })
+        Ok(Self { samples: Follower::open(interface)?, drops: VecDeque::new() })
     }
 
     fn read(&mut self) -> Result<()> {
-        for event in self.events.read()? {
-            self.trends.count(&event);
+        for event in self.samples.read()? {
             self.drops.truncate(DROPS - 1);
             self.drops.push_front(dropped(event));
         }
@@ -76,9 +76,16 @@ impl Filter {
     }
 }
 
-fn talker(ranked: Ranked) -> Talker {
-    let Ranked { what, packets, reasons, wanted } = ranked;
-    Talker { source: what, packets, tried: wanted, reasons }
+/// Every ranking over every span, as they are in this second since the epoch.
+fn knocking(trends: &Trends, second: u64) -> Vec<Knocking> {
+    let over = |span| {
+        let packets = trends.total(span, second);
+        By::ALL.map(|by| {
+            let (most, count) = trends.ranked(by, span, second, MOST);
+            Knocking { span, by, packets, count, most }
+        })
+    };
+    Span::ALL.into_iter().flat_map(over).collect()
 }
 
 fn dropped(event: Event) -> DroppedPacket {

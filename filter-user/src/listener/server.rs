@@ -26,9 +26,11 @@ use tokio_io_timeout::TimeoutStream;
 use tokio_rustls::TlsAcceptor;
 
 use super::{
+    credentials::{Credentials, Keeper, Renewal},
     explain::Explain,
+    guard::Guard,
     pages::{self, Shown},
-    settings::Ready,
+    settings::{ListenError, Ready},
     snapshot::Snapshot,
 };
 
@@ -45,6 +47,7 @@ const REST: Duration = Duration::from_millis(100);
 pub struct Running {
     address: SocketAddr,
     tls: bool,
+    keeper: Keeper,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -64,6 +67,15 @@ impl Running {
     /// Where a browser finds it.
     pub fn url(&self) -> String {
         format!("{}://{}/", if self.tls { "https" } else { "http" }, self.address)
+    }
+
+    /// Looks at the files of the certificate and the token, and takes up what they hold where they are others, once
+    /// nobody writes them any more or somebody insists. Connections that are open go on.
+    ///
+    /// # Errors
+    /// Which file is not what it should be: what was read before holds.
+    pub fn renew(&mut self, insists: bool) -> Result<Renewal, ListenError> {
+        self.keeper.renew(insists)
     }
 }
 
@@ -87,11 +99,13 @@ pub fn start(
     explain: Option<Arc<dyn Explain>>,
 ) -> Result<Running> {
     let runtime = runtime::Builder::new_current_thread().enable_all().max_blocking_threads(2).build()?;
-    let (address, tls) = (ready.listener.local_addr()?, ready.tls.is_some());
+    let Ready { listener, keeper, guard } = ready;
+    let (address, credentials) = (listener.local_addr()?, keeper.credentials());
+    let tls = credentials.borrow().tls.is_some();
     let (stop, stopped) = oneshot::channel();
     let run = move || {
         runtime.block_on(async {
-            let served = serve(ready, Shown::new(snapshots, explain));
+            let served = serve(listener, &credentials, guard, Shown::new(snapshots, explain));
             // It fails where the thread has no room for one more file: there is nobody to tell.
             tokio::select! { _ = served => {}, _ = stopped => {} }
         });
@@ -99,13 +113,16 @@ pub fn start(
         runtime.shutdown_background();
     };
     let thread = thread::Builder::new().name("listener".to_owned()).spawn(run).context("cannot start the listener")?;
-    Ok(Running { address, tls, stop: Some(stop), thread: Some(thread) })
+    Ok(Running { address, tls, keeper, stop: Some(stop), thread: Some(thread) })
 }
 
-async fn serve(ready: Ready, shown: Shown) -> Result<()> {
-    let Ready { listener, tls, guard } = ready;
-    let listener = TcpListener::from_std(listener)?;
-    let (router, tls) = (pages::router(shown, guard), tls.map(TlsAcceptor::from));
+async fn serve(
+    listener: std::net::TcpListener,
+    credentials: &watch::Receiver<Credentials>,
+    guard: Guard,
+    shown: Shown,
+) -> Result<()> {
+    let (listener, router) = (TcpListener::from_std(listener)?, pages::router(shown, guard));
     let room = Arc::new(Semaphore::new(CONNECTIONS));
     loop {
         let Ok((stream, _)) = listener.accept().await else {
@@ -114,7 +131,7 @@ async fn serve(ready: Ready, shown: Shown) -> Result<()> {
         };
         // Without room the connection is closed at once.
         let Ok(place) = Arc::clone(&room).try_acquire_owned() else { continue };
-        let (router, tls) = (router.clone(), tls.clone());
+        let (router, tls) = (router.clone(), credentials.borrow().tls.clone().map(TlsAcceptor::from));
         tokio::spawn(async move {
             // What goes wrong with a connection is its client's business.
             let _ = connection(stream, tls, router).await;

@@ -1,25 +1,18 @@
 //! Where the listener listens, and whether that is safe.
 
 use std::{
-    fmt, fs, io,
+    fmt, io,
     net::{SocketAddr, TcpListener},
-    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
-    sync::Arc,
 };
 
-use rustls::ServerConfig;
 use socket2::{Domain, Socket, Type};
 
 use super::{
-    guard::{Guard, Token},
-    tls,
+    credentials::{Files, Keeper},
+    guard::Guard,
 };
 
-/// The shortest token: 128 bits in hexadecimal have 32, and no shorter one is worth guessing at.
-const SHORTEST_TOKEN: usize = 16;
-/// The largest token file.
-const LARGEST_TOKEN: u64 = 4096;
 /// How many connections wait to be taken.
 const BACKLOG: i32 = 64;
 /// How much of an answer the kernel keeps for a client that does not read.
@@ -99,7 +92,7 @@ impl ListenError {
 /// Settings that were found safe, with what their files hold, and the address taken.
 pub struct Ready {
     pub(super) listener: TcpListener,
-    pub(super) tls: Option<Arc<ServerConfig>>,
+    pub(super) keeper: Keeper,
     pub(super) guard: Guard,
 }
 
@@ -120,13 +113,11 @@ impl Settings {
         if !address.ip().is_loopback() && (tls.is_none() || !asks) {
             return Err(ListenError::Exposed(*address));
         }
-        let guard = Guard {
-            token: token.as_deref().map(read_token).transpose()?,
-            names: names.iter().map(|name| name.to_lowercase()).collect(),
-        };
-        let tls = tls.as_ref().map(tls::configure).transpose()?;
+        let keeper = Keeper::new(Files { tls: tls.clone(), token: token.clone() })?;
+        let names = names.iter().map(|name| name.to_lowercase()).collect();
+        let guard = Guard { credentials: keeper.credentials(), names };
         let listener = listen(*address).map_err(|error| ListenError::Bind { address: *address, error })?;
-        Ok(Ready { listener, tls, guard })
+        Ok(Ready { listener, keeper, guard })
     }
 }
 
@@ -141,25 +132,4 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     Ok(socket.into())
-}
-
-fn read_token(path: &Path) -> Result<Token, ListenError> {
-    let metadata = fs::metadata(path).map_err(ListenError::read(path))?;
-    if metadata.mode() & 0o007 != 0 {
-        let why = format!("is open to every user, and holds a secret\nhint: `chmod 600 {}`", path.display());
-        return Err(ListenError::file(path, why));
-    }
-    if metadata.len() > LARGEST_TOKEN {
-        return Err(ListenError::file(path, "is too large for a token"));
-    }
-    let text = fs::read_to_string(path).map_err(ListenError::read(path))?;
-    let token = text.trim();
-    if token.len() < SHORTEST_TOKEN || !token.chars().all(|character| character.is_ascii_graphic()) {
-        let why = format!(
-            "holds no token: one line of at least {SHORTEST_TOKEN} printable characters\nhint: `openssl rand -hex 32` \
-             makes one"
-        );
-        return Err(ListenError::file(path, why));
-    }
-    Ok(Token::new(token))
 }

@@ -4,7 +4,10 @@ use std::net::IpAddr;
 
 use serde::Serialize;
 
-use crate::kernel::Status;
+use crate::{
+    kernel::Status,
+    telemetry::{By, Ranked, Span},
+};
 
 /// One moment of the filters, and of the service beside them.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -47,8 +50,8 @@ pub struct InterfaceSnapshot {
     pub drift: Option<bool>,
     /// How many drops were sampled; nothing where that is not known.
     pub samples: Option<Samples>,
-    /// Who was dropped most in the past ten minutes, most first; nothing where no samples can be read.
-    pub talkers: Option<Vec<Talker>>,
+    /// What was dropped most, by each thing and over each span; nothing where no samples can be read.
+    pub knocking: Option<Vec<Knocking>>,
     /// What was dropped last, newest first; nothing where no samples can be read.
     pub drops: Option<Vec<DroppedPacket>>,
 }
@@ -124,17 +127,19 @@ pub struct Samples {
     pub lost: u64,
 }
 
-/// A source of drops.
+/// What was dropped most of late. From samples: numbers are estimates.
 #[derive(Clone, Debug, Serialize)]
-pub struct Talker {
-    /// The source, an address.
-    pub source: String,
-    /// About how many of its packets were dropped in the past ten minutes.
+pub struct Knocking {
+    /// Over which time.
+    pub span: Span,
+    /// By what.
+    pub by: By,
+    /// About how many packets were dropped in all.
     pub packets: u64,
-    /// What it tried, most first, as in `udp 5060`.
-    pub tried: Vec<String>,
-    /// Why it was dropped, most first.
-    pub reasons: Vec<&'static str>,
+    /// How many there were to choose from; at least.
+    pub count: usize,
+    /// The first of them, most first.
+    pub most: Vec<Ranked>,
 }
 
 /// A sample of what was dropped.

@@ -5,12 +5,11 @@ use serde::Serialize;
 
 use super::{
     concern::{self, Concern, Level},
-    history::concerns_listed,
     snapshot::{
-        DroppedPacket, Fill, InterfaceSnapshot, RuleTraffic, Samples, Snapshot, SourceSnapshot, Talker, Traffic,
+        DroppedPacket, Fill, InterfaceSnapshot, Knocking, RuleTraffic, Samples, Snapshot, SourceSnapshot, Traffic,
     },
 };
-use crate::kernel::Status;
+use crate::{kernel::Status, telemetry::concerns_listed};
 
 /// How many of a list the page shows at the most, and is told of.
 const SHOWN: usize = 50;
@@ -43,7 +42,7 @@ struct Interface<'a> {
     fill: &'a [Fill],
     drift: Option<bool>,
     samples: Option<Samples>,
-    talkers: Option<&'a [Talker]>,
+    knocking: Option<&'a [Knocking]>,
     drops: Option<&'a [DroppedPacket]>,
 }
 
@@ -98,7 +97,7 @@ fn verdict(snapshot: &Snapshot, concerns: &[Concern]) -> Verdict {
 }
 
 fn interface(interface: &InterfaceSnapshot) -> Interface<'_> {
-    let InterfaceSnapshot { status, reasons, rules, traffic, fill, drift, samples, talkers, drops } = interface;
+    let InterfaceSnapshot { status, reasons, rules, traffic, fill, drift, samples, knocking, drops } = interface;
     let reasons = reasons.iter().filter(|count| count.packets > 0).filter_map(|count| {
         let reason = Reason::from_name(count.reason)?;
         Some(ReasonView {
@@ -120,7 +119,7 @@ fn interface(interface: &InterfaceSnapshot) -> Interface<'_> {
         fill,
         drift: *drift,
         samples: *samples,
-        talkers: talkers.as_deref().map(first),
+        knocking: knocking.as_deref(),
         drops: drops.as_deref().map(first),
     }
 }

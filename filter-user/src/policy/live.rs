@@ -1,5 +1,7 @@
 //! Live allows: what an operator lets in while the filter runs, beside the policy.
 
+use std::fmt;
+
 use filter_common::{
     Name,
     live::{Expiry, LIVE_PREFIXES, LIVE_TERMS, LiveNote, LiveNotes, LiveSet, LiveTerm, LiveTerms, Remark},
@@ -19,6 +21,16 @@ pub enum LiveMatch {
     Udp(PortRange),
     /// A whole IP protocol.
     Protocol(u8),
+}
+
+impl fmt::Display for LiveMatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(ports) => write!(f, "TCP {ports}"),
+            Self::Udp(ports) => write!(f, "UDP {ports}"),
+            Self::Protocol(protocol) => write!(f, "protocol {protocol}"),
+        }
+    }
 }
 
 /// An allow that is in force beside the policy.

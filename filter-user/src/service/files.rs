@@ -2,8 +2,6 @@
 
 use std::{
     collections::BTreeSet,
-    fs,
-    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -15,21 +13,19 @@ use tokio::{
 };
 
 use super::control::Wake;
+use crate::file_identity::FileIdentity;
 
 /// How long nothing must happen before the files are looked at: an editor writes more than once.
 const QUIET: Duration = Duration::from_millis(200);
 /// How long it is waited for that at the most.
 const LONGEST: Duration = Duration::from_secs(2);
 
-/// What tells a file from the one that was there before: its device, inode, size and times.
-type Identity = Option<(u64, u64, u64, i64, i64, i64)>;
-
 /// Watches the directories of files, so that one which is renamed into its place is seen too.
 #[derive(Debug)]
 pub(super) struct Watcher {
     notifier: RecommendedWatcher,
     directories: BTreeSet<PathBuf>,
-    known: Vec<(PathBuf, Identity)>,
+    known: Vec<(PathBuf, FileIdentity)>,
 }
 
 impl Watcher {
@@ -75,7 +71,7 @@ impl Watcher {
     pub(super) fn has_changed(&mut self) -> bool {
         let mut changed = false;
         for (file, known) in &mut self.known {
-            let identity = identity(file);
+            let identity = FileIdentity::of(file);
             changed |= *known != identity;
             *known = identity;
         }
@@ -106,19 +102,7 @@ fn directory(file: &Path) -> PathBuf {
     }
 }
 
-fn identity(file: &Path) -> Identity {
-    let metadata = fs::metadata(file).ok()?;
-    Some((
-        metadata.dev(),
-        metadata.ino(),
-        metadata.size(),
-        metadata.mtime(),
-        metadata.mtime_nsec(),
-        metadata.ctime_nsec(),
-    ))
-}
-
-fn with_identity(file: PathBuf) -> (PathBuf, Identity) {
-    let identity = identity(&file);
+fn with_identity(file: PathBuf) -> (PathBuf, FileIdentity) {
+    let identity = FileIdentity::of(&file);
     (file, identity)
 }

@@ -32,6 +32,7 @@ use tokio::{
 use self::{
     control::{Controller, Wake},
     log::Limits,
+    shown::Shown,
 };
 pub use self::{
     log::{LogFormat, start_logging},
@@ -115,15 +116,15 @@ async fn serve(
     let files = files::Watcher::new(waker.clone()).context("cannot watch files")?;
     links::follow(waker.clone())?;
     let beat = record::Beat::new();
-    let recorder = tokio::spawn(record::keep(claim, beat.clone(), reader.clone()));
+    let recorder = tokio::spawn(record::keep(claim, beat.clone(), reader));
     let nudge = refreshing::start(Arc::clone(&settings), snapshot.clone(), waker);
     let mut controller = Controller::new(Arc::clone(&settings), snapshot.clone(), files, nudge);
     let started = controller.start().await;
     if started.is_ok() {
         // Who asks meanwhile waits, and is not told that nothing is filtered.
-        let shown = listen.map(|ready| shown::start(ready, &settings, reader)).transpose()?;
+        let mut shown = listen.map(|ready| shown::start(ready, &settings, &snapshot)).transpose()?;
         manager::ready();
-        follow(&mut controller, &mut signals, &mut wakes, limits, &beat).await;
+        follow(&mut controller, shown.as_mut(), &mut signals, &mut wakes, limits, &beat).await;
         manager::stopping();
         tracing::info!("stopping: the filter stays in force");
         drop(shown);
@@ -138,6 +139,7 @@ async fn serve(
 /// Does what is asked for, until the end is.
 async fn follow(
     controller: &mut Controller,
+    mut shown: Option<&mut Shown>,
     signals: &mut Signals,
     wakes: &mut mpsc::Receiver<Wake>,
     limits: &Limits,
@@ -153,6 +155,9 @@ async fn follow(
             Some(wake) = wakes.recv() => wake,
             _ = tick.tick() => Wake::Tick,
         };
+        if let Some(shown) = &mut shown {
+            shown.renew(wake == Wake::Reload);
+        }
         controller.handle(wake).await;
         limits.report();
         beat.again();

@@ -32,6 +32,8 @@ pub struct Snapshot {
     pub sources: BTreeMap<String, SourceSnapshot>,
     /// Why sources are not refreshed at all.
     pub refresh_failure: Option<Failure>,
+    /// Why the listener goes on with a certificate or a token that was read before.
+    pub renewal_failure: Option<Failure>,
 }
 
 /// Something that goes wrong.
@@ -99,6 +101,7 @@ impl Snapshot {
             interfaces: BTreeMap::new(),
             sources: BTreeMap::new(),
             refresh_failure: None,
+            renewal_failure: None,
         }
     }
 }

@@ -2,6 +2,8 @@
 
 mod capture;
 mod event;
+mod follower;
+mod listed;
 mod packet;
 mod ranking;
 mod rates;
@@ -9,6 +11,8 @@ mod trends;
 
 pub use capture::CaptureWriter;
 pub use event::{Event, Events};
+pub use follower::{Follower, SAMPLES_WAIT};
+pub use listed::{SILENCE, concerns_listed, is_overridden_by_allow};
 pub use packet::{Headers, printable};
 pub use rates::{Measured, MeasuredReason, MeasuredRule, Meter, Rate, Totals};
-pub use trends::{Ranked, Span, Trends};
+pub use trends::{By, Ranked, Span, Trends};

@@ -4,15 +4,16 @@
 
 use std::{
     collections::{BTreeMap, VecDeque},
+    hash::Hash,
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
 };
 
 use filter_common::Reason;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::{Event, ranking::Ranking};
-use crate::replay::{Sender, Wanted};
+use crate::replay::{Flow, Sender, Wanted};
 
 /// A time that ends now.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
@@ -49,6 +50,33 @@ impl Span {
     }
 }
 
+/// What drops are ranked by.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum By {
+    /// Their source.
+    #[default]
+    Source,
+    /// Their source's network: /24 in IPv4, /48 in IPv6.
+    Network,
+    /// The port or protocol that they wanted.
+    Wanted,
+}
+
+impl By {
+    /// Every one.
+    pub const ALL: [Self; 3] = [Self::Source, Self::Network, Self::Wanted];
+
+    /// Its name for people.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Source => "sources",
+            Self::Network => "networks",
+            Self::Wanted => "ports",
+        }
+    }
+}
+
 /// Something and how many packets were dropped of it.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 pub struct Ranked {
@@ -56,12 +84,16 @@ pub struct Ranked {
     pub what: String,
     /// About how many packets.
     pub packets: u64,
-    /// For a source: why its packets were dropped, the most frequent reason first.
+    /// Why they were dropped, the most frequent reason first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub reasons: Vec<&'static str>,
-    /// For a source: what it wanted, the most frequent first.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub wanted: Vec<String>,
+    /// For a source or a network: what it wanted, the most frequent first.
+    #[serde(skip_serializing_if = "Vec::is_empty", serialize_with = "texts")]
+    pub wanted: Vec<Wanted>,
+}
+
+fn texts<S: Serializer>(wanted: &[Wanted], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(wanted.iter().map(ToString::to_string))
 }
 
 /// How many parts a span has: one at a time is forgotten.
@@ -84,12 +116,12 @@ struct Part {
     networks: Ranking<IpNet>,
     wanted: Ranking<Wanted>,
     /// Reasons by their index.
-    tried: Ranking<(Sender, Wanted, u32)>,
+    tried: Ranking<(Flow, u32)>,
 }
 
 impl Trends {
-    /// Takes note of an event.
-    pub fn count(&mut self, event: &Event) {
+    /// Takes note of an event that stands for so many packets.
+    pub fn count(&mut self, event: &Event, weight: u64) {
         let second = event.since_epoch().as_secs();
         for (span, parts) in Span::ALL.into_iter().zip(&mut self.spans) {
             let number = second / (span.seconds() / PARTS);
@@ -99,57 +131,74 @@ impl Trends {
             }
             // A CPU may be read late: what belongs to the part before counts in this one.
             if let Some(part) = parts.back_mut() {
-                part.count(event);
+                part.count(event, weight);
             }
         }
     }
 
-    /// The sources of most drops in a span that ends at this second since the epoch, and how many there are.
-    pub fn sources(&self, span: Span, second: u64, most: usize) -> (Vec<Ranked>, usize) {
-        let sources = self.merged(span, second, |part| &part.sources);
-        let mut tried: BTreeMap<Sender, Vec<(Wanted, u32, u64)>> = BTreeMap::new();
-        for ((sender, wanted, reason), weight) in self.merged(span, second, |part| &part.tried) {
-            tried.entry(sender).or_default().push((wanted, reason, weight));
-        }
-        let heaviest = sources.heaviest(most).into_iter();
-        let ranked = heaviest.map(|(sender, packets)| {
-            let tried = tried.remove(&sender).unwrap_or_default();
-            let reasons = heaviest_of(tried.iter().map(|(_, reason, weight)| (*reason, *weight)));
-            let wanted = heaviest_of(tried.iter().map(|(wanted, _, weight)| (*wanted, *weight)));
-            Ranked {
-                what: sender.to_string(),
-                packets,
-                reasons: reasons.into_iter().filter_map(reason_name).collect(),
-                wanted: wanted.into_iter().map(|wanted| wanted.to_string()).collect(),
+    /// What was dropped most in a span that ends at this second since the epoch, and how many there were to choose from; at
+    /// least.
+    pub fn ranked(&self, by: By, span: Span, second: u64, most: usize) -> (Vec<Ranked>, usize) {
+        let spanned = Spanned { trends: self, span, second };
+        match by {
+            By::Source => spanned.ranked(most, |part| &part.sources, |flow| Some(flow.sender)),
+            By::Network => spanned.ranked(most, |part| &part.networks, |flow| network(flow.sender)),
+            By::Wanted => {
+                let (mut ranked, count) = spanned.ranked(most, |part| &part.wanted, |flow| Some(flow.wanted));
+                // A port wanted itself.
+                ranked.iter_mut().for_each(|ranked| ranked.wanted.clear());
+                (ranked, count)
             }
-        });
-        (ranked.collect(), sources.len())
-    }
-
-    /// The networks of most drops: /24 in IPv4, /48 in IPv6.
-    pub fn networks(&self, span: Span, second: u64, most: usize) -> Vec<Ranked> {
-        named(&self.merged(span, second, |part| &part.networks), most)
-    }
-
-    /// The ports and protocols that most of what was dropped wanted.
-    pub fn wanted(&self, span: Span, second: u64, most: usize) -> Vec<Ranked> {
-        named(&self.merged(span, second, |part| &part.wanted), most)
+        }
     }
 
     /// About how many packets were dropped in a span.
     pub fn total(&self, span: Span, second: u64) -> u64 {
-        self.merged(span, second, |part| &part.sources).total()
+        Spanned { trends: self, span, second }.merged(|part| &part.sources).total()
+    }
+}
+
+/// A span of what was dropped.
+#[derive(Clone, Copy)]
+struct Spanned<'a> {
+    trends: &'a Trends,
+    span: Span,
+    /// The second since the epoch that it ends at.
+    second: u64,
+}
+
+impl Spanned<'_> {
+    /// The heaviest of a ranking, with the reasons and the wants of the flows that have the same key.
+    fn ranked<K: Copy + Eq + Hash + Ord + ToString>(
+        self,
+        most: usize,
+        ranking: impl Fn(&Part) -> &Ranking<K>,
+        key: impl Fn(Flow) -> Option<K>,
+    ) -> (Vec<Ranked>, usize) {
+        let all = self.merged(ranking);
+        let mut tried: BTreeMap<K, Vec<(Wanted, u32, u64)>> = BTreeMap::new();
+        for ((flow, reason), weight) in self.merged(|part| &part.tried) {
+            if let Some(key) = key(flow) {
+                tried.entry(key).or_default().push((flow.wanted, reason, weight));
+            }
+        }
+        let ranked = all.heaviest(most).into_iter().map(|(key, packets)| {
+            let tried = tried.remove(&key).unwrap_or_default();
+            let reasons = heaviest_of(tried.iter().map(|(_, reason, weight)| (*reason, *weight)));
+            Ranked {
+                what: key.to_string(),
+                packets,
+                reasons: reasons.into_iter().filter_map(reason_name).collect(),
+                wanted: heaviest_of(tried.iter().map(|(wanted, _, weight)| (*wanted, *weight))),
+            }
+        });
+        (ranked.collect(), all.len())
     }
 
-    fn merged<K: Copy + Eq + std::hash::Hash + Ord>(
-        &self,
-        span: Span,
-        second: u64,
-        ranking: impl Fn(&Part) -> &Ranking<K>,
-    ) -> Ranking<K> {
+    fn merged<K: Copy + Eq + Hash + Ord>(self, ranking: impl Fn(&Part) -> &Ranking<K>) -> Ranking<K> {
         let mut merged = Ranking::default();
-        let now = second / (span.seconds() / PARTS);
-        let known = Span::ALL.into_iter().zip(&self.spans).filter(|(other, _)| *other == span);
+        let now = self.second / (self.span.seconds() / PARTS);
+        let known = Span::ALL.into_iter().zip(&self.trends.spans).filter(|(span, _)| *span == self.span);
         for part in known.flat_map(|(_, parts)| parts).filter(|part| part.number + PARTS > now) {
             merged.merge(ranking(part));
         }
@@ -158,11 +207,11 @@ impl Trends {
 }
 
 impl Part {
-    fn count(&mut self, event: &Event) {
-        let (flow, weight) = (event.headers.flow, event.weight);
+    fn count(&mut self, event: &Event, weight: u64) {
+        let flow = event.headers.flow;
         self.sources.add(flow.sender, weight);
         self.wanted.add(flow.wanted, weight);
-        self.tried.add((flow.sender, flow.wanted, event.reason.index()), weight);
+        self.tried.add((flow, event.reason.index()), weight);
         if let Some(network) = network(flow.sender) {
             self.networks.add(network, weight);
         }
@@ -190,18 +239,7 @@ fn network(sender: Sender) -> Option<IpNet> {
     }
 }
 
-fn named<K: Copy + Eq + std::hash::Hash + Ord + ToString>(ranking: &Ranking<K>, most: usize) -> Vec<Ranked> {
-    let heaviest = ranking.heaviest(most).into_iter();
-    let ranked = heaviest.map(|(key, packets)| Ranked {
-        what: key.to_string(),
-        packets,
-        reasons: Vec::new(),
-        wanted: Vec::new(),
-    });
-    ranked.collect()
-}
-
-fn heaviest_of<K: Copy + Eq + std::hash::Hash + Ord>(weights: impl Iterator<Item = (K, u64)>) -> Vec<K> {
+fn heaviest_of<K: Copy + Eq + Hash + Ord>(weights: impl Iterator<Item = (K, u64)>) -> Vec<K> {
     let mut ranking = Ranking::default();
     weights.for_each(|(key, weight)| ranking.add(key, weight));
     ranking.heaviest(TRIED).into_iter().map(|(key, _)| key).collect()
@@ -242,20 +280,23 @@ mod tests {
         for (source, port, weight) in
             [([192, 0, 2, 1], 5060, 5), ([192, 0, 2, 2], 5061, 6), ([203, 0, 113, 9], 5060, 7), ([192, 0, 2, 1], 22, 3)]
         {
-            trends.count(&event(10_000, source, port, weight));
+            trends.count(&event(10_000, source, port, weight), weight);
         }
-        let (sources, count) = trends.sources(Span::Minute, 10_001, 2);
+        let ranked = |by, most| trends.ranked(by, Span::Minute, 10_001, most);
+        let (sources, count) = ranked(By::Source, 2);
         assert_eq!(count, 3);
         assert_eq!((sources[0].what.as_str(), sources[0].packets), ("192.0.2.1", 8));
         assert_eq!(
             (&sources[0].reasons, &sources[0].wanted),
-            (&vec!["source_unlisted"], &vec!["udp 5060".to_owned(), "udp 22".to_owned()])
+            (&vec!["source_unlisted"], &vec![Wanted::Udp(5060), Wanted::Udp(22)])
         );
         assert_eq!((sources[1].what.as_str(), sources[1].packets), ("203.0.113.9", 7));
-        let networks = trends.networks(Span::Minute, 10_001, 9);
+        let (networks, _) = ranked(By::Network, 9);
         assert_eq!((networks[0].what.as_str(), networks[0].packets), ("192.0.2.0/24", 14));
-        let wanted = trends.wanted(Span::Minute, 10_001, 9);
-        assert_eq!((wanted[0].what.as_str(), wanted[0].packets), ("udp 5060", 12));
+        assert_eq!(networks[0].wanted, [Wanted::Udp(5061), Wanted::Udp(5060), Wanted::Udp(22)]);
+        let (wanted, count) = ranked(By::Wanted, 9);
+        assert_eq!((wanted[0].what.as_str(), wanted[0].packets, count), ("udp 5060", 12, 3));
+        assert_eq!((&wanted[0].reasons, &wanted[0].wanted), (&vec!["source_unlisted"], &vec![]));
         assert_eq!(trends.total(Span::Hour, 10_001), 21);
     }
 
@@ -263,7 +304,7 @@ mod tests {
     fn what_is_long_ago_is_forgotten_by_the_spans_that_end_before() {
         let mut trends = Trends::default();
         for minute in 0..120 {
-            trends.count(&event(36_000 + minute * 60, [192, 0, 2, 1], 5060, 1));
+            trends.count(&event(36_000 + minute * 60, [192, 0, 2, 1], 5060, 1), 1);
         }
         let now = 36_000 + 119 * 60 + 1;
         let total = |span, at| trends.total(span, at);

@@ -6,9 +6,9 @@
 mod counters;
 mod flow;
 mod ledger;
-mod network;
+pub(crate) mod network;
 mod report;
-mod scene;
+pub(crate) mod scene;
 mod sockets;
 mod stun;
 

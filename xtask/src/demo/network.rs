@@ -35,7 +35,7 @@ pub(super) const fn ipv4(a: u8, b: u8, c: u8, d: u8) -> IpAddr {
 }
 
 /// The policy that the SBC is attached with.
-pub(super) fn policy() -> String {
+pub(crate) fn policy() -> String {
     let providers = PROVIDERS.map(|Provider { name, allowlist }| {
         format!("\n[[provider]]\nname = \"{name}\"\nallowlist = \"{allowlist}\"\n")
     });
@@ -48,7 +48,7 @@ pub(super) fn policy() -> String {
 }
 
 /// The hosts of the lab.
-pub(super) fn plans() -> Result<Vec<Plan>> {
+pub(crate) fn plans() -> Result<Vec<Plan>> {
     let host = |name, addresses: &[IpAddr]| Plan::new(name, addresses.iter().copied().map(IpNet::from));
     let mut plans =
         vec![host("sbc", &[SBC, SBC_IPV6]), host("caller", &[CALLER]), host("scanner", &[SCANNER, SCANNER_IPV6])];

@@ -23,12 +23,15 @@ pub(crate) enum Purpose {
     Demo,
     /// Everything, tests included.
     Test,
+    /// The pictures of the documentation, besides what the tests need.
+    Pictures,
 }
 
 const BUILDING: &[Purpose] = &[Purpose::Build, Purpose::Lint, Purpose::Demo, Purpose::Test];
 const LINTING: &[Purpose] = &[Purpose::Lint, Purpose::Test];
 const RUNNING: &[Purpose] = &[Purpose::Demo, Purpose::Test];
 const TESTING: &[Purpose] = &[Purpose::Test];
+const PICTURING: &[Purpose] = &[Purpose::Pictures];
 
 /// Something that must be installed.
 #[derive(Debug)]
@@ -111,6 +114,8 @@ pub(super) fn requirements(places: &Places) -> Vec<Requirement> {
         for_tests(tool(places, "tcpdump", "tcpdump", "reads captures that are written")),
         for_tests(tool(places, "tshark", "tshark", "decodes what was dropped")),
         for_tests(tool(places, "tmux", "tmux", "is the terminal of `sipwall top`")),
+        for_pictures(tool(places, "aha", "aha", "makes pages of terminals")),
+        for_pictures(tool(places, "pngquant", "pngquant", "makes pictures small")),
     ]
 }
 
@@ -154,6 +159,10 @@ fn tool(places: &Places, program: &str, package: &str, why: &'static str) -> Req
 
 fn for_tests(requirement: Requirement) -> Requirement {
     Requirement { purposes: TESTING, ..requirement }
+}
+
+fn for_pictures(requirement: Requirement) -> Requirement {
+    Requirement { purposes: PICTURING, ..requirement }
 }
 
 /// An emulator that is installed will do.

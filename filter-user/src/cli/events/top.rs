@@ -3,7 +3,7 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::Result;
-use filter_user::telemetry::{Event, Ranked, Span, Trends};
+use filter_user::telemetry::{By, Event, Ranked, Span, Trends};
 use serde::Serialize;
 
 use crate::cli::output;
@@ -33,21 +33,21 @@ pub(super) fn print(events: &[Event], json: bool) -> Result<()> {
         top.packets,
         crate::cli::time::describe(std::time::Duration::from_secs(top.seconds.max(1)))
     ))?;
-    let mut sources = output::table(["SOURCE", "PACKETS", "REASONS", "WANTED"]);
-    for Ranked { what, packets, reasons, wanted } in &top.sources {
-        sources.add_row([what.clone(), packets.to_string(), reasons.join(", "), wanted.join(", ")]);
-    }
-    output::numbers_in(&mut sources, 1);
-    output::line(&sources.to_string())?;
-    for (heading, ranked) in [("NETWORK", &top.networks), ("WANTED", &top.wanted)] {
-        let mut table = output::table([heading, "PACKETS"]);
-        for Ranked { what, packets, .. } in ranked {
-            table.add_row([what.clone(), packets.to_string()]);
+    for (heading, ranked) in [("SOURCE", &top.sources), ("NETWORK", &top.networks)] {
+        let mut table = output::table([heading, "PACKETS", "REASONS", "WANTED"]);
+        for Ranked { what, packets, reasons, wanted } in ranked {
+            let wanted: Vec<_> = wanted.iter().map(ToString::to_string).collect();
+            table.add_row([what.clone(), packets.to_string(), reasons.join(", "), wanted.join(", ")]);
         }
-        output::numbers_from(&mut table, 1);
-        output::line(&format!("\n{table}"))?;
+        output::numbers_in(&mut table, 1);
+        output::line(&format!("{table}\n"))?;
     }
-    Ok(())
+    let mut table = output::table(["WANTED", "PACKETS", "REASONS"]);
+    for Ranked { what, packets, reasons, wanted: _ } in &top.wanted {
+        table.add_row([what.clone(), packets.to_string(), reasons.join(", ")]);
+    }
+    output::numbers_in(&mut table, 1);
+    output::line(&table.to_string())
 }
 
 impl Top {
@@ -57,13 +57,14 @@ impl Top {
         let mut trends = Trends::default();
         let recent = events.iter().filter(|event| event.since_epoch().as_secs() + Span::Hour.seconds() > now);
         let first = recent.clone().map(|event| event.since_epoch().as_secs()).min().unwrap_or(now);
-        recent.for_each(|event| trends.count(event));
+        recent.for_each(|event| trends.count(event, event.weight));
+        let ranked = |by| trends.ranked(by, Span::Hour, now, MOST).0;
         Ok(Self {
             seconds: now - first.min(now),
             packets: trends.total(Span::Hour, now),
-            sources: trends.sources(Span::Hour, now, MOST).0,
-            networks: trends.networks(Span::Hour, now, MOST),
-            wanted: trends.wanted(Span::Hour, now, MOST),
+            sources: ranked(By::Source),
+            networks: ranked(By::Network),
+            wanted: ranked(By::Wanted),
         })
     }
 }

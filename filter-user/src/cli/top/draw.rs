@@ -11,7 +11,8 @@ use ratatui::{
 use super::{
     model::{Model, Series, Tone, count},
     panels,
-    ui::{Question, Ui},
+    question::{Change, Question, words},
+    ui::Ui,
 };
 use crate::cli::output::quantity;
 
@@ -26,7 +27,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, model: &Model, ui: &Ui) {
         let text = format!("`top` needs {columns}×{lines}, this is {}×{}; `q` quits", area.width, area.height);
         return frame.render_widget(Paragraph::new(text), area);
     }
-    let [head, rates, middle, sources, foot] = Layout::vertical([
+    let [head, rates, middle, ranked, foot] = Layout::vertical([
         Constraint::Length(3),
         Constraint::Length(4),
         Constraint::Fill(1),
@@ -41,7 +42,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, model: &Model, ui: &Ui) {
     let [rules, reasons] = halves(middle);
     frame.render_widget(panels::rules(model, ui, rules), rules);
     frame.render_widget(panels::reasons(model, ui, reasons), reasons);
-    panels::draw_sources(frame, sources, model, ui);
+    panels::draw_ranked(frame, ranked, model, ui);
     draw_foot(frame, foot, model, ui);
     if let Some(question) = ui.question() {
         draw_question(frame, area, question, &model.status.interface);
@@ -62,7 +63,10 @@ fn draw_head(frame: &mut Frame<'_>, area: Rect, model: &Model, ui: &Ui) {
         None => Span::styled("NO POLICY", alarm(Tone::Bad)),
     };
     // What may be cut off on a narrow screen stands last.
-    let mut words = vec![Span::styled(status.interface.clone(), bold()), mode];
+    let mut words = vec![Span::styled(status.interface.clone(), bold())];
+    let (place, all) = model.place;
+    words.extend((all > 1).then(|| Span::raw(format!("({} of {all}, Tab)", place + 1))));
+    words.push(mode);
     words.extend(model.confirmation().map(|awaited| Span::styled(awaited, alarm(Tone::Bad))));
     words.extend(ui.is_paused().then(|| Span::styled("PAUSED", alarm(Tone::Warning))));
     words.push(match status.xdp_mode {
@@ -134,28 +138,37 @@ fn draw_foot(frame: &mut Frame<'_>, area: Rect, model: &Model, ui: &Ui) {
     if let Some(said) = ui.said() {
         return frame.render_widget(Line::styled(said.lines().next().unwrap_or_default().to_owned(), bold()), area);
     }
-    let mut keys = format!("↑↓ select  d deny  s sort: {}  w window  / filter  p pause", ui.sort().name());
-    if model.interfaces > 1 {
-        keys.push_str("  Tab interface");
-    }
-    keys.push_str("  q quit");
+    let (view, sort) = (model.by.name(), ui.sort().name());
+    let keys = format!("d deny  a allow  v {view}  w window  s sort: {sort}  / filter  p pause  q quit");
     frame.render_widget(Line::from(keys), area);
 }
 
 fn draw_question(frame: &mut Frame<'_>, area: Rect, question: &Question, interface: &str) {
-    let Question { prefix, is_listed } = question;
-    let mut lines = vec![
-        Line::from(format!("Everything from {prefix} is dropped on {interface}.")),
-        Line::from("1 for an hour   2 for a day   3 until it is removed   Esc not at all"),
-    ];
-    if *is_listed {
-        lines.insert(1, Line::styled("A RULE NAMES THIS SOURCE: ITS CALLS WOULD BE DROPPED TOO.", alarm(Tone::Bad)));
-    }
+    let prefix = question.prefix;
+    let warning = |text: String| Line::styled(text, alarm(Tone::Bad));
+    let (title, mut lines) = match &question.change {
+        Change::Deny { is_listed } => {
+            let mut lines = vec![Line::from(format!("Everything from {prefix} is dropped on {interface}."))];
+            let listed = "A RULE NAMES THIS SOURCE: ITS CALLS WOULD BE DROPPED TOO.";
+            lines.extend(is_listed.then(|| warning(listed.to_owned())));
+            (" Deny ", lines)
+        }
+        change @ Change::Allow { choices, chosen, in_vain } => {
+            let matches = words(change.matches().unwrap_or_default());
+            let mut lines = vec![Line::from(format!("{matches} from {prefix} is let in on {interface}."))];
+            let others = format!("Tab for what else it wanted ({} of {})", chosen + 1, choices.len());
+            lines.extend((choices.len() > 1).then(|| Line::from(others)));
+            let reasons = in_vain.join(", ");
+            lines.extend((!in_vain.is_empty()).then(|| warning(format!("NO ALLOW OVERRIDES {reasons}."))));
+            (" Allow ", lines)
+        }
+    };
+    lines.push(Line::from("1 for an hour   2 for a day   3 until it is removed   Esc not at all"));
     let height = u16::try_from(lines.len()).unwrap_or(u16::MAX).saturating_add(2);
     let width = 74;
     let place = Rect { x: area.x + (area.width - width) / 2, y: area.y + (area.height - height) / 2, width, height };
     frame.render_widget(Clear, place);
-    let block = Block::bordered().title(" Deny ");
+    let block = Block::bordered().title(title);
     frame.render_widget(Paragraph::new(lines).alignment(Alignment::Center).block(block), place);
 }
 

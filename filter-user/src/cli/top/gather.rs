@@ -10,18 +10,18 @@ use anyhow::{Context as _, Result};
 use filter_common::Reason;
 use filter_user::{
     kernel::{self, Status},
-    telemetry::{Events, Measured, MeasuredReason, MeasuredRule, Meter, Rate, Span, Trends},
+    telemetry::{By, Follower, Measured, MeasuredReason, MeasuredRule, Meter, Rate, Span, concerns_listed},
 };
 
-use super::model::{Model, Quiet, ReasonRow, RuleRow, Series, is_of_listed_source};
+use super::model::{Model, Quiet, ReasonRow, RuleRow, Series};
 use crate::cli::{check, output, refresh::StateDirectory};
 
 /// How many readings the past has: as many as the widest screen shows.
 const PAST: usize = 300;
 /// Over how long it is told what was dropped of listed sources.
 const MINUTE: Duration = Duration::from_mins(1);
-/// How many sources can be scrolled through.
-const SOURCES: usize = 100;
+/// How many sources, networks or ports can be scrolled through.
+const RANKED: usize = 100;
 /// How often a policy file is compared with what runs.
 const LOOK: Duration = Duration::from_secs(30);
 
@@ -29,8 +29,7 @@ const LOOK: Duration = Duration::from_secs(30);
 pub(super) struct Gatherer {
     interface: String,
     meter: Meter,
-    events: Events,
-    trends: Trends,
+    samples: Follower,
     status: Status,
     measured: Measured,
     passed: VecDeque<u64>,
@@ -48,8 +47,7 @@ impl Gatherer {
         let measured = meter.read()?;
         Ok(Self {
             interface: interface.to_owned(),
-            events: Events::open(&[interface.to_owned()])?,
-            trends: Trends::default(),
+            samples: Follower::open(interface)?,
             status: kernel::status(interface)?,
             risks: VecDeque::from([(Instant::now(), risks(&measured))]),
             meter,
@@ -65,12 +63,15 @@ impl Gatherer {
         &self.interface
     }
 
+    /// Reads what does not wait.
+    pub(super) fn watch(&mut self) -> Result<()> {
+        self.samples.read().map(drop)
+    }
+
     /// Reads everything.
     pub(super) fn read(&mut self) -> Result<()> {
         self.status = kernel::status(&self.interface)?;
-        for event in self.events.read()? {
-            self.trends.count(&event);
-        }
+        self.watch()?;
         self.measured = self.meter.read()?;
         let totals = self.measured.totals();
         push(&mut self.passed, totals.passed.1.packets_per_second, PAST);
@@ -88,16 +89,16 @@ impl Gatherer {
         Ok(())
     }
 
-    /// What was read last, with the sources of this span.
-    pub(super) fn model(&self, span: Span, interfaces: usize, drift: Option<String>) -> Model {
+    /// What was read last, and what was dropped most in this span.
+    pub(super) fn model(&self, by: By, span: Span, place: (usize, usize), drift: Option<String>) -> Model {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         let totals = self.measured.totals();
-        let (sources, source_count) = self.trends.sources(span, now, SOURCES);
+        let (knockers, source_count) = self.samples.trends().ranked(By::Source, span, now, 1);
         let past = |rates: &VecDeque<u64>| rates.iter().copied().collect();
         Model {
             time: output::time(now),
             status: self.status.clone(),
-            interfaces,
+            place,
             drift,
             passed: Series { past: past(&self.passed), rate: totals.passed.1, packets: totals.passed.0 },
             dropped: Series {
@@ -110,9 +111,11 @@ impl Gatherer {
             watched: self.risks.front().map_or(Duration::ZERO, |(at, _)| at.elapsed()),
             at_risk: self.at_risk(),
             span,
-            sources,
+            by,
+            ranked: self.samples.trends().ranked(by, span, now, RANKED).0,
+            knocker: knockers.into_iter().next(),
             source_count,
-            span_total: self.trends.total(span, now),
+            span_total: self.samples.trends().total(span, now),
         }
     }
 
@@ -140,7 +143,7 @@ impl Gatherer {
 fn risks(measured: &Measured) -> BTreeMap<&'static str, u64> {
     let mut risks = BTreeMap::new();
     for MeasuredReason { count, .. } in &measured.reasons {
-        if Reason::from_name(count.reason).is_some_and(is_of_listed_source) {
+        if Reason::from_name(count.reason).is_some_and(concerns_listed) {
             *risks.entry(count.reason).or_default() += count.packets;
         }
     }

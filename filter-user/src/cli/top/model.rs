@@ -1,11 +1,10 @@
 //! What is shown, apart from how.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
-use filter_common::Reason;
 use filter_user::{
     kernel::{Confirmation, Status},
-    telemetry::{Ranked, Rate, Span},
+    telemetry::{By, Ranked, Rate, SILENCE, Span},
 };
 
 use crate::cli::output::{quantity, share};
@@ -16,8 +15,8 @@ pub(super) struct Model {
     /// In UTC.
     pub(super) time: String,
     pub(super) status: Status,
-    /// How many interfaces there are to choose from.
-    pub(super) interfaces: usize,
+    /// Which interface it is, and of how many.
+    pub(super) place: (usize, usize),
     /// How a policy file compares with what runs, where one is named.
     pub(super) drift: Option<String>,
     pub(super) passed: Series,
@@ -29,12 +28,16 @@ pub(super) struct Model {
     pub(super) watched: Duration,
     /// Packets of listed sources that were dropped in that time, by reason.
     pub(super) at_risk: Vec<(&'static str, u64)>,
-    /// What `sources` is over.
+    /// What `ranked` and the source of most drops are over.
     pub(super) span: Span,
-    pub(super) sources: Vec<Ranked>,
+    /// What `ranked` is by.
+    pub(super) by: By,
+    pub(super) ranked: Vec<Ranked>,
+    /// The source of most drops.
+    pub(super) knocker: Option<Ranked>,
     /// How many sources there were; at least.
     pub(super) source_count: usize,
-    /// About how many packets all of them had dropped.
+    /// About how many packets were dropped in all.
     pub(super) span_total: u64,
 }
 
@@ -93,15 +96,35 @@ impl Model {
         if self.status.mode.is_none() {
             return (Tone::Bad, "NOT FILTERING: no policy is in force, everything passes".to_owned());
         }
+        let silent = self.silent();
         let at_risk: u64 = self.at_risk.iter().map(|(_, packets)| packets).sum();
         if at_risk > 0 {
             let reasons: Vec<_> =
                 self.at_risk.iter().map(|(reason, packets)| format!("{reason} {}", count(*packets))).collect();
             let lost = if self.is_monitored() { "would be lost" } else { "lost" };
-            let text = format!("CALLS AT RISK: {lost} of listed sources: {}", reasons.join(", "));
+            let silent = silent.map_or_else(String::new, |silent| format!("; SILENT: {silent}"));
+            let text = format!("CALLS AT RISK: {lost} of listed sources: {}{silent}", reasons.join(", "));
             return (if self.is_monitored() { Tone::Warning } else { Tone::Bad }, text);
         }
+        if let Some(silent) = silent {
+            return (Tone::Warning, format!("SILENT: {silent}, and sent before; nothing listed was dropped"));
+        }
         (Tone::Good, format!("CALLS PASS: nothing of a listed source was dropped in {}", self.watched()))
+    }
+
+    /// The providers that sent something, and nothing for minutes.
+    fn silent(&self) -> Option<String> {
+        let mut providers: BTreeMap<&str, Quiet> = BTreeMap::new();
+        for row in &self.rules {
+            let Some((provider, _)) = row.rule.split_once('/').filter(|(provider, _)| *provider != "allow") else {
+                continue;
+            };
+            let quiet = providers.entry(provider).or_insert(Quiet::Always);
+            *quiet = row.quiet.min(*quiet);
+        }
+        let silent = providers.into_iter().filter(|(_, quiet)| quiet.is_silence());
+        let named: Vec<_> = silent.map(|(provider, quiet)| format!("{provider} for {}", quiet.text())).collect();
+        (!named.is_empty()).then(|| named.join(", "))
     }
 
     fn watched(&self) -> String {
@@ -113,7 +136,7 @@ impl Model {
 
     /// Who knocks, in one line.
     pub(super) fn knocking(&self) -> String {
-        let Some(first) = self.sources.first() else {
+        let Some(first) = &self.knocker else {
             return format!("NOBODY KNOCKS: nothing was dropped in the last {}", self.span.name());
         };
         let others = match self.source_count.saturating_sub(1) {
@@ -140,6 +163,14 @@ impl Model {
 }
 
 impl Quiet {
+    /// Whether something came before, and nothing for so long that it is worth saying.
+    fn is_silence(self) -> bool {
+        match self {
+            Self::For(length) | Self::Longer(length) => length >= SILENCE,
+            Self::Always => false,
+        }
+    }
+
     /// In a few characters.
     pub(super) fn text(self) -> String {
         let short = |length: Duration| match length.as_secs() {
@@ -154,21 +185,6 @@ impl Quiet {
             Self::Always => "never".to_owned(),
         }
     }
-}
-
-/// Whether what is dropped for this comes from a source that a rule names, and might be part of a call.
-pub(super) const fn is_of_listed_source(reason: Reason) -> bool {
-    matches!(
-        reason,
-        Reason::PortClosed
-            | Reason::SourcePort
-            | Reason::OpeningSegment
-            | Reason::ProtocolUnlisted
-            | Reason::RateLimitSip
-            | Reason::RateLimitTcp
-            | Reason::InspectSip
-            | Reason::InspectMedia
-    )
 }
 
 /// A number of packets in a few characters.

@@ -2,6 +2,7 @@
 
 use std::{cmp::Reverse, collections::BTreeMap};
 
+use filter_user::telemetry::By;
 use ratatui::{
     Frame,
     layout::{Alignment, Constraint, Rect},
@@ -62,37 +63,34 @@ pub(super) fn reasons(model: &Model, ui: &Ui, area: Rect) -> Table<'static> {
     Table::new(rows, widths).header(header(heading, ["PKT/s", "TOTAL"]))
 }
 
-/// Who was dropped, the selected one marked.
-pub(super) fn draw_sources(frame: &mut Frame<'_>, area: Rect, model: &Model, ui: &Ui) {
-    let shown = ui.sources(model);
-    let rows = shown.iter().map(|source| {
+/// What was dropped most, the selected one marked.
+pub(super) fn draw_ranked(frame: &mut Frame<'_>, area: Rect, model: &Model, ui: &Ui) {
+    let shown = ui.ranked(model);
+    let rows = shown.iter().map(|ranked| {
+        let wanted: Vec<_> = ranked.wanted.iter().map(ToString::to_string).collect();
         Row::new([
-            Cell::from(source.what.clone()),
-            number(count(source.packets)),
-            number(share(source.packets, model.span_total)),
-            Cell::from(source.wanted.join(", ")),
-            Cell::from(source.reasons.join(", ")),
+            Cell::from(ranked.what.clone()),
+            number(count(ranked.packets)),
+            number(share(ranked.packets, model.span_total)),
+            Cell::from(wanted.join(", ")),
+            Cell::from(ranked.reasons.join(", ")),
         ])
     });
-    let title = format!("SOURCES, LAST {}", model.span.name().to_uppercase());
+    let title = format!("{}, LAST {}", model.by.name(), model.span.name()).to_uppercase();
     // An IPv6 address has up to 39 characters; where there is no room it loses its end, the rest loses first.
-    let source = if area.width < 100 { 27 } else { 40 };
-    let widths = [
-        Constraint::Length(source),
-        Constraint::Length(7),
-        Constraint::Length(7),
-        Constraint::Fill(1),
-        Constraint::Fill(1),
-    ];
+    let what = if area.width < 100 { 27 } else { 40 };
+    // A port wants nothing but itself.
+    let wanted = if model.by == By::Wanted { Constraint::Length(0) } else { Constraint::Fill(1) };
+    let widths = [Constraint::Length(what), Constraint::Length(7), Constraint::Length(7), wanted, Constraint::Fill(1)];
     let table = Table::new(rows, widths)
-        .header(source_header(title))
+        .header(ranked_header(title))
         .row_highlight_style(Style::new().add_modifier(Modifier::REVERSED));
     let mut state = TableState::default().with_selected(ui.selection(model));
     frame.render_stateful_widget(table, area, &mut state);
 }
 
-/// The heading of the sources: words stand left, numbers right.
-fn source_header(title: String) -> Row<'static> {
+/// The heading of what is ranked: words stand left, numbers right.
+fn ranked_header(title: String) -> Row<'static> {
     let cells = [
         Cell::from(title),
         number("DROPS".to_owned()),

@@ -5,7 +5,8 @@ use std::time::Duration;
 use expect_test::expect_file;
 use filter_user::{
     kernel::{Confirmation, Status, XdpMode},
-    telemetry::{Ranked, Rate, Span},
+    replay::Wanted,
+    telemetry::{By, Ranked, Rate, Span},
 };
 use ratatui::{
     Terminal,
@@ -16,7 +17,8 @@ use ratatui::{
 use super::{
     draw,
     model::{Model, Quiet, ReasonRow, RuleRow, Series},
-    ui::{Action, Lasting, Ui},
+    question::{Change, Lasting, live_allow, words},
+    ui::{Action, Ui},
 };
 
 fn rule(rule: &str, packets_per_second: f64, packets: u64, quiet: Quiet) -> RuleRow {
@@ -27,9 +29,18 @@ fn reason(reason: &'static str, packets_per_second: f64, packets: u64) -> Reason
     ReasonRow { reason, action: "drop", packets_per_second, packets }
 }
 
-fn source(what: &str, packets: u64, reason: &'static str, wanted: &[&str]) -> Ranked {
-    let wanted = wanted.iter().map(|wanted| (*wanted).to_owned()).collect();
-    Ranked { what: what.to_owned(), packets, reasons: vec![reason], wanted }
+fn source(what: &str, packets: u64, reason: &'static str, wanted: &[Wanted]) -> Ranked {
+    Ranked { what: what.to_owned(), packets, reasons: vec![reason], wanted: wanted.to_vec() }
+}
+
+fn sources() -> Vec<Ranked> {
+    let scanned = [Wanted::Udp(5060), Wanted::Udp(5061), Wanted::Tcp(5060)];
+    vec![
+        source("192.0.2.99", 812_000, "source_unlisted", &scanned),
+        source("2001:db8:1234:5678:9abc:def0:1234:5678", 40_000, "source_unlisted", &scanned[..1]),
+        source("203.0.113.17", 12, "port_closed", &[Wanted::Tcp(22)]),
+        source("02:00:00:00:00:01", 1, "ethertype", &[Wanted::Ethertype(0x8864)]),
+    ]
 }
 
 fn series(past: Vec<u64>, packets_per_second: f64, bytes_per_second: f64, packets: u64) -> Series {
@@ -62,7 +73,7 @@ fn model() -> Model {
     Model {
         time: "2026-11-25T06:24:36Z".to_owned(),
         status: status(),
-        interfaces: 1,
+        place: (0, 1),
         drift: None,
         passed: series((0..250).map(|at| 900 + at % 7 * 40).collect(), 1020.0, 218_000.0, 8_123_456),
         dropped: series((0..20).map(|at| at * at).collect(), 57_012.0, 3_420_720.0, 912_345),
@@ -83,12 +94,9 @@ fn model() -> Model {
         watched: Duration::from_secs(61),
         at_risk: Vec::new(),
         span: Span::Minute,
-        sources: vec![
-            source("192.0.2.99", 812_000, "source_unlisted", &["udp 5060", "udp 5061", "tcp 5060"]),
-            source("2001:db8:1234:5678:9abc:def0:1234:5678", 40_000, "source_unlisted", &["udp 5060"]),
-            source("203.0.113.17", 12, "port_closed", &["tcp 22"]),
-            source("02:00:00:00:00:01", 1, "ethertype", &["ethertype 0x8864"]),
-        ],
+        by: By::Source,
+        ranked: sources(),
+        knocker: sources().into_iter().next(),
         source_count: 5,
         span_total: 852_020,
     }
@@ -121,7 +129,7 @@ fn everything_fits_on_the_smallest_screen() {
 
 #[test]
 fn a_large_screen_shows_more() {
-    let (model, mut ui) = (Model { interfaces: 2, ..model() }, Ui::default());
+    let (model, mut ui) = (Model { place: (0, 2), ..model() }, Ui::default());
     ui.settle(&model);
     expect_file!["screens/200x50.txt"].assert_eq(&screen(200, 50, &model, &ui));
 }
@@ -160,7 +168,7 @@ fn the_calls_line_says_what_does_not_filter() {
     assert!(with(|status| status.mode = None).starts_with("NOT FILTERING: no policy"));
     let begun = Model { watched: Duration::from_secs(5), ..model() };
     assert_eq!(begun.calls().1, "CALLS PASS: nothing of a listed source was dropped in the last 5 s");
-    let quiet = Model { sources: Vec::new(), ..model() };
+    let quiet = Model { knocker: None, ..model() };
     assert_eq!(quiet.knocking(), "NOBODY KNOCKS: nothing was dropped in the last minute");
 }
 
@@ -171,9 +179,13 @@ fn a_source_is_denied_only_after_a_confirmation() {
     assert_eq!(actions, vec![Action::Nothing; 4]);
     assert_eq!(ui.question(), None);
     let actions = press(&mut ui, &model, &[KeyCode::Char('d'), KeyCode::Char('2')]);
-    assert_eq!(actions[1], Action::Deny("192.0.2.99/32".parse().unwrap(), Lasting::Day));
+    let Action::Change(question, Lasting::Day) = &actions[1] else { panic!("{actions:?}") };
+    assert_eq!(
+        (question.prefix.to_string().as_str(), &question.change),
+        ("192.0.2.99/32", &Change::Deny { is_listed: false })
+    );
     press(&mut ui, &model, &[KeyCode::Down, KeyCode::Down, KeyCode::Char('d')]);
-    assert!(ui.question().unwrap().is_listed);
+    assert_eq!(ui.question().unwrap().change, Change::Deny { is_listed: true });
     // A station of the link is no address.
     press(&mut ui, &model, &[KeyCode::Esc, KeyCode::Down, KeyCode::Char('d')]);
     assert_eq!((ui.question(), ui.said()), (None, Some("02:00:00:00:00:01 is no address that could be denied")));
@@ -183,11 +195,11 @@ fn a_source_is_denied_only_after_a_confirmation() {
 fn the_selection_stays_with_the_source_and_the_filter_narrows() {
     let (mut model, mut ui) = (model(), Ui::default());
     press(&mut ui, &model, &[KeyCode::Down]);
-    model.sources.swap(0, 1);
+    model.ranked.swap(0, 1);
     assert_eq!(ui.selection(&model), Some(0));
     let keys = [KeyCode::Char('/'), KeyCode::Char('t'), KeyCode::Char('c'), KeyCode::Char('p'), KeyCode::Enter];
     press(&mut ui, &model, &keys);
-    assert_eq!(ui.sources(&model).len(), 2);
+    assert_eq!(ui.ranked(&model).len(), 2);
     ui.settle(&model);
     assert_eq!(ui.selection(&model), Some(0));
     assert_eq!(press(&mut ui, &model, &[KeyCode::Char('w')]), [Action::Gather]);
@@ -195,4 +207,72 @@ fn the_selection_stays_with_the_source_and_the_filter_narrows() {
     press(&mut ui, &model, &[KeyCode::Char('p'), KeyCode::Char('s')]);
     assert!(ui.is_paused() && screen(80, 24, &model, &ui).contains("s sort: total"));
     assert_eq!(press(&mut ui, &model, &[KeyCode::Tab, KeyCode::Char('q')]), [Action::Nothing, Action::Quit]);
+}
+
+#[test]
+fn a_source_is_let_in_with_what_it_wanted_after_a_confirmation() {
+    let (mut model, mut ui) = (model(), Ui::default());
+    model.ranked[0].reasons.push("denied");
+    let actions = press(&mut ui, &model, &[KeyCode::Char('a'), KeyCode::Enter, KeyCode::Tab, KeyCode::Tab]);
+    assert_eq!(actions, vec![Action::Nothing; 4]);
+    expect_file!["screens/allow.txt"].assert_eq(&screen(80, 24, &model, &ui));
+    // The third thing that it wanted, all of them, and the first one again.
+    for wanted in ["UDP 5060, UDP 5061, TCP 5060", "UDP 5060"] {
+        press(&mut ui, &model, &[KeyCode::Tab]);
+        assert_eq!(words(ui.question().unwrap().change.matches().unwrap()), wanted);
+    }
+    let actions = press(&mut ui, &model, &[KeyCode::Char('1')]);
+    let Action::Change(question, Lasting::Hour) = &actions[0] else { panic!("{actions:?}") };
+    let allow = live_allow(question.prefix, question.change.matches().unwrap());
+    assert_eq!(allow.rule(), "allow/192-0-2-99-udp-5060");
+    press(&mut ui, &model, &[KeyCode::Down, KeyCode::Char('a')]);
+    let question = ui.question().unwrap().clone();
+    let allow = live_allow(question.prefix, question.change.matches().unwrap());
+    assert_eq!(allow.rule(), "allow/9abc-def0-1234-5678-udp-5060");
+    // A station of the link is no address.
+    press(&mut ui, &model, &[KeyCode::Esc, KeyCode::Down, KeyCode::Down, KeyCode::Char('a')]);
+    assert_eq!((ui.question(), ui.said()), (None, Some("02:00:00:00:00:01 is no address that could be let in")));
+}
+
+#[test]
+fn networks_and_ports_are_ranked_too() {
+    let (mut model, mut ui) = (model(), Ui::default());
+    assert_eq!(press(&mut ui, &model, &[KeyCode::Char('v')]), [Action::Gather]);
+    model.by = ui.by();
+    model.ranked = vec![source("192.0.2.0/24", 812_000, "source_unlisted", &[Wanted::Udp(5060)])];
+    ui.settle(&model);
+    let shown = screen(80, 24, &model, &ui);
+    assert!(shown.contains("NETWORKS, LAST MINUTE") && shown.contains("v networks"), "{shown}");
+    // A whole network can be denied.
+    press(&mut ui, &model, &[KeyCode::Char('d')]);
+    assert_eq!(ui.question().unwrap().prefix.to_string(), "192.0.2.0/24");
+    press(&mut ui, &model, &[KeyCode::Esc, KeyCode::Char('v')]);
+    model.by = ui.by();
+    model.ranked = vec![source("udp 5060", 812_000, "source_unlisted", &[])];
+    ui.settle(&model);
+    let shown = screen(80, 24, &model, &ui);
+    assert!(shown.contains("PORTS, LAST MINUTE") && !shown.contains("WANTED"), "{shown}");
+    press(&mut ui, &model, &[KeyCode::Char('d')]);
+    assert_eq!((ui.question(), ui.said()), (None, Some("udp 5060 is no address that could be denied")));
+}
+
+#[test]
+fn a_provider_that_fell_silent_stands_on_top() {
+    let mut model = model();
+    let told = |model: &Model| model.calls();
+    assert_eq!(told(&model).0, super::model::Tone::Good);
+    for row in model.rules.iter_mut().filter(|row| row.rule.starts_with("twilio/")) {
+        row.quiet = if row.rule == "twilio/media" { Quiet::For(Duration::from_mins(12)) } else { row.quiet };
+    }
+    let (tone, text) = told(&model);
+    assert_eq!(tone, super::model::Tone::Warning);
+    assert_eq!(text, "SILENT: twilio for 12m, and sent before; nothing listed was dropped");
+    // A provider that never sent anything, and the host's own allows, are not missed.
+    for row in &mut model.rules {
+        row.quiet = if row.rule == "allow/ssh" { Quiet::For(Duration::from_hours(9)) } else { Quiet::Always };
+    }
+    assert_eq!(told(&model).0, super::model::Tone::Good);
+    model.rules[0].quiet = Quiet::Longer(Duration::from_mins(11));
+    model.at_risk = vec![("source_port", 1200)];
+    assert_eq!(told(&model).1, "CALLS AT RISK: lost of listed sources: source_port 1.2k; SILENT: kore for >11m");
 }

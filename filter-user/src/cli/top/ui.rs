@@ -1,13 +1,12 @@
 //! What the operator chose: keys become actions.
 
-use std::{net::IpAddr, time::Duration};
-
-use filter_common::Reason;
-use filter_user::telemetry::{Ranked, Span};
-use ipnet::IpNet;
+use filter_user::telemetry::{By, Ranked, Span};
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
-use super::model::{Model, is_of_listed_source};
+use super::{
+    model::Model,
+    question::{Lasting, Question},
+};
 
 /// What a key asks of whoever owns the screen.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -17,16 +16,8 @@ pub(super) enum Action {
     NextInterface,
     /// Read all again.
     Gather,
-    /// Deny a source, for so long.
-    Deny(IpNet, Lasting),
-}
-
-/// How long a source is denied.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Lasting {
-    Hour,
-    Day,
-    Ever,
+    /// Do what was asked, for so long.
+    Change(Question, Lasting),
 }
 
 /// What tables are in the order of.
@@ -45,16 +36,8 @@ enum Asked {
     Nothing,
     /// The filter is typed.
     Filter,
-    /// Whether this source is to be denied.
-    Deny(Question),
-}
-
-/// Whether a source is to be denied.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub(super) struct Question {
-    pub(super) prefix: IpNet,
-    /// Whether a rule names it.
-    pub(super) is_listed: bool,
+    /// Whether this is to be changed.
+    Change(Question),
 }
 
 /// What the operator chose.
@@ -64,8 +47,9 @@ pub(super) struct Ui {
     paused: bool,
     sort: Sort,
     filter: String,
+    by: usize,
     span: usize,
-    /// The source that is selected, by its text: ranks change.
+    /// What is selected, by its text: ranks change.
     selected: Option<String>,
     said: Option<String>,
 }
@@ -87,13 +71,17 @@ impl Ui {
         Span::ALL[self.span % Span::ALL.len()]
     }
 
+    pub(super) fn by(&self) -> By {
+        By::ALL[self.by % By::ALL.len()]
+    }
+
     pub(super) fn is_filtering(&self) -> bool {
         self.asked == Asked::Filter
     }
 
     pub(super) fn question(&self) -> Option<&Question> {
         match &self.asked {
-            Asked::Deny(question) => Some(question),
+            Asked::Change(question) => Some(question),
             Asked::Nothing | Asked::Filter => None,
         }
     }
@@ -107,9 +95,9 @@ impl Ui {
         self.said = Some(text);
     }
 
-    /// The sources that the filter leaves.
-    pub(super) fn sources<'a>(&self, model: &'a Model) -> Vec<&'a Ranked> {
-        model.sources.iter().filter(|source| self.shows(source)).collect()
+    /// What the filter leaves of what is ranked.
+    pub(super) fn ranked<'a>(&self, model: &'a Model) -> Vec<&'a Ranked> {
+        model.ranked.iter().filter(|ranked| self.shows(ranked)).collect()
     }
 
     /// Whether the filter leaves a name.
@@ -117,21 +105,22 @@ impl Ui {
         name.contains(&self.filter)
     }
 
-    fn shows(&self, source: &Ranked) -> bool {
-        let mut words = source.reasons.iter().copied().chain(source.wanted.iter().map(String::as_str));
-        self.shows_name(&source.what) || words.any(|word| self.shows_name(word))
+    fn shows(&self, ranked: &Ranked) -> bool {
+        self.shows_name(&ranked.what)
+            || ranked.reasons.iter().any(|reason| self.shows_name(reason))
+            || ranked.wanted.iter().any(|wanted| self.shows_name(&wanted.to_string()))
     }
 
-    /// The place of the selected source among those that are shown.
+    /// The place of what is selected among those that are shown.
     pub(super) fn selection(&self, model: &Model) -> Option<usize> {
         let selected = self.selected.as_deref()?;
-        self.sources(model).iter().position(|source| source.what == selected)
+        self.ranked(model).iter().position(|ranked| ranked.what == selected)
     }
 
-    /// Selects the first source where none is selected that is there.
+    /// Selects the first one where none is selected that is there.
     pub(super) fn settle(&mut self, model: &Model) {
         if self.selection(model).is_none() {
-            self.selected = self.sources(model).first().map(|source| source.what.clone());
+            self.selected = self.ranked(model).first().map(|ranked| ranked.what.clone());
         }
     }
 
@@ -143,7 +132,7 @@ impl Ui {
         match self.asked.clone() {
             Asked::Nothing => self.command(key.code, model),
             Asked::Filter => self.type_filter(key.code),
-            Asked::Deny(question) => self.answer(key.code, &question),
+            Asked::Change(question) => self.answer(key.code, question),
         }
     }
 
@@ -151,7 +140,7 @@ impl Ui {
         self.said = None;
         match key {
             KeyCode::Char('q') | KeyCode::Esc => return Action::Quit,
-            KeyCode::Tab if model.interfaces > 1 => return Action::NextInterface,
+            KeyCode::Tab if model.place.1 > 1 => return Action::NextInterface,
             KeyCode::Up | KeyCode::Char('k') => self.select(model, |place| place.saturating_sub(1)),
             KeyCode::Down | KeyCode::Char('j') => self.select(model, |place| place + 1),
             KeyCode::Char('s') => self.sort = self.sort.next(),
@@ -161,26 +150,30 @@ impl Ui {
                 self.span = (self.span + 1) % Span::ALL.len();
                 return Action::Gather;
             }
-            KeyCode::Char('d') => self.ask(model),
+            KeyCode::Char('v') => {
+                self.by = (self.by + 1) % By::ALL.len();
+                return Action::Gather;
+            }
+            KeyCode::Char('d') => self.ask(model, Question::deny),
+            KeyCode::Char('a') => self.ask(model, Question::allow),
             _ => {}
         }
         Action::Nothing
     }
 
     fn select(&mut self, model: &Model, to: impl Fn(usize) -> usize) {
-        let sources = self.sources(model);
-        let place = self.selection(model).map_or(0, to).min(sources.len().saturating_sub(1));
-        self.selected = sources.get(place).map(|source| source.what.clone());
+        let ranked = self.ranked(model);
+        let place = self.selection(model).map_or(0, to).min(ranked.len().saturating_sub(1));
+        self.selected = ranked.get(place).map(|ranked| ranked.what.clone());
     }
 
-    fn ask(&mut self, model: &Model) {
-        let selected = self.selection(model).and_then(|place| self.sources(model).get(place).copied());
-        let Some(source) = selected else { return self.say("no source is selected".to_owned()) };
-        let Ok(address) = source.what.parse::<IpAddr>() else {
-            return self.say(format!("{} is no address that could be denied", source.what));
-        };
-        let mut reasons = source.reasons.iter().filter_map(|name| Reason::from_name(name));
-        self.asked = Asked::Deny(Question { prefix: address.into(), is_listed: reasons.any(is_of_listed_source) });
+    fn ask(&mut self, model: &Model, question: impl Fn(&Ranked) -> Result<Question, String>) {
+        let selected = self.selection(model).and_then(|place| self.ranked(model).get(place).copied());
+        match selected.map(question) {
+            None => self.say("nothing is selected".to_owned()),
+            Some(Err(why)) => self.say(why),
+            Some(Ok(question)) => self.asked = Asked::Change(question),
+        }
     }
 
     fn type_filter(&mut self, key: KeyCode) -> Action {
@@ -197,7 +190,7 @@ impl Ui {
         Action::Nothing
     }
 
-    fn answer(&mut self, key: KeyCode, question: &Question) -> Action {
+    fn answer(&mut self, key: KeyCode, mut question: Question) -> Action {
         let lasting = match key {
             KeyCode::Char('1') => Lasting::Hour,
             KeyCode::Char('2') => Lasting::Day,
@@ -206,29 +199,15 @@ impl Ui {
                 self.asked = Asked::Nothing;
                 return Action::Nothing;
             }
+            KeyCode::Tab => {
+                question.choose_next();
+                self.asked = Asked::Change(question);
+                return Action::Nothing;
+            }
             _ => return Action::Nothing,
         };
         self.asked = Asked::Nothing;
-        Action::Deny(question.prefix, lasting)
-    }
-}
-
-impl Lasting {
-    /// The time; nothing if it is for ever.
-    pub(super) const fn length(self) -> Option<Duration> {
-        match self {
-            Self::Hour => Some(Duration::from_hours(1)),
-            Self::Day => Some(Duration::from_hours(24)),
-            Self::Ever => None,
-        }
-    }
-
-    pub(super) const fn text(self) -> &'static str {
-        match self {
-            Self::Hour => "for an hour",
-            Self::Day => "for a day",
-            Self::Ever => "until it is removed",
-        }
+        Action::Change(question, lasting)
     }
 }
 

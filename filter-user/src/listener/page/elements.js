@@ -68,6 +68,9 @@ export function rate(value) {
   return value < 10 && value % 1 ? value.toFixed(1) : number(value);
 }
 
+/** A part of a whole, for people. */
+export const percent = (part, whole) => `${((100 * part) / Math.max(1, whole)).toFixed(1)}%`;
+
 /** A length of time for people. */
 export function span(seconds) {
   if (seconds < 60) return `${seconds} s`;

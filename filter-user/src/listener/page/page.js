@@ -1,7 +1,7 @@
 // The page: it listens to /events, and shows the newest one whole.
 
 import { Lane, spark } from "/chart.js";
-import { byId, clock, element, list, mark, number, prose, rate, row, say, span } from "/elements.js";
+import { byId, clock, element, list, mark, number, percent, prose, rate, row, say, span } from "/elements.js";
 
 const SILENCE = 5_000;
 const RETRY = 2_000;
@@ -66,6 +66,7 @@ function show() {
   showPick(names);
   const current = newest.interfaces.find((each) => each.status.interface === chosen);
   mark(document.body, "data-empty", !current);
+  say(byId("explain-by"), current ? `by what runs on ${chosen}` : "by the policy file");
   if (current) showInterface(current);
 }
 
@@ -94,13 +95,13 @@ function showInterface(current) {
   const { status, traffic } = current;
   const seconds = Math.max(1, current.recent_milliseconds / 1000);
   showFacts(status);
-  showKnocking(current.talkers);
+  showKnocking(current.knocking);
   showFigures(current, status.mode === "monitor");
   lanes.passed.draw([traffic.passed]);
   lanes.dropped.draw([traffic.dropped, traffic.would_drop, traffic.listed_dropped]);
   showCallers(current.rules, seconds);
   showReasons(current.reasons, seconds);
-  showKnockers(current.talkers);
+  showKnockers(current.knocking);
   showDrops(current.drops);
   showState(current);
 }
@@ -115,11 +116,14 @@ function showFacts(status) {
   list(byId("facts"), facts.map((text, place) => ({ text, place })), (fact) => fact.place, (fact) => element(fact.place ? "span" : "strong"), (item, fact) => say(item, fact.text));
 }
 
+/** One of the rankings of drops; nothing where drops are not sampled. */
+const ranking = (knocking, by, span) => knocking?.find((each) => each.by === by && each.span === span);
+
 /** Who knocks most, in a line. */
-function showKnocking(talkers) {
-  const [most, ...others] = talkers ?? [];
-  const more = others.length ? `, and ${others.length} more ${others.length === 1 ? "source" : "sources"}` : "";
-  const parts = most ? [["strong", "Knocking"], ["span", `${most.source} (${some(most.tried)})${more}`]] : [];
+function showKnocking(knocking) {
+  const { most: [first] = [], count = 0 } = ranking(knocking, "source", "ten_minutes") ?? {};
+  const more = count > 1 ? `, and ${number(count - 1)} more ${count === 2 ? "source" : "sources"}` : "";
+  const parts = first ? [["strong", "Knocking"], ["span", `${first.what} (${some(first.wanted)})${more}`]] : [];
   list(byId("knocking"), parts, ([tag]) => tag, ([tag]) => element(tag), (item, [, text]) => say(item, text));
 }
 
@@ -206,26 +210,31 @@ function showReasons(reasons, seconds) {
     }
     say(now, rate(reason.recent_packets / seconds));
     say(total, number(reason.packets));
-    const percent = `${((100 * reason.packets) / all).toFixed(1)}%`;
-    share.firstChild.style.setProperty("--share", percent);
-    share.firstChild.setAttribute("aria-label", percent);
+    const part = percent(reason.packets, all);
+    share.firstChild.style.setProperty("--share", part);
+    share.firstChild.setAttribute("aria-label", part);
   });
 }
 
-function showKnockers(talkers) {
+function showKnockers(knocking) {
+  const by = byId("knockers-by").value;
+  const { most = [], count = 0, packets: all = 0 } = ranking(knocking, by, byId("knockers-span").value) ?? {};
   const empty = byId("knockers-empty");
-  empty.hidden = Boolean(talkers?.length);
-  say(empty, talkers ? "Nobody is knocking." : "Drops are not sampled here, so their sources are not known.");
-  list(byId("knockers"), talkers ?? [], (talker) => talker.source, () => row("address", "", "wide", "number"), (line, talker) => {
-    const [source, tried, reasons, packets] = line.children;
-    say(source, talker.source);
-    say(tried, some(talker.tried));
-    say(reasons, some(talker.reasons));
-    say(packets, number(talker.packets));
+  empty.hidden = most.length > 0;
+  say(empty, knocking ? "Nobody is knocking." : "Drops are not sampled here, so their sources are not known.");
+  say(byId("knockers-what"), { source: "Source", network: "Network", wanted: "Port" }[by]);
+  say(byId("knockers-more"), count > most.length ? `and ${number(count - most.length)} more` : "");
+  list(byId("knockers"), most, (ranked) => ranked.what, () => row("address", "", "wide", "number", "number wide"), (line, ranked) => {
+    const [what, wanted, reasons, packets, share] = line.children;
+    say(what, ranked.what);
+    say(wanted, some(ranked.wanted));
+    say(reasons, some(ranked.reasons));
+    say(packets, number(ranked.packets));
+    say(share, percent(ranked.packets, all));
   });
 }
 
-const some = (texts) => (texts.length > 3 ? `${texts.slice(0, 3).join(", ")} and ${texts.length - 3} more` : texts.join(", "));
+const some = (texts = []) => (texts.length > 3 ? `${texts.slice(0, 3).join(", ")} and ${texts.length - 3} more` : texts.join(", "));
 
 function endpoint(address, port) {
   if (port === null) return address;
@@ -319,6 +328,7 @@ function showFlags() {
 
 async function explain() {
   const asked = new URLSearchParams(new FormData(form));
+  if (chosen) asked.set("interface", chosen);
   if (asked.get("protocol") !== "tcp") asked.delete("tcp_flags");
   const answer = byId("answer");
   try {
@@ -332,7 +342,7 @@ async function explain() {
 
 function showAnswer(answer, told) {
   answer.dataset.verdict = told.action;
-  const facts = [`${told.reason}: ${told.description}`];
+  const facts = [`${told.reason}: ${told.description}`, `By ${told.by}`];
   if (told.rule) facts.push(`Rule ${told.rule}`);
   if (told.matched_prefix) facts.push(`Prefix ${told.matched_prefix}`);
   if (told.origin) facts.push(`Stated by ${told.origin.allowlist ?? told.origin.policy}, line ${told.origin.line}`);
@@ -350,6 +360,7 @@ form.addEventListener("submit", (event) => {
   explain();
 });
 form.elements.protocol.addEventListener("change", showFlags);
+for (const id of ["knockers-by", "knockers-span"]) byId(id).addEventListener("change", () => newest && show());
 byId("interface").addEventListener("change", (event) => {
   chosen = event.target.value;
   show();

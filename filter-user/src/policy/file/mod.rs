@@ -16,7 +16,7 @@ pub use model::{
 };
 pub use own::read_deny_list;
 pub use source::is_url;
-pub use values::is_name;
+pub use values::{LONGEST_NAME, is_name};
 
 use self::document::{Document, Section};
 use super::refusal::{Code, Refusal, Refusals};

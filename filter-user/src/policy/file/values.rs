@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// The longest name: a rule's name is two of them and a slash, and the kernel side keeps 63 octets.
-const LONGEST_NAME: usize = 31;
+pub const LONGEST_NAME: usize = 31;
 
 /// A name of rules.
 pub(super) fn name(value: &Value<'_, '_>) -> Option<Located<String>> {

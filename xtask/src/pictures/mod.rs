@@ -1,0 +1,136 @@
+//! `cargo xtask pictures`: the pictures of the documentation, of one run with calls and a scan going on.
+//!
+//! Nothing in them is made up: the demo's calls, relays and scan go on in network namespaces while the service runs there,
+//! and what the commands and the dashboard show then is kept.
+
+mod terminal;
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+    time::Duration,
+};
+
+use anyhow::{Context as _, Result, bail};
+use lab::{Host, Lab, Process, run as run_command};
+use tempfile::TempDir;
+
+use self::terminal::Terminal;
+use crate::{
+    demo::{network, scene},
+    privilege, setup, workspace,
+};
+
+/// How to make them.
+#[derive(clap::Args)]
+pub(crate) struct Options {
+    /// How many seconds calls and the scan go on before anything is looked at.
+    #[arg(long, default_value_t = 120)]
+    seconds: u64,
+}
+
+/// Where the service listens, on the SBC alone.
+const LISTENER: &str = "127.0.0.1:9464";
+/// What a picture may weigh.
+const LARGEST: u64 = 150_000;
+
+/// Makes all of them, in the place of those that were there.
+pub(crate) fn run(options: &Options) -> Result<()> {
+    privilege::check()?;
+    setup::ensure(setup::Purpose::Test)?;
+    setup::ensure(setup::Purpose::Pictures)?;
+    let Programs { sipwall, browser } = programs()?;
+    let lab = Lab::new(&network::plans()?)?;
+    let files = tempfile::tempdir()?;
+    let _service = service(lab.host("sbc")?, &sipwall, &files)?;
+    let done = AtomicBool::new(false);
+    thread::scope(|threads| {
+        let traffic = threads.spawn(|| traffic(&lab, &done));
+        let taken = take(&lab, &sipwall, &browser, &files, options);
+        done.store(true, Ordering::Relaxed);
+        traffic.join().map_err(|_| anyhow::anyhow!("the traffic panicked"))?;
+        taken
+    })?;
+    keep(files.path())
+}
+
+/// What is shown, and what takes pictures of pages.
+struct Programs {
+    sipwall: PathBuf,
+    browser: PathBuf,
+}
+
+/// Builds both as the tests have them, so that nothing is built twice.
+fn programs() -> Result<Programs> {
+    let mut cargo = workspace::cargo();
+    cargo.args(["build", "--locked", "--workspace", "--exclude", "filter-ebpf", "--exclude", "fuzz"]);
+    workspace::run(cargo.args(["--bin", "sipwall", "--example", "pictures"]))?;
+    let built = workspace::target().join("debug");
+    Ok(Programs { sipwall: built.join("sipwall"), browser: built.join("examples/pictures") })
+}
+
+/// The service on the SBC, with the demo's policy.
+fn service(sbc: &Host, sipwall: &Path, files: &TempDir) -> Result<Process> {
+    let path = |name: &str| files.path().join(name);
+    fs::write(path("policy.toml"), network::policy())?;
+    let mut command = sbc.command(sipwall);
+    command.args(["run", "--listen", LISTENER, "--policy"]).arg(path("policy.toml"));
+    command.arg("--state").arg(path("state")).arg("--runtime").arg(path("run"));
+    Process::start(command.stdin(Stdio::null()).stderr(fs::File::create(path("log"))?))
+}
+
+/// Calls, relays and a scan, again and again.
+fn traffic(lab: &Lab, done: &AtomicBool) {
+    thread::scope(|threads| {
+        for scene in scene::calls_and_scan() {
+            threads.spawn(move || {
+                while !done.load(Ordering::Relaxed) {
+                    // One that fails now and then on a busy machine is in the numbers like any other.
+                    let _ = scene.play(lab);
+                }
+            });
+        }
+    });
+}
+
+/// Waits until there is something to see, and takes the pictures into the directory.
+fn take(lab: &Lab, sipwall: &Path, browser: &Path, files: &TempDir, options: &Options) -> Result<()> {
+    let sbc = lab.host("sbc")?;
+    let top = Terminal::start(sbc, files.path(), &format!("{} top", sipwall.display()))?;
+    eprintln!("calls and a scan go on for {} seconds", options.seconds);
+    thread::sleep(Duration::from_secs(options.seconds));
+    terminal::picture(&files.path().join("top.html"), &top.screen()?)?;
+    for arguments in [&["stats"][..], &["events"], &["events", "--top"], &["status"]] {
+        let name = arguments.join("").replace('-', "-");
+        let shown = run_command(sbc.command(sipwall).args(arguments), "")?;
+        let shown = format!("# sipwall {}\n{}", arguments.join(" "), terminal::last_lines(&shown));
+        terminal::picture(&files.path().join(format!("{name}.html")), &shown)?;
+    }
+    let mut pages = sbc.command(browser);
+    run_command(pages.arg(files.path()).arg(format!("http://{LISTENER}/")), "")?;
+    Ok(())
+}
+
+/// Makes the pictures small, and puts them where the documentation has them.
+fn keep(directory: &Path) -> Result<()> {
+    let kept = workspace::root().join("docs/pictures");
+    fs::create_dir_all(&kept)?;
+    for entry in fs::read_dir(directory)? {
+        let from = entry?.path();
+        let Some(name) = from.file_name().filter(|_| from.extension().is_some_and(|kind| kind == "png")) else {
+            continue;
+        };
+        let to = kept.join(name);
+        let mut quantize = Command::new("pngquant");
+        quantize.args(["--force", "--strip", "--speed", "1", "--quality", "0-90", "--output"]).arg(&to).arg(&from);
+        workspace::run(&mut quantize)?;
+        let size = fs::metadata(&to).with_context(|| format!("cannot read `{}`", to.display()))?.len();
+        if size > LARGEST {
+            bail!("`{}` has {size} bytes, and no picture should have more than {LARGEST}", to.display());
+        }
+    }
+    Ok(())
+}

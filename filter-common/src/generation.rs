@@ -48,7 +48,7 @@ pub struct GenerationInfo {
     pub denied: u32,
     /// Always 0.
     pub reserved: u32,
-    /// The last part of the path of the policy file.
+    /// The path of the policy file, or the end of it.
     pub policy: Name,
 }
 

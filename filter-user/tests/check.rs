@@ -210,3 +210,40 @@ fn what_the_import_warned_of_is_said_again() {
         "warning[allowlist-warning]: policy.toml:4: the document of `acme`, line 5: `3.0.0.9/24` has host bits set";
     assert!(checked.status.success() && text.contains(expected), "{text}");
 }
+
+#[test]
+fn what_a_policy_sets_of_this_host_is_shown() {
+    let policy = "[sbc]\ninterfaces = ['nosuch0']\naddresses = ['198.51.100.10', '2001:db8::10']\nfragments = 'tracked'\n\
+                  [classes]\nping = 'pass'\n[limits]\nsip = '7/s burst 9'\ntcp = 'off'\n[inspect]\nsip = 'count'\n\
+                  [[allow]]\nname = 'ssh'\nfrom = ['192.0.2.1']\ntcp = [22]\n";
+    let shown = check(policy, &[]);
+    let (stdout, stderr) = (String::from_utf8(shown.stdout).unwrap(), String::from_utf8(shown.stderr).unwrap());
+    let set = "\ninterfaces: nosuch0\naddresses: 198.51.100.10, 2001:db8::10\nsettings: classes.ping pass, fragments tracked, \
+               inspect.sip count, limits.sip 7/s burst 9, limits.tcp off\n";
+    assert!(stdout.contains(set), "{stdout}");
+    assert_eq!(stderr, "note: this host has no interface `nosuch0`\n");
+    let data: serde_json::Value = serde_json::from_slice(&check(policy, &["--json"]).stdout).unwrap();
+    assert_eq!(data["interfaces"], serde_json::json!(["nosuch0"]));
+    assert_eq!(data["addresses"], serde_json::json!(["198.51.100.10", "2001:db8::10"]));
+    assert_eq!(data["settings"]["limits.tcp"], "off");
+    assert_eq!(data["settings"].as_object().unwrap().len(), 5, "{data}");
+    let shown = check("[sbc]\n", &[]);
+    assert!(!String::from_utf8(shown.stdout).unwrap().contains("settings:"), "what is not set is not shown");
+}
+
+#[test]
+fn the_policy_can_be_named_by_the_option_of_other_commands_and_only_once() {
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join("policy.toml"), "[sbc]\n").unwrap();
+    let run = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_sipwall"));
+        command.current_dir(directory.path()).arg("check").args(arguments).output().unwrap()
+    };
+    assert_eq!(run(&["--policy", "policy.toml"]), run(&["policy.toml"]));
+    for wrong in [&[][..], &["policy.toml", "--policy", "policy.toml"]] {
+        let refused = run(wrong);
+        assert_eq!(refused.status.code(), Some(2));
+        let text = String::from_utf8(refused.stderr).unwrap();
+        assert!(text.contains("<POLICY|--policy <FILE>>"), "{text}");
+    }
+}

@@ -24,8 +24,8 @@ const LINK_LIMIT: Duration = Duration::from_secs(10);
 
 /// A host of a lab.
 ///
-/// Its mount namespace outlives the commands that run in it, so that a BPF file system which one
-/// of them mounts on `/sys/fs/bpf`, and what it pins there, is there for the next.
+/// Its mount namespace outlives the commands that run in it, so that what one of them pins in the BPF file system on
+/// `/sys/fs/bpf` is there for the next.
 #[derive(Debug)]
 pub struct Host {
     number: u8,
@@ -176,8 +176,9 @@ impl Host {
         unshare.arg("unshare").arg(format!("--mount={}", self.mounts.display()));
         // What is unmounted outside must go inside too, or namespaces of other labs would never end.
         unshare.args(["--propagation", "slave"]);
-        // A `/sys` mounted inside shows the interfaces of this network namespace.
-        run(unshare.args(["mount", "-t", "sysfs", "sysfs", "/sys"]), "")?;
+        // A `/sys` mounted inside shows the interfaces of this network namespace, and has no bpffs of its own.
+        let mounts = "mount -t sysfs sysfs /sys && mount -t bpf -o mode=0700 bpf /sys/fs/bpf";
+        run(unshare.args(["sh", "-c", mounts]), "")?;
         Ok(())
     }
 }

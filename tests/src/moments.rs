@@ -96,7 +96,7 @@ fn status() -> Status {
         generation: 3,
         confirmation: Confirmation::Confirmed,
         policy: Some("policy.toml".to_owned()),
-        published_at: 1_700_000_000,
+        published_at: Some(1_700_000_000),
         rules: 6,
         prefixes_v4: 112,
         prefixes_v6: 4,

@@ -204,3 +204,12 @@ fn what_runs_is_explained_with_the_line_of_its_policy_file() {
     let live = explain(&["--runtime", &runtime], "203.0.113.17:5060").json();
     assert_eq!(live["origin"], by_file["origin"], "{live}");
 }
+
+#[test]
+fn what_lacks_names_every_way_to_give_it() {
+    let scene = Scene::new();
+    let add = scene.sipwall(&["allow", "add", "192.0.2.7"]);
+    add.assert_failed(2, "<--tcp <PORTS>|--udp <PORTS>|--protocol <PROTOCOL>>");
+    let explain = scene.sipwall(&["explain", "udp", "192.0.2.7:5060", "198.51.100.10:5060"]);
+    explain.assert_failed(2, "<--policy <FILE>|--live <INTERFACE>>");
+}

@@ -114,6 +114,59 @@ fn a_policy_that_is_not_confirmed_goes_and_nothing_need_be_alive_for_it() {
 }
 
 #[test]
+fn what_was_counted_before_the_policy_in_force_can_be_left_out() {
+    const MONITOR: (&str, &str) = ("[sbc]\n", "[sbc]\nmode = \"monitor\"\n");
+    let scene = Scene::new();
+    scene.attach(&scene.policy("policy.toml", &[MONITOR]));
+    let since_policy = || scene.sipwall(&["stats", "eth0", "--since-policy", "--json"]).json();
+    let unlisted = |stats: &Value| packets(stats, "reason", "source_unlisted", Some("would_drop"));
+    assert_eq!((scene.datagrams("scanner", 5060), scene.datagrams("carrier", 5060)), (3, 3));
+    assert_eq!((unlisted(&scene.stats()), unlisted(&since_policy())), (3, 3));
+    let mended = scene.policy("mended.toml", &[MONITOR, WITH_SCANNER]);
+    scene.sipwall(&["apply", &mended]).assert_done();
+    assert_eq!((unlisted(&scene.stats()), unlisted(&since_policy())), (3, 0));
+    assert_eq!(packets(&since_policy(), "rule", "carrier/sip-udp", None), 0);
+    assert_eq!((scene.datagrams("scanner", 5060), scene.datagrams("carrier", 5060)), (3, 3));
+    let (all, since) = (scene.stats(), since_policy());
+    assert_eq!((unlisted(&all), unlisted(&since)), (3, 0));
+    assert_eq!(packets(&all, "rule", "carrier/sip-udp", None), 6);
+    assert_eq!(packets(&since, "rule", "carrier/sip-udp", None), 3);
+    assert_eq!(packets(&since, "rule", "allow/scanner", None), 3);
+    let begun = |stats: &Value| stats["since"].as_u64().expect("a time");
+    assert_eq!(begun(&since), scene.status()["published_at"].as_u64().expect("a time"));
+    assert!(begun(&all) <= begun(&since) && begun(&all) > begun(&since) - 600, "{all} {since}");
+    let shown = scene.sipwall(&["stats", "--since-policy"]);
+    shown.assert_done();
+    assert!(shown.stdout.contains("generation 2\nsince 20"), "{shown:?}");
+    assert!(!shown.stdout.contains("source_unlisted"), "{shown:?}");
+    // A policy that is in force again counts from when it was published.
+    scene.sipwall(&["apply", &scene.policy("policy.toml", &[MONITOR]), "--confirm", "1h"]).assert_done();
+    assert_eq!(packets(&since_policy(), "rule", "allow/scanner", None), 0);
+    scene.sipwall(&["confirm", "--revert"]).assert_done();
+    assert_eq!(packets(&since_policy(), "rule", "allow/scanner", None), 3);
+}
+
+#[test]
+fn a_policy_whose_addresses_are_another_machines_is_warned_of() {
+    let scene = Scene::new();
+    let foreign = ("addresses = [\"198.51.100.10\", \"2001:db8:ffff::10\"]", "addresses = [\"198.51.100.99\"]");
+    let foreign = scene.policy("foreign.toml", &[foreign]);
+    let warning = "warning: `eth0`: the policy's `addresses` have none of its own, ";
+    let attached = scene.sipwall(&["attach", "eth0", "--policy", &foreign]);
+    attached.assert_done();
+    assert!(attached.stderr.contains(warning) && attached.stderr.contains("198.51.100.10"), "{attached:?}");
+    assert!(attached.stderr.contains("what is sent there ends as `destination_foreign`"), "{attached:?}");
+    assert_eq!(scene.datagrams("carrier", 5060), 0);
+    let applied = scene.sipwall(&["apply", "--policy", &scene.policy("policy.toml", &[])]);
+    applied.assert_done();
+    assert!(!applied.stderr.contains("warning"), "{applied:?}");
+    let applied = scene.sipwall(&["apply", &foreign]);
+    applied.assert_done();
+    assert!(applied.stderr.contains(warning), "{applied:?}");
+    assert_eq!(scene.status()["policy"], foreign);
+}
+
+#[test]
 fn a_policy_that_is_confirmed_stays() {
     let scene = Scene::new();
     scene.attach(&scene.policy("policy.toml", &[]));
@@ -142,6 +195,9 @@ fn a_first_policy_that_is_not_confirmed_lets_everything_pass() {
     assert_eq!(scene.datagrams("scanner", 5060), 3);
     let status = scene.status();
     assert_eq!((state(&status), &status["mode"], &status["running"]), ("rolled_back", &Value::Null, &true.into()));
+    assert_eq!((&status["published_at"], &status["policy"]), (&Value::Null, &Value::Null));
+    let shown = scene.sipwall(&["status"]);
+    assert!(shown.stdout.contains("  policy      -, generation 0, published -\n"), "{shown:?}");
     assert!(packets(&scene.stats(), "reason", "no_policy", Some("pass")) >= 3);
     scene.sipwall(&["apply", &policy]).assert_done();
     assert_eq!(scene.datagrams("scanner", 5060), 0);

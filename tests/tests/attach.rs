@@ -6,6 +6,7 @@ use std::{
     fs,
     io::ErrorKind,
     net::{TcpListener, TcpStream, UdpSocket},
+    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -201,6 +202,86 @@ fn detaching_lets_everything_pass_and_leaves_nothing_behind() {
     assert_eq!((left.stdout, left.status.code()), (Vec::new(), Some(0)));
     attach(sbc).assert_done();
     assert_eq!(stats(sbc)["generation"], 1);
+}
+
+/// Runs `sipwall` in a mount namespace of its own without bpffs, as that of `ip netns exec`.
+fn without_bpffs(sbc: &Host, arguments: &[&str]) -> Ended {
+    let mut command = sbc.command("unshare");
+    command.args(["-m", "sh", "-c", "umount /sys/fs/bpf && exec \"$@\"", "sh"]).arg(tests::sipwall::binary());
+    command.args(arguments).output().expect("sh runs").into()
+}
+
+#[test]
+fn a_filter_that_would_end_with_the_command_is_not_attached() {
+    let lab = lab();
+    let sbc = lab.host("sbc").expect("it was planned");
+    let policy = fixture("policy.toml");
+    let policy = policy.to_str().expect("a plain path");
+    let refused = without_bpffs(sbc, &["attach", "eth0", "--policy", policy]);
+    refused.assert_failed(1, "what is mounted here ends with the command, and the filter with it");
+    refused.assert_failed(1, "hint: `nsenter --net=/run/netns/NAME sipwall …`");
+    assert_eq!(datagrams_arriving(&lab, ("scanner", SCANNER), 5060), 3);
+    without_bpffs(sbc, &["status"]).assert_done();
+}
+
+#[test]
+fn the_filter_of_an_interface_elsewhere_keeps_its_pins() {
+    let lab = lab();
+    let sbc = lab.host("sbc").expect("it was planned");
+    attach(sbc).assert_done();
+    // Another network namespace with an interface of the same name, over the same bpffs.
+    let inside = "ip link add eth0 type veth peer name eth1 && exec \"$@\"";
+    let mut elsewhere = sbc.command("unshare");
+    elsewhere.args(["-n", "sh", "-c", inside, "sh"]).arg(tests::sipwall::binary());
+    let policy = fixture("policy.toml");
+    let policy = policy.to_str().expect("a plain path");
+    let arguments = ["attach", "eth0", "--policy", policy, "--allow-generic"];
+    let ended: Ended = elsewhere.args(arguments).output().expect("sh runs").into();
+    ended.assert_failed(1, "the pins of `eth0` are those of a filter that runs on another interface");
+    assert_eq!(datagrams_arriving(&lab, ("scanner", SCANNER), 5060), 0);
+    assert_eq!(stats(sbc)["generation"], 1);
+}
+
+#[test]
+fn who_is_not_root_is_told_that() {
+    let lab = lab();
+    let sbc = lab.host("sbc").expect("it was planned");
+    attach(sbc).assert_done();
+    // Where somebody else may look, too.
+    let directory =
+        tempfile::Builder::new().permissions(fs::Permissions::from_mode(0o755)).tempdir().expect("a directory");
+    let (binary, policy) = (directory.path().join("sipwall"), directory.path().join("policy.toml"));
+    fs::copy(tests::sipwall::binary(), &binary).expect("a copy");
+    fs::write(&policy, "[sbc]\ninterfaces = [\"eth0\"]\n").expect("a file");
+    let policy = policy.to_str().expect("a plain path");
+    for mode in ["0755", "0700"] {
+        assert!(sbc.command("chmod").args([mode, "/sys/fs/bpf"]).status().expect("chmod runs").success());
+        for arguments in [
+            &["stats"][..],
+            &["stats", "eth0"],
+            &["status"],
+            &["apply", policy],
+            &["deny", "list"],
+            &["deny", "add", "192.0.2.1"],
+            &["detach", "eth0"],
+        ] {
+            let mut command = sbc.command("setpriv");
+            command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]).arg(&binary).args(arguments);
+            let ended: Ended = command.output().expect("setpriv runs").into();
+            ended.assert_failed(1, "cannot be used: Permission denied (os error 13)\nhint: run it as root");
+        }
+    }
+}
+
+#[test]
+fn detach_without_an_interface_says_which_could_be_meant() {
+    let lab = lab();
+    let sbc = lab.host("sbc").expect("it was planned");
+    sipwall_on(sbc, &["detach"]).assert_failed(2, "no interface is named\nhint: no filter is attached to any");
+    attach(sbc).assert_done();
+    sipwall_on(sbc, &["detach"])
+        .assert_failed(2, "hint: a filter is attached to `eth0`; `--all` takes it off every one");
+    sipwall_on(sbc, &["detach", "--all"]).assert_done();
 }
 
 #[test]

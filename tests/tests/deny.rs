@@ -2,17 +2,12 @@
 
 #![expect(clippy::expect_used, reason = "a test that cannot go on panics")]
 
-use std::{
-    thread,
-    time::{Duration, Instant},
-};
-
 use ipnet::IpNet;
 use serde_json::Value;
-use tests::scene::{CARRIER, Scene, packets};
-
-/// Long enough for a few commands on a busy machine.
-const WHILE: Duration = Duration::from_secs(8);
+use tests::{
+    scene::{CARRIER, Scene, packets},
+    service::wait_for,
+};
 
 fn listed(scene: &Scene, prefix: &str) -> Option<Value> {
     let list = scene.sipwall(&["deny", "list", "--json"]);
@@ -61,19 +56,18 @@ fn what_the_policy_denies_too_stays_denied_when_it_is_removed() {
 fn what_is_denied_for_a_time_ends_by_itself_also_inside_what_goes_on() {
     let scene = Scene::new();
     scene.attach(&scene.policy("policy.toml", &[]));
-    let begun = Instant::now();
     scene.sipwall(&["deny", "add", "203.0.113.17", "--for", "8s"]).assert_done();
     assert_eq!(scene.datagrams("carrier", 5060), 0);
     let denied = listed(&scene, "203.0.113.17/32").expect("it is listed");
     assert!((1..=8).contains(&denied["expires_in"].as_u64().expect("a number")), "{denied}");
-    thread::sleep((WHILE + Duration::from_millis(200)).saturating_sub(begun.elapsed()));
+    wait_for("what was denied for a time is denied no more", || {
+        listed(&scene, "203.0.113.17/32").is_none().then_some(())
+    });
     assert_eq!(scene.datagrams("carrier", 5060), 3);
-    assert_eq!(listed(&scene, "203.0.113.17/32"), None);
     // What has ended hides no wider prefix that goes on.
-    let begun = Instant::now();
     scene.sipwall(&["deny", "add", "203.0.113.17", "203.0.113.16/31", "--for", "1s"]).assert_done();
     scene.sipwall(&["deny", "add", "203.0.113.0/24"]).assert_done();
-    thread::sleep(Duration::from_millis(1200).saturating_sub(begun.elapsed()));
+    wait_for("the inner prefixes have ended", || listed(&scene, "203.0.113.16/31").is_none().then_some(()));
     assert_eq!(scene.datagrams("carrier", 5060), 0);
 }
 
@@ -102,6 +96,48 @@ fn more_prefixes_inside_each_other_than_the_data_plane_looks_through_are_refused
     scene.sipwall(&add).assert_failed(1, "9 prefixes inside each other, and the data plane looks through 8");
     assert_eq!(listed(&scene, "10.0.0.0/16"), None, "nothing of it is added");
     scene.sipwall(&add[..add.len() - 1]).assert_done();
+}
+
+#[test]
+fn a_large_part_of_the_internet_is_not_denied_by_mistake() {
+    let scene = Scene::new();
+    scene.attach(&scene.policy("policy.toml", &[]));
+    let list = scene.path("list.txt");
+    std::fs::write(&list, "192.0.2.1\n2000::/15\n").expect("a file");
+    for (arguments, wide) in [
+        (&["deny", "add", "0.0.0.0/0"][..], "0.0.0.0/0"),
+        (&["deny", "add", "192.0.2.1", "202.0.0.0/7"], "202.0.0.0/7"),
+        (&["deny", "load", &list], "2000::/15"),
+    ] {
+        scene.sipwall(arguments).assert_failed(2, &format!("{wide} is a large part of the internet"));
+        scene.sipwall(arguments).assert_failed(2, "`--allow-wide`");
+    }
+    assert_eq!(listed(&scene, "192.0.2.1/32"), None, "nothing of it is denied");
+    assert_eq!(scene.datagrams("carrier", 5060), 3);
+    scene.sipwall(&["deny", "add", "10.0.0.0/8", "2001::/16"]).assert_done();
+    scene.sipwall(&["deny", "add", "202.0.0.0/7", "--allow-wide"]).assert_done();
+    assert_eq!(scene.datagrams("carrier", 5060), 0);
+}
+
+#[test]
+fn what_somebody_else_denies_is_not_said_to_be_unknown() {
+    let scene = Scene::new();
+    let policy = scene.policy("policy.toml", &[]);
+    scene.attach(&policy);
+    let list = scene.path("list.txt");
+    std::fs::write(&list, "192.0.2.67\n").expect("a file");
+    scene.sipwall(&["deny", "load", &list]).assert_done();
+    let remove = |prefix: &str| scene.sipwall(&["deny", "remove", prefix]);
+    remove("192.0.2.33").assert_failed(1, "192.0.2.33/32 was not added on `eth0`: the policy denies it (/");
+    remove("192.0.2.33").assert_failed(1, "policy.toml:");
+    remove("192.0.2.67").assert_failed(1, "192.0.2.67/32 was not added on `eth0`: the list `list.txt` has it");
+    remove("192.0.2.68").assert_failed(1, "192.0.2.68/32 was not added on `eth0`\nhint: `sipwall deny list`");
+    let removed = scene.sipwall(&["deny", "remove", "192.0.2.33", "--save", "--policy", &policy]);
+    removed.assert_done();
+    assert!(
+        removed.stderr.contains("saved; it is no part of the policy any more from the next `sipwall apply` on"),
+        "{removed:?}"
+    );
 }
 
 #[test]

@@ -85,6 +85,48 @@ fn a_policy_that_cuts_the_session_of_ssh_is_refused() {
 }
 
 #[test]
+fn what_is_denied_or_removed_beside_the_policy_cuts_no_session_either() {
+    let scene = Scene::new();
+    let sbc = scene.host("sbc");
+    let session = format!("{SCANNER} 50000 {SBC} 22");
+    let run = |arguments: &[&str]| within_ssh(sbc, &session, arguments);
+    let list = scene.path("list.txt");
+    std::fs::write(&list, format!("192.0.2.0/24\n{CARRIER}\n")).expect("a file");
+    scene.attach(&scene.policy("login.toml", LOGIN));
+    for arguments in [&["deny", "add", SCANNER][..], &["deny", "add", "192.0.0.0/8"], &["deny", "load", &list]] {
+        let refused = run(arguments);
+        refused.assert_failed(1, "error: `eth0`: this would cut the login session from 192.0.2.99:50000");
+        refused.assert_failed(1, "this would cut new connections from 192.0.2.99 to 198.51.100.10:22");
+        refused.assert_failed(1, "`--allow-lockout`");
+    }
+    assert!(scene.connects("scanner", 22) && scene.datagrams("carrier", 5060) == 3);
+    // What is not about the session is done, and what a rule lets in is said.
+    let denied = run(&["deny", "add", CARRIER]);
+    denied.assert_done();
+    assert!(
+        denied.stderr.contains("warning: `eth0`: 203.0.113.17/32 cuts off what `carrier/sip-udp` lets in, 203.0.113."),
+        "{denied:?}"
+    );
+    assert!(!run(&["deny", "add", "192.0.2.200"]).stderr.contains("cuts off"));
+    let loaded = run(&["deny", "load", &list, "--allow-lockout"]);
+    loaded.assert_done();
+    assert!(loaded.stderr.contains("warning: `eth0`: this would cut the login session"), "{loaded:?}");
+    assert!(!scene.connects("scanner", 22));
+    scene.sipwall(&["deny", "unload", "list.txt"]).assert_done();
+    // A live allow that the session needs, and one that it does not.
+    scene.sipwall(&["allow", "add", SCANNER, "--tcp", "22", "--name", "vendor"]).assert_done();
+    scene.sipwall(&["allow", "add", SCANNER, "--udp", "5060", "--name", "other"]).assert_done();
+    run(&["allow", "remove", "vendor"]).assert_done();
+    scene.sipwall(&["allow", "add", SCANNER, "--tcp", "22", "--name", "vendor"]).assert_done();
+    scene.sipwall(&["apply", &scene.policy("policy.toml", ENFORCE)]).assert_done();
+    run(&["allow", "remove", "other"]).assert_done();
+    run(&["allow", "remove", "vendor"]).assert_failed(1, "this would cut the login session from 192.0.2.99:50000");
+    assert!(scene.connects("scanner", 22));
+    run(&["allow", "remove", "vendor", "--allow-lockout"]).assert_done();
+    assert!(!scene.connects("scanner", 22));
+}
+
+#[test]
 fn the_session_is_found_by_the_socket_of_an_ancestor() {
     let scene = Scene::new();
     let connection = connection(&scene, "scanner", 22);

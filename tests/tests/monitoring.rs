@@ -142,6 +142,8 @@ fn the_metrics_are_what_stats_shows_and_name_no_source() {
         let asked = || ask(listener(), "GET", "/metrics", &[("host", LISTENER), ("accept", accept)]);
         scene.host("sbc").enter(asked).expect("a host")
     };
+    let policy = scene.path("policy.toml");
+    let policy = format!("sipwall_policy_info{{interface=\"eth0\",policy=\"{policy}\",scope=\"interface\"}}");
     let expected = [
         (
             "sipwall_rule_packets_total{interface=\"eth0\",provider=\"carrier\",service=\"sip-udp\"}",
@@ -160,7 +162,7 @@ fn the_metrics_are_what_stats_shows_and_name_no_source() {
         ("sipwall_attach_mode{interface=\"eth0\",attach_mode=\"native\"}", 1),
         ("sipwall_mode{interface=\"eth0\",mode=\"enforce\"}", 1),
         ("sipwall_mode{interface=\"eth0\",mode=\"monitor\"}", 0),
-        ("sipwall_policy_info{interface=\"eth0\",policy=\"policy.toml\",scope=\"interface\"}", 1),
+        (&policy, 1),
         ("sipwall_policy_generation{interface=\"eth0\"}", 1),
         ("sipwall_confirm_pending{interface=\"eth0\"}", 0),
         ("sipwall_map_capacity{interface=\"eth0\",map=\"deny_v4\"}", 1_000_000),

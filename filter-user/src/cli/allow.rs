@@ -1,12 +1,13 @@
 //! `sipwall allow`
 
-use std::{process::ExitCode, time::Duration};
+use std::{net::IpAddr, process::ExitCode, time::Duration};
 
 use anyhow::Result;
-use clap::Subcommand;
+use clap::{ArgGroup, Subcommand};
 use filter_common::live::Expiry;
 use filter_user::{
-    kernel::{self, Allowed, LiveEntry},
+    kernel::{self, Allowed, LiveChange, LiveEntry},
+    lockout::Cut,
     policy::{LiveAllow, LiveMatch, file},
     ports::PortRange,
 };
@@ -15,7 +16,8 @@ use serde::Serialize;
 
 use super::{
     WRONG_INPUT,
-    live::{self, Interfaces, Saving, prefix},
+    change::Guard,
+    live::{self, Interfaces, SavedChange, Saving, prefix},
     output, time,
 };
 
@@ -45,6 +47,8 @@ enum Command {
         #[arg(required = true, value_name = "NAME")]
         names: Vec<String>,
         #[command(flatten)]
+        guard: Guard,
+        #[command(flatten)]
         saving: Saving,
         #[command(flatten)]
         interfaces: Interfaces,
@@ -60,12 +64,13 @@ enum Command {
 }
 
 #[derive(clap::Args)]
+#[command(group = ArgGroup::new("what").args(["tcp", "udp", "protocols"]).required(true).multiple(true))]
 struct Add {
     /// Hosts or CIDRs, of either family
     #[arg(required = true, value_name = "CIDR", value_parser = prefix)]
     from: Vec<IpNet>,
     /// TCP ports: `22`, `80,443`, `8000-8010`
-    #[arg(long, value_name = "PORTS", value_delimiter = ',', required_unless_present_any = ["udp", "protocols"])]
+    #[arg(long, value_name = "PORTS", value_delimiter = ',')]
     tcp: Vec<PortRange>,
     /// UDP ports
     #[arg(long, value_name = "PORTS", value_delimiter = ',')]
@@ -100,7 +105,9 @@ impl Allow {
     pub(crate) fn run(self) -> Result<ExitCode> {
         match self.command {
             Command::Add(add) => add.run(),
-            Command::Remove { names, saving, interfaces } => remove(&interfaces.names()?, &names, &saving),
+            Command::Remove { names, guard, saving, interfaces } => {
+                remove(&interfaces.names()?, &names, guard, &saving)
+            }
             Command::List { interfaces, json } => list(&interfaces.names()?, json),
         }
     }
@@ -126,7 +133,7 @@ impl Add {
         };
         let interfaces = self.interfaces.names()?;
         // What cannot be saved is not let in either.
-        self.saving.finish(prepared)?;
+        self.saving.finish(prepared, SavedChange::Addition)?;
         for interface in interfaces {
             let done = match kernel::allow_add(&interface, &allow, self.lasting)? {
                 Allowed::Added => "added",
@@ -145,7 +152,7 @@ impl Add {
     }
 }
 
-fn remove(interfaces: &[String], names: &[String], saving: &Saving) -> Result<ExitCode> {
+fn remove(interfaces: &[String], names: &[String], guard: Guard, saving: &Saving) -> Result<ExitCode> {
     // A host or CIDR stands for the name that it gave.
     let names: Vec<String> = names
         .iter()
@@ -161,6 +168,9 @@ fn remove(interfaces: &[String], names: &[String], saving: &Saving) -> Result<Ex
         Ok(prepared) => prepared,
         Err(code) => return Ok(code),
     };
+    if !guard.lets("this", &cuts(interfaces, &names)?) {
+        return Ok(ExitCode::FAILURE);
+    }
     let mut code = ExitCode::SUCCESS;
     let in_file = prepared.as_ref().map_or(&[][..], |(_, names)| names);
     for interface in interfaces {
@@ -172,8 +182,21 @@ fn remove(interfaces: &[String], names: &[String], saving: &Saving) -> Result<Ex
             code = ExitCode::FAILURE;
         }
     }
-    saving.finish(prepared)?;
+    saving.finish(prepared, SavedChange::Removal)?;
     Ok(code)
+}
+
+/// The sessions that go with live allows of these names.
+fn cuts<'i>(interfaces: &'i [String], names: &[String]) -> Result<Vec<(&'i str, Cut)>> {
+    let change = LiveChange { removed: names.to_vec(), ..LiveChange::default() };
+    let mut cuts = Vec::new();
+    for interface in interfaces {
+        let removed: Vec<LiveEntry> =
+            kernel::allow_list(interface)?.into_iter().filter(|entry| names.contains(&entry.name)).collect();
+        let concerns = |source: IpAddr| removed.iter().flat_map(|entry| &entry.from).any(|from| from.contains(&source));
+        cuts.extend(live::cuts(interface, &change, concerns)?.into_iter().map(|cut| (interface.as_str(), cut)));
+    }
+    Ok(cuts)
 }
 
 fn list(interfaces: &[String], json: bool) -> Result<ExitCode> {

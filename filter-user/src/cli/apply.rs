@@ -1,16 +1,11 @@
 //! `sipwall apply`
 
-use std::{path::PathBuf, process::ExitCode};
+use std::process::ExitCode;
 
 use anyhow::Result;
-use filter_user::kernel::{self, Applied, Comparison};
-use serde::Serialize;
+use filter_user::kernel;
 
-use super::{
-    change::{self, Trial},
-    diff, output,
-    refresh::StateDirectory,
-};
+use super::{change::Trial, policy::PolicyArgument, refresh::StateDirectory};
 
 /// Put a policy in force where the filter is attached, and say what changes
 ///
@@ -21,9 +16,8 @@ use super::{
   sipwall apply policy.toml --confirm 60s
   sipwall apply policy.toml --interface eth1 --json")]
 pub(crate) struct Apply {
-    /// The policy file
-    #[arg(value_name = "POLICY")]
-    policy: PathBuf,
+    #[command(flatten)]
+    policy: PolicyArgument,
     /// The interfaces; those of the policy's `[sbc] interfaces` if none is named
     #[arg(long = "interface", value_name = "INTERFACE")]
     interfaces: Vec<String>,
@@ -36,17 +30,9 @@ pub(crate) struct Apply {
     json: bool,
 }
 
-/// What is printed as JSON.
-#[derive(Serialize)]
-struct Report<'a> {
-    #[serde(flatten)]
-    applied: &'a Applied,
-    diff: &'a Comparison,
-}
-
 impl Apply {
     pub(crate) fn run(self) -> Result<ExitCode> {
-        let prepared = self.trial.load(&self.policy, &self.state);
+        let prepared = self.trial.load(self.policy.path(), &self.state);
         let (loaded, interfaces) = match prepared
             .and_then(|loaded| loaded.interfaces(&self.interfaces).map(|interfaces| (loaded, interfaces)))
         {
@@ -60,20 +46,8 @@ impl Apply {
             return Ok(ExitCode::FAILURE);
         }
         for (interface, comparison) in interfaces.iter().zip(&comparisons) {
-            if !self.json {
-                diff::show(comparison)?;
-            }
-            let applied = kernel::apply(interface, &loaded.change())?;
-            self.report(&applied, comparison)?;
+            loaded.apply(interface, comparison, self.json)?;
         }
         Ok(ExitCode::SUCCESS)
-    }
-
-    fn report(&self, applied: &Applied, diff: &Comparison) -> Result<()> {
-        let Applied { interface, changed, generation, confirmation } = applied;
-        let done = if *changed { "is in force now" } else { "is in force already, nothing changes" };
-        eprintln!("`{interface}`: generation {generation} {done}");
-        change::remind(interface, *confirmation);
-        if self.json { output::json(&Report { applied, diff }) } else { Ok(()) }
     }
 }

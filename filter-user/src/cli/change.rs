@@ -4,12 +4,13 @@ use std::{path::Path, process::ExitCode, time::Duration};
 
 use anyhow::Result;
 use filter_user::{
-    kernel::{Change, Confirmation},
-    lockout,
+    kernel::{self, Applied, Change, Comparison, Confirmation},
+    lockout::{self, Cut},
     policy::{CompiledPolicy, Policy},
 };
+use serde::Serialize;
 
-use super::{check, refresh::StateDirectory, time::parse_duration};
+use super::{check, diff, output, refresh::StateDirectory, time::parse_duration};
 
 /// How a policy is put in force.
 #[derive(clap::Args)]
@@ -18,8 +19,14 @@ pub(crate) struct Trial {
     /// whatever became of this command
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     confirm: Option<Duration>,
-    /// Put the policy in force even if it cuts the session that this command runs in, the default gateway or SIP
-    /// sessions that are open
+    #[command(flatten)]
+    guard: Guard,
+}
+
+/// Whether what would lock somebody out is done all the same.
+#[derive(Clone, Copy, clap::Args)]
+pub(crate) struct Guard {
+    /// Go on even if that cuts the session that this command runs in, the default gateway or SIP sessions that are open
     #[arg(long)]
     allow_lockout: bool,
 }
@@ -30,19 +37,32 @@ pub(crate) struct Loaded {
     pub(crate) compiled: CompiledPolicy,
     name: String,
     confirm_within: Option<Duration>,
-    allow_lockout: bool,
+    guard: Guard,
+}
+
+/// What is printed as JSON of a policy that was put in force.
+#[derive(Serialize)]
+struct Report<'a> {
+    #[serde(flatten)]
+    applied: &'a Applied,
+    diff: &'a Comparison,
 }
 
 impl Trial {
     /// Reads and compiles a policy file, or says what it is refused for.
     pub(crate) fn load(&self, file: &Path, state: &StateDirectory) -> Result<Loaded, ExitCode> {
         let (policy, compiled) = check::load(file, state).map_err(|refusals| check::refuse(&refusals))?;
-        let name = file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        Ok(Loaded { policy, compiled, name, confirm_within: self.confirm, allow_lockout: self.allow_lockout })
+        Ok(Loaded { confirm_within: self.confirm, ..Loaded::new(policy, compiled, self.guard) })
     }
 }
 
 impl Loaded {
+    /// A policy that was read, and is to stay.
+    pub(crate) fn new(policy: Policy, compiled: CompiledPolicy, guard: Guard) -> Self {
+        let name = policy.file().title();
+        Self { policy, compiled, name, confirm_within: None, guard }
+    }
+
     pub(crate) fn change(&self) -> Change<'_> {
         Change { policy: &self.compiled, name: &self.name, confirm_within: self.confirm_within }
     }
@@ -61,21 +81,60 @@ impl Loaded {
 impl Loaded {
     /// Whether the policy may be put in force on `interfaces`: not if it would cut what this host is in the middle of.
     pub(crate) fn may_go_on<'a>(&self, interfaces: impl IntoIterator<Item = &'a String>) -> Result<bool> {
-        let mut cuts = 0;
-        let level = if self.allow_lockout { "warning" } else { "error" };
+        let mut cuts = Vec::new();
         for interface in interfaces {
-            for cut in lockout::cuts(interface, &self.policy, &self.compiled)? {
-                eprintln!("{level}: `{interface}`: {cut}");
-                if let Some(allow) = cut.allow() {
-                    eprintln!("hint: an `[[allow]]` lets it in: {allow}");
-                }
-                cuts += 1;
+            self.warn_if_foreign(interface)?;
+            let of_interface = lockout::cuts(interface, &self.policy, &self.compiled)?;
+            cuts.extend(of_interface.into_iter().map(|cut| (interface.as_str(), cut)));
+        }
+        Ok(self.guard.lets("the policy", &cuts))
+    }
+
+    /// Warns of a policy that seems to be another machine's; a floating address may be the other one's for now.
+    fn warn_if_foreign(&self, interface: &str) -> Result<()> {
+        let addresses = lockout::foreign_addresses(interface, &self.compiled)?;
+        if addresses.is_empty() {
+            return Ok(());
+        }
+        let listed: Vec<_> = addresses.iter().map(ToString::to_string).collect();
+        let fate = if self.policy.file().sbc.scope_ports { "is not judged" } else { "ends as `destination_foreign`" };
+        eprintln!(
+            "warning: `{interface}`: the policy's `addresses` have none of its own, {}: what is sent there {fate}\n\
+             hint: name this host's addresses beside those that float between hosts, if that is not meant",
+            listed.join(", ")
+        );
+        Ok(())
+    }
+
+    /// Puts the policy in force where a filter is attached, and says what that changes.
+    pub(crate) fn apply(&self, interface: &str, comparison: &Comparison, json: bool) -> Result<()> {
+        if !json {
+            diff::show(comparison)?;
+        }
+        let applied = kernel::apply(interface, &self.change())?;
+        let Applied { interface, changed, generation, confirmation } = &applied;
+        let done = if *changed { "is in force now" } else { "is in force already, nothing changes" };
+        eprintln!("`{interface}`: generation {generation} {done}");
+        remind(interface, *confirmation);
+        if json { output::json(&Report { applied: &applied, diff: comparison }) } else { Ok(()) }
+    }
+}
+
+impl Guard {
+    /// Says what would be cut on which interface, and by what; and whether to go on.
+    pub(crate) fn lets(self, by: &str, cuts: &[(&str, Cut)]) -> bool {
+        let level = if self.allow_lockout { "warning" } else { "error" };
+        for (interface, cut) in cuts {
+            let Cut { subject, reason } = cut;
+            eprintln!("{level}: `{interface}`: {by} would cut {subject}: {}", reason.description());
+            if let Some(allow) = cut.allow() {
+                eprintln!("hint: an `[[allow]]` lets it in: {allow}");
             }
         }
-        if cuts > 0 && !self.allow_lockout {
-            eprintln!("hint: nothing has changed; `--allow-lockout` puts it in force all the same");
+        if !cuts.is_empty() && !self.allow_lockout {
+            eprintln!("hint: what is in force has not changed; `--allow-lockout` goes on all the same");
         }
-        Ok(cuts == 0 || self.allow_lockout)
+        cuts.is_empty() || self.allow_lockout
     }
 }
 

@@ -1,18 +1,16 @@
 //! `sipwall check`
 
-use std::{
-    path::{Path, PathBuf},
-    process::ExitCode,
-};
+use std::{path::Path, process::ExitCode};
 
 use anyhow::Result;
 use filter_user::{
+    kernel,
     policy::{Advice, CompiledPolicy, Policy, PortSet, ProviderSummary, Refusal, Refusals, RuleSummary, Summary},
     refresh,
 };
 use serde_json::{Value, json};
 
-use super::{WRONG_INPUT, output, refresh::StateDirectory};
+use super::{WRONG_INPUT, output, policy::PolicyArgument, refresh::StateDirectory};
 
 /// Read a policy without putting it in force: what it lets in, and what is likely not meant
 #[derive(clap::Args)]
@@ -20,9 +18,8 @@ use super::{WRONG_INPUT, output, refresh::StateDirectory};
   sipwall check policy.toml           # what it lets in, and what is likely not meant
   sipwall check policy.toml --json")]
 pub(crate) struct Check {
-    /// The policy file
-    #[arg(value_name = "POLICY")]
-    policy: PathBuf,
+    #[command(flatten)]
+    policy: PolicyArgument,
     #[command(flatten)]
     state: StateDirectory,
     /// Print one JSON object, with what the policy is refused for under `errors`
@@ -32,7 +29,7 @@ pub(crate) struct Check {
 
 impl Check {
     pub(crate) fn run(self) -> Result<ExitCode> {
-        let (policy, compiled) = match load(&self.policy, &self.state) {
+        let (policy, compiled) = match load(self.policy.path(), &self.state) {
             Ok(loaded) => loaded,
             Err(refusals) => {
                 if self.json {
@@ -48,6 +45,7 @@ impl Check {
             output::json(&data)?;
         } else {
             show(&summary)?;
+            note_missing(&summary.interfaces);
             show_advice(&summary.policy, &advice)?;
         }
         Ok(ExitCode::SUCCESS)
@@ -78,8 +76,16 @@ fn advice_json(advice: &Advice) -> Value {
 }
 
 fn show(summary: &Summary) -> Result<()> {
-    let Summary { policy, mode, scope, providers, allows, denied, terms, prefixes } = summary;
+    let Summary { policy, mode, scope, interfaces, addresses, settings, providers, allows, denied, terms, prefixes } =
+        summary;
     output::line(&format!("{policy}: {}, {}", mode_text(mode), scope_text(scope)))?;
+    let addresses: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+    let settings: Vec<String> = settings.iter().map(|(name, value)| format!("{name} {value}")).collect();
+    for (name, values) in [("interfaces", interfaces), ("addresses", &addresses), ("settings", &settings)] {
+        if !values.is_empty() {
+            output::line(&format!("{name}: {}", values.join(", ")))?;
+        }
+    }
     let mut table = output::table(["RULE", "PREFIXES", "PROTOCOL", "THEIR PORTS", "YOUR PORTS"]);
     for rule in providers.iter().flat_map(|provider| &provider.rules).chain(allows) {
         table.add_row(cells(rule));
@@ -95,6 +101,13 @@ fn show(summary: &Summary) -> Result<()> {
     }
     output::line(&format!("deny list: {}", number_of_prefixes(*denied)))?;
     output::line(&format!("in the data plane: {terms} terms, {}", number_of_prefixes(*prefixes)))
+}
+
+/// Says which interfaces there are none of here, where the policy may be for.
+fn note_missing(interfaces: &[String]) {
+    for interface in interfaces.iter().filter(|interface| !kernel::interface_exists(interface)) {
+        eprintln!("note: this host has no interface `{interface}`");
+    }
 }
 
 fn number_of_prefixes(prefixes: usize) -> String {

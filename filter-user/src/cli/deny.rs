@@ -1,17 +1,26 @@
 //! `sipwall deny`
 
+mod caution;
 mod load;
 
-use std::{path::PathBuf, process::ExitCode, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Duration,
+};
 
 use anyhow::Result;
 use clap::Subcommand;
-use filter_user::kernel::{self, DeniedPrefix};
+use filter_user::{
+    kernel::{self, DeniedPrefix},
+    policy::file::PolicyFile,
+};
 use ipnet::IpNet;
 use serde::Serialize;
 
+use self::caution::Caution;
 use super::{
-    live::{self, Interfaces, Saving, prefix},
+    live::{self, Interfaces, SavedChange, Saving, prefix},
     output, time,
 };
 
@@ -45,6 +54,8 @@ enum Command {
         /// What it is for, for whoever reads the list
         #[arg(long, value_name = "TEXT", value_parser = live::comment, default_value = "", hide_default_value = true)]
         comment: String,
+        #[command(flatten)]
+        caution: Caution,
         #[command(flatten)]
         saving: Saving,
         #[command(flatten)]
@@ -86,6 +97,8 @@ enum Command {
         #[arg(long, value_name = "TEXT", value_parser = live::comment, default_value = "", hide_default_value = true)]
         comment: String,
         #[command(flatten)]
+        caution: Caution,
+        #[command(flatten)]
         interfaces: Interfaces,
         /// Print one JSON object a line
         #[arg(long)]
@@ -111,14 +124,18 @@ struct Listed<'a> {
 impl Deny {
     pub(crate) fn run(self) -> Result<ExitCode> {
         match self.command {
-            Command::Add { prefixes, lasting, comment, saving, interfaces } => {
-                add(interfaces, &prefixes, lasting, &comment, &saving)
+            Command::Add { prefixes, lasting, comment, caution, saving, interfaces } => {
+                let interfaces = interfaces.names()?;
+                match caution.refuses(&interfaces, &prefixes)? {
+                    Some(code) => Ok(code),
+                    None => add(&interfaces, &prefixes, lasting, &comment, &saving),
+                }
             }
             Command::Remove { prefixes, saving, interfaces } => remove(&interfaces.names()?, &prefixes, &saving),
             Command::List { lists: true, interfaces, json } => load::list(&interfaces.names()?, json),
             Command::List { lists: false, interfaces, json } => list(&interfaces.names()?, json),
-            Command::Load { file, name, lasting, comment, interfaces, json } => {
-                load::Loading { file: &file, name, lasting, comment: &comment, json }.run(interfaces)
+            Command::Load { file, name, lasting, comment, caution, interfaces, json } => {
+                load::Loading { file: &file, name, lasting, comment: &comment, caution, json }.run(interfaces)
             }
             Command::Unload { name, interfaces } => load::unload(&interfaces.names()?, &name),
         }
@@ -126,7 +143,7 @@ impl Deny {
 }
 
 fn add(
-    interfaces: Interfaces,
+    interfaces: &[String],
     prefixes: &[IpNet],
     lasting: Option<Duration>,
     comment: &str,
@@ -136,11 +153,10 @@ fn add(
         Ok(prepared) => prepared,
         Err(code) => return Ok(code),
     };
-    let interfaces = interfaces.names()?;
     // What cannot be saved is not denied either.
-    saving.finish(prepared)?;
+    saving.finish(prepared, SavedChange::Addition)?;
     for interface in interfaces {
-        let new = kernel::deny_add(&interface, prefixes, lasting, comment)?;
+        let new = kernel::deny_add(interface, prefixes, lasting, comment)?;
         let until = lasting.map_or_else(String::new, |length| format!(" for {}", time::describe(length)));
         eprintln!("`{interface}`: {} denied{until}, {new} of them new", prefixes.len());
     }
@@ -158,12 +174,43 @@ fn remove(interfaces: &[String], prefixes: &[IpNet], saving: &Saving) -> Result<
         let unknown = kernel::deny_remove(interface, prefixes)?;
         eprintln!("`{interface}`: {} removed", prefixes.len() - unknown.len());
         for prefix in unknown.iter().filter(|prefix| !in_file.contains(prefix)) {
-            eprintln!("error: {prefix} was not added on `{interface}`\nhint: `sipwall deny list` shows what is denied");
+            eprintln!("error: {prefix} {}", not_added(interface, *prefix)?);
             code = ExitCode::FAILURE;
         }
     }
-    saving.finish(prepared)?;
+    saving.finish(prepared, SavedChange::Removal)?;
     Ok(code)
+}
+
+/// Why a prefix cannot be removed: whose it is instead.
+fn not_added(interface: &str, prefix: IpNet) -> Result<String> {
+    let denied = kernel::denied(interface, prefix)?;
+    let by_list = denied.as_ref().and_then(|denied| denied.lists.first());
+    Ok(match (&denied, by_list) {
+        (Some(DeniedPrefix { policy: true, .. }), _) => {
+            let place = place_in_policy(&kernel::status(interface)?.policy.unwrap_or_default(), prefix);
+            format!(
+                "was not added on `{interface}`: the policy denies it ({place})\nhint: take it out there, by hand or with \
+                 `--save --policy FILE`, and `sipwall apply` the policy"
+            )
+        }
+        (_, Some(list)) => {
+            let list = live::remark(Some(list));
+            format!(
+                "was not added on `{interface}`: the list `{list}` has it\nhint: load the list without it, or forget it: \
+                 `sipwall deny unload {list}`"
+            )
+        }
+        _ => format!("was not added on `{interface}`\nhint: `sipwall deny list` shows what is denied"),
+    })
+}
+
+/// Where a policy that is in force denies a prefix, as far as its file still says so.
+fn place_in_policy(path: &str, prefix: IpNet) -> String {
+    let file = PolicyFile::read(Path::new(path)).ok();
+    let mut denied = file.iter().flat_map(|file| &file.denies).flat_map(|deny| &deny.from);
+    let stated = denied.find(|(stated, _)| *stated == prefix);
+    stated.map_or_else(|| path.to_owned(), |(_, origin)| origin.to_string())
 }
 
 fn list(interfaces: &[String], json: bool) -> Result<ExitCode> {

@@ -1,6 +1,6 @@
 //! `sipwall diff`
 
-use std::{path::PathBuf, process::ExitCode, time::Duration};
+use std::{process::ExitCode, time::Duration};
 
 use anyhow::Result;
 use filter_user::{
@@ -8,7 +8,7 @@ use filter_user::{
     policy::{PrefixDiff, RuleDiff, SettingDiff},
 };
 
-use super::{check, output, refresh::StateDirectory, time};
+use super::{check, output, policy::PolicyArgument, refresh::StateDirectory, time};
 
 /// How many prefixes are shown of a rule.
 const SHOWN: usize = 8;
@@ -22,9 +22,8 @@ const SHOWN: usize = 8;
   sipwall diff policy.toml
   sipwall diff policy.toml --json")]
 pub(crate) struct Diff {
-    /// The policy file
-    #[arg(value_name = "POLICY")]
-    policy: PathBuf,
+    #[command(flatten)]
+    policy: PolicyArgument,
     /// The interfaces; those of the policy's `[sbc] interfaces` if none is named
     #[arg(long = "interface", value_name = "INTERFACE")]
     interfaces: Vec<String>,
@@ -45,7 +44,7 @@ impl Diff {
     }
 
     fn compare(self) -> Result<ExitCode> {
-        let (policy, compiled) = match check::load(&self.policy, &self.state) {
+        let (policy, compiled) = match check::load(self.policy.path(), &self.state) {
             Ok(loaded) => loaded,
             Err(refusals) => return Ok(check::refuse(&refusals)),
         };

@@ -6,6 +6,7 @@ use std::{
 };
 
 use anyhow::Result;
+use clap::ArgGroup;
 use filter_common::{Action, Reason};
 use filter_user::{
     kernel::{self, Judgement},
@@ -22,6 +23,7 @@ const NEIGHBORS: usize = 3;
 
 /// Say what a policy does with a packet, and which line of which document says so
 #[derive(clap::Args)]
+#[command(group = ArgGroup::new("judge").args(["policy", "live"]).required(true))]
 #[command(after_long_help = "Examples:
   sipwall explain --policy policy.toml udp 192.0.2.1:5060 198.51.100.10:5060
   sipwall explain --policy policy.toml tcp 192.0.2.1:40000 198.51.100.10:22 --tcp-flags syn
@@ -29,7 +31,7 @@ const NEIGHBORS: usize = 3;
   sipwall explain --live eth0 udp 192.0.2.1:5060 198.51.100.10:5060    # by what runs, live entries included")]
 pub(crate) struct Explain {
     /// The policy file; with `--live`, which one runs: the service's own if none is named
-    #[arg(long, value_name = "FILE", required_unless_present = "live")]
+    #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
     /// Judge by what runs on this interface: policy, deny list, and what was allowed meanwhile
     #[arg(long, value_name = "INTERFACE")]

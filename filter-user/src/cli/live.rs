@@ -8,8 +8,10 @@ use std::{
 };
 
 use anyhow::Result;
+use filter_common::Action;
 use filter_user::{
-    kernel,
+    kernel::{self, LiveChange},
+    lockout::{self, Cut},
     policy::{PolicyEdit, SaveError},
     refresh,
 };
@@ -54,6 +56,22 @@ pub(crate) struct Saving {
     state: StateDirectory,
 }
 
+/// What is done to a policy file.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum SavedChange {
+    Addition,
+    Removal,
+}
+
+impl SavedChange {
+    const fn outcome(self) -> &'static str {
+        match self {
+            Self::Addition => "it is part of the policy",
+            Self::Removal => "it is no part of the policy any more",
+        }
+    }
+}
+
 impl Saving {
     /// The policy file with a change, not yet written, and what the change found; nothing where nothing is to be saved.
     /// The exit code if it cannot be changed so, or would be refused.
@@ -77,12 +95,21 @@ impl Saving {
     }
 
     /// Writes the changed file, and says so.
-    pub(crate) fn finish<T>(&self, prepared: Option<(PolicyEdit, T)>) -> Result<Option<T>> {
+    pub(crate) fn finish<T>(&self, prepared: Option<(PolicyEdit, T)>, change: SavedChange) -> Result<Option<T>> {
         let (Some(path), Some((edit, found))) = (&self.policy, prepared) else { return Ok(None) };
         edit.commit()?;
-        eprintln!("`{}`: saved; it is part of the policy from the next `sipwall apply` on", path.display());
+        eprintln!("`{}`: saved; {} from the next `sipwall apply` on", path.display(), change.outcome());
         Ok(Some(found))
     }
+}
+
+/// The sessions over `interface` that a change would cut; `concerns`: whose packets it may be about.
+pub(crate) fn cuts(interface: &str, change: &LiveChange, concerns: impl Fn(IpAddr) -> bool) -> Result<Vec<Cut>> {
+    lockout::live_cuts(interface, &kernel::sip_ports(interface)?, concerns, |frame| {
+        let passes = kernel::judge(interface, frame)?.action == Action::Pass;
+        let after = kernel::judge_after(interface, frame, change)?;
+        Ok((passes && after.action != Action::Pass && !after.monitor).then_some(after.reason))
+    })
 }
 
 /// A host or a CIDR without host bits.

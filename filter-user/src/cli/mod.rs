@@ -19,6 +19,7 @@ mod live;
 mod manual;
 mod output;
 mod pause;
+mod policy;
 mod refresh;
 mod replay;
 mod run;

@@ -9,17 +9,19 @@ use std::{net::SocketAddr, path::PathBuf, process::ExitCode, time::Duration};
 use anyhow::Result;
 use filter_user::refresh::{Asking, DEFAULT_STATE, FetchError, Fetcher, Limits, NameServers, Refresher, Store};
 
-use super::WRONG_INPUT;
+use super::{WRONG_INPUT, change::Guard};
 
 /// Fetch the documents of a policy's sources, and put what changed in force
 ///
 /// Asks the sources whose last answer holds no more. A document that is broken, empty or much smaller than the last one
-/// is refused, and the last accepted one stays. Where the filter is attached, the policy is replaced if anything changed.
+/// is refused, and the last accepted one stays. Where the filter is attached and a source states something else, the policy
+/// file is put in force as it is then, as `sipwall apply` does it; not where a policy waits to be confirmed.
 #[derive(clap::Args)]
 #[command(after_long_help = "Examples:
   sipwall refresh --policy policy.toml            # ask what is due, once: for a timer
   sipwall refresh --policy policy.toml --watch    # go on, and ask each source when it is due
-  sipwall refresh --policy policy.toml --force    # take a document even if it shrank")]
+  sipwall refresh --policy policy.toml --now      # ask every source at once
+  sipwall refresh --policy policy.toml --accept-shrink carrier    # take its document even if it shrank")]
 pub(crate) struct Refresh {
     /// The interfaces; those of the policy's `[sbc] interfaces` if none is named
     #[arg(value_name = "INTERFACE")]
@@ -29,12 +31,17 @@ pub(crate) struct Refresh {
     policy: PathBuf,
     #[command(flatten)]
     state: StateDirectory,
-    /// Ask every source now, for the whole document, and take it even if it shrank
+    /// Ask every source now, for the whole document
     #[arg(long)]
-    force: bool,
+    now: bool,
+    /// Ask this provider's source now, and take its document however much it shrank
+    #[arg(long, value_name = "PROVIDER")]
+    accept_shrink: Vec<String>,
     /// Go on in the foreground, and ask each source when it is due, until SIGINT or SIGTERM
-    #[arg(long, conflicts_with = "force")]
+    #[arg(long, conflicts_with_all = ["now", "accept_shrink"])]
     watch: bool,
+    #[command(flatten)]
+    guard: Guard,
     #[command(flatten)]
     fetching: Fetching,
     /// Print one JSON object a line: one for each provider, then one for each interface
@@ -93,7 +100,7 @@ impl Refresh {
         if self.watch {
             return watch::run(self, refresher);
         }
-        let asking = if self.force { Asking::Force } else { Asking::Due };
-        round::run(&self, &refresher, &asking)
+        let asking = if self.now { Asking::every() } else { Asking::due() };
+        round::run(&self, &refresher, &asking.accepting(self.accept_shrink.iter().cloned().collect()))
     }
 }

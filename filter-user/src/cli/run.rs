@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, process::ExitCode};
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use clap::ValueEnum;
 use filter_user::{
     kernel::AttachMode,
@@ -76,7 +76,7 @@ impl Run {
         };
         let limits = start_logging(self.log.map_or_else(LogFormat::of_this_process, Log::format));
         let settings = Settings {
-            policy: self.policy,
+            policy: std::path::absolute(self.policy).context("there is no working directory")?,
             interfaces: self.interfaces,
             mode: if self.allow_generic { AttachMode::AllowGeneric } else { AttachMode::Native },
             allow_lockout: self.allow_lockout,

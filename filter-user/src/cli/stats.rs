@@ -17,10 +17,12 @@ use super::{
 
 /// Show what the filter passed and dropped, and how fast
 ///
-/// Counters run from the time the filter was attached, across policies. Rates are over the interval.
+/// Counters run from the time the filter was attached, across policies; with `--since-policy` from the time the policy in
+/// force was published. Rates are over the interval.
 #[derive(clap::Args)]
 #[command(after_long_help = "Examples:
   sipwall stats                          # by rule and reason, with rates over a second
+  sipwall stats --since-policy           # what the policy in force does, not what those before it did
   sipwall stats eth0 --all               # what counted nothing too
   sipwall stats --follow --interval 10s  # again and again
   sipwall stats --json                   # totals, at once")]
@@ -30,6 +32,9 @@ pub(crate) struct Stats {
     /// Print one JSON object a line: totals, with `--interval` or `--follow` rates too
     #[arg(long)]
     json: bool,
+    /// Count from when the policy in force was published
+    #[arg(long)]
+    since_policy: bool,
     /// Show rules and reasons that counted nothing too
     #[arg(long)]
     all: bool,
@@ -51,7 +56,8 @@ impl Stats {
             eprintln!("no filter is attached to any interface");
             return Ok(ExitCode::SUCCESS);
         }
-        let mut meters: Vec<_> = interfaces.iter().map(|interface| Meter::new(interface)).collect();
+        let meter = if self.since_policy { Meter::since_policy } else { Meter::new };
+        let mut meters: Vec<_> = interfaces.iter().map(|interface| meter(interface)).collect();
         let measured = read(&mut meters)?;
         if self.json && !self.follow && self.interval.is_none() {
             measured.iter().try_for_each(output::json)?;
@@ -82,7 +88,9 @@ impl Stats {
         if totals.would_drop.0 > 0 {
             all.push(total("would drop", totals.would_drop));
         }
-        let text = format!("{}: {mode}, generation {}\n{}", measured.interface, measured.generation, all.join(", "));
+        let since = measured.since.map_or_else(String::new, |since| format!("since {}: ", output::time(since)));
+        let (interface, generation) = (&measured.interface, measured.generation);
+        let text = format!("{interface}: {mode}, generation {generation}\n{since}{}", all.join(", "));
         let (rules, reasons) = (self.rules(measured), self.reasons(measured));
         output::line(&format!("{text}\n\n{rules}\n\n{reasons}\n"))
     }

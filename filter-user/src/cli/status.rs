@@ -116,7 +116,7 @@ fn describe(status: &kernel::Status, live: &kernel::Live) -> String {
         confirmation = confirmation(&status.confirmation),
         scope = status.scope.unwrap_or("-"),
         generation = status.generation,
-        published = output::time(status.published_at),
+        published = status.published_at.map_or_else(|| "-".to_owned(), output::time),
         rules = status.rules,
         v4 = status.prefixes_v4,
         v6 = status.prefixes_v6,

@@ -11,7 +11,7 @@ use rustix::io::Errno;
 use serde::Serialize;
 
 use super::{
-    build, egress,
+    baseline, build, egress, elsewhere,
     interface::{Interface, XdpMode, interface},
     lock::WriteLock,
     maps::Maps,
@@ -100,6 +100,7 @@ pub fn attach(name: &str, mode: AttachMode, change: &Change<'_>) -> Result<Attac
         let program = if swapped { ProgramChange::Swapped } else { ProgramChange::Kept };
         (program, replace(name, &pins, change)?, Vec::new())
     } else {
+        elsewhere::check(&pins, name)?;
         let older = running_in_other_version(name, &target)?;
         if older.is_some() {
             upgrade::check_trial(change.confirm_within.is_some())?;
@@ -132,6 +133,7 @@ pub(super) fn replace(name: &str, pins: &Pins, change: &Change<'_>) -> Result<u6
     egress::attach_if_wanted(pins, name, change.policy)?;
     maps.take_snapshot()?;
     let published = maps.publish(change.policy, change.name, change.confirm_within)?;
+    maps.note_baseline(pins.directory())?;
     if change.confirm_within.is_none() {
         egress::detach_unless_wanted(pins, change.policy)?;
     }
@@ -207,8 +209,12 @@ impl NewFilter<'_> {
         let mut maps = Maps { directory: Some(staging.directory().to_owned()), ..Maps::of(&mut ebpf)? };
         if let Some(older) = older {
             upgrade::continue_generations(older, staging, &mut maps)?;
+            if !anew.contains(&baseline::COUNTERS) {
+                baseline::keep_age(older, staging)?;
+            }
         }
         let Published { generation, counters: _ } = maps.publish(change.policy, change.name, change.confirm_within)?;
+        maps.note_baseline(staging.directory())?;
         maps.take_snapshot()?;
         egress::attach_if_wanted(staging, interface, change.policy)?;
         if let Some(older) = older {

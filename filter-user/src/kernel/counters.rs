@@ -1,11 +1,12 @@
 //! Counters, read from the pins of an attached filter.
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use aya::maps::{MapData, PerCpuArray};
 use filter_common::{Action, Counter, RULE_COUNTERS, Reason, reason_counter, tables::flags};
 use serde::Serialize;
 
 use super::{
+    baseline::{self, Baseline},
     maps::{Maps, Value},
     pins::Pins,
 };
@@ -19,6 +20,8 @@ pub struct Stats {
     pub mode: Option<&'static str>,
     /// The number of the policy in force; 0 before the first one.
     pub generation: u64,
+    /// When counting began, in seconds since the epoch: when the filter was attached, or when its policy was published.
+    pub since: Option<u64>,
     /// By rule, in the order of their names; rules of earlier policies too.
     pub rules: Vec<RuleCount>,
     /// By reason, every one of them.
@@ -57,28 +60,49 @@ pub struct ReasonCount {
 /// If no filter is attached there, or its pins cannot be read.
 pub fn stats(interface: &str) -> Result<Stats> {
     let pins = Pins::attached(interface)?;
-    Maps::open(pins.directory())?.stats(interface)
+    let since = baseline::counting_since(pins.directory());
+    Ok(Stats { since, ..Maps::open(pins.directory())?.stats(interface, None)? })
+}
+
+/// Reads what the filter on `interface` counted since the policy in force was published.
+///
+/// # Errors
+/// If no filter is attached there, no policy is in force, it was not noted what had been counted before, or the pins cannot
+/// be read.
+pub fn stats_since_policy(interface: &str) -> Result<Stats> {
+    let pins = Pins::attached(interface)?;
+    let maps = Maps::open(pins.directory())?;
+    let info = maps.in_force()?.with_context(|| format!("no policy is in force on `{interface}`"))?;
+    let before = maps.baseline(pins.directory())?.with_context(|| {
+        format!(
+            "it was not noted what had been counted on `{interface}` when its policy was published\nhint: this version \
+             notes it whenever it puts a policy in force"
+        )
+    })?;
+    Ok(Stats { since: Some(info.published_at), ..maps.stats(interface, Some(&before))? })
 }
 
 impl Maps {
-    /// Everything that was counted.
-    pub(super) fn stats(&self, interface: &str) -> Result<Stats> {
+    /// Everything that was counted, less what had been before.
+    pub(super) fn stats(&self, interface: &str, before: Option<&Baseline>) -> Result<Stats> {
         let info = self.in_force()?;
         Ok(Stats {
             interface: interface.to_owned(),
             mode: info.map(|info| mode_name(info.flags)),
             generation: info.map_or(0, |info| info.generation),
-            rules: self.rule_counts()?,
-            reasons: self.reason_counts()?,
-            sampled: self.samples.count()?,
+            since: None,
+            rules: self.rule_counts(before)?,
+            reasons: self.reason_counts(before)?,
+            sampled: self.samples.count()?.saturating_sub(before.map_or(0, |before| before.samples)),
         })
     }
 
-    fn rule_counts(&self) -> Result<Vec<RuleCount>> {
+    fn rule_counts(&self, before: Option<&Baseline>) -> Result<Vec<RuleCount>> {
         let mut counts = Vec::new();
         for slot in 0..RULE_COUNTERS {
             if let Some(rule) = self.rule_names.get(&slot, 0)?.0.as_str() {
-                let Counter { packets, bytes } = read(&self.rules, slot)?;
+                let before = before.map(|before| before.rules[slot as usize]);
+                let Counter { packets, bytes } = less(read(&self.rules, slot)?, before);
                 counts.push(RuleCount { rule: rule.to_owned(), packets, bytes });
             }
         }
@@ -86,14 +110,16 @@ impl Maps {
         Ok(counts)
     }
 
-    fn reason_counts(&self) -> Result<Vec<ReasonCount>> {
+    fn reason_counts(&self, before: Option<&Baseline>) -> Result<Vec<ReasonCount>> {
         let carried_out = Reason::ALL.iter().map(|reason| (*reason, false, reason.action().name()));
         let drops = Reason::ALL.iter().filter(|reason| reason.action() == Action::Drop);
         let would_drop = drops.map(|reason| (*reason, true, "would_drop"));
         carried_out
             .chain(would_drop)
             .map(|(reason, would_drop, action)| {
-                let Counter { packets, bytes } = read(&self.reasons, reason_counter(reason, would_drop))?;
+                let index = reason_counter(reason, would_drop);
+                let before = before.map(|before| before.reasons[index as usize]);
+                let Counter { packets, bytes } = less(read(&self.reasons, index)?, before);
                 Ok(ReasonCount { reason: reason.name(), action, packets, bytes })
             })
             .collect()
@@ -101,12 +127,21 @@ impl Maps {
 }
 
 /// The sum of a counter over all CPUs.
-fn read(counters: &PerCpuArray<MapData, Value<Counter>>, index: u32) -> Result<Counter> {
+pub(super) fn read(counters: &PerCpuArray<MapData, Value<Counter>>, index: u32) -> Result<Counter> {
     let per_cpu = counters.get(&index, 0)?;
     Ok(per_cpu.iter().fold(Counter::default(), |sum, Value(counter)| Counter {
         packets: sum.packets + counter.packets,
         bytes: sum.bytes + counter.bytes,
     }))
+}
+
+/// What was counted since a counter was this.
+fn less(counter: Counter, before: Option<Counter>) -> Counter {
+    let before = before.unwrap_or_default();
+    Counter {
+        packets: counter.packets.saturating_sub(before.packets),
+        bytes: counter.bytes.saturating_sub(before.bytes),
+    }
 }
 
 /// The mode that a policy's flags say.

@@ -94,6 +94,17 @@ pub fn deny_list(interface: &str) -> Result<Vec<DeniedPrefix>> {
     Maps::open(Pins::attached(interface)?.directory())?.denied()
 }
 
+/// How a prefix is denied on `interface`; nothing if it is not as such, though a wider one may be.
+///
+/// # Errors
+/// If no filter is attached there, or its maps cannot be read.
+pub fn denied(interface: &str, prefix: IpNet) -> Result<Option<DeniedPrefix>> {
+    let maps = Maps::open(Pins::attached(interface)?.directory())?;
+    let words = maps.words()?;
+    let entry = maps.denied_entry(prefix)?;
+    Ok(words.holds(&entry).then(|| words.describe(prefix, entry)))
+}
+
 /// How many entries the deny list of `interface` has, IPv4 and IPv6: those that are over and not removed yet too, as
 /// they take up room.
 ///

@@ -7,7 +7,7 @@ use filter_common::{
     Action, Reason, Stateless, Verdict, decide,
     live::{DenyEntry, NESTED_DENIES, lists_that_hold},
     packet::{self, Content},
-    tables::{Limits, flags},
+    tables::{Limits, Tables, flags},
 };
 use ipnet::IpNet;
 use serde::{Serialize, Serializer};
@@ -15,12 +15,13 @@ use serde::{Serialize, Serializer};
 use super::{
     deny::DeniedPrefix,
     live::LiveEntry,
+    lock::WriteLock,
     maps::Maps,
     pins::Pins,
     standing,
     trie::{self, Denied, Place, Sources},
 };
-use crate::policy::HostPolicy;
+use crate::policy::{Cover, HostPolicy, LiveTables, PortSet, ports_where};
 
 /// What the filter on an interface does with a packet now, and what that is owed to.
 #[derive(Clone, Debug, Serialize)]
@@ -55,11 +56,28 @@ fn reason<S: Serializer>(reason: &Reason, serializer: S) -> Result<S::Ok, S::Err
     serializer.serialize_str(reason.name())
 }
 
+/// What is to be changed of what holds beside the policy.
+#[derive(Clone, Debug, Default)]
+pub struct LiveChange {
+    /// What is to be denied.
+    pub denied: Cover,
+    /// The names of the live allows that are to be removed.
+    pub removed: Vec<String>,
+}
+
 /// Judges a frame by what runs on `interface`. Rates, and what depends on earlier packets, do not count.
 ///
 /// # Errors
 /// If no filter is attached there, or its maps cannot be read.
 pub fn judge(interface: &str, frame: &[u8]) -> Result<Judgement> {
+    judge_after(interface, frame, &LiveChange::default())
+}
+
+/// Judges a frame by what would run on `interface` after a change.
+///
+/// # Errors
+/// If no filter is attached there, or its maps cannot be read.
+pub fn judge_after(interface: &str, frame: &[u8], change: &LiveChange) -> Result<Judgement> {
     let maps = Maps::open(Pins::attached(interface)?.directory())?;
     let slot = maps.standing()?.slot();
     let Some(info) = maps.generation_in(slot)? else {
@@ -68,8 +86,9 @@ pub fn judge(interface: &str, frame: &[u8]) -> Result<Judgement> {
     let now = standing::now();
     let source = source(frame);
     let denied = source.map(|source| maps.denied_prefix(source, slot, now)).transpose()?.flatten();
+    let denied = denied.or_else(|| change.denied.around(source?.into()));
     let policy = maps.policy_for(source, slot, denied)?;
-    let live = maps.live_tables()?;
+    let live = maps.live_tables_without(&change.removed)?;
     let by_policy = decide(frame, &policy, &Stateless);
     let verdict = match &live {
         Some(live) => decide(frame, &policy.with_live(live.clone(), now), &Stateless),
@@ -107,7 +126,65 @@ impl Judgement {
     }
 }
 
+/// A rule that lets in something of what is to be denied.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Named {
+    /// The rule.
+    pub rule: String,
+    /// What it lets in.
+    pub source: IpNet,
+    /// What is to be denied of that.
+    pub denied: IpNet,
+}
+
+/// The rules on `interface`, of the policy in force and of live allows, that let in something of what is to be denied.
+///
+/// # Errors
+/// If no filter is attached there, or its maps cannot be read.
+pub fn rules_naming(interface: &str, denied: &Cover) -> Result<Vec<Named>> {
+    let _lock = WriteLock::take()?;
+    let maps = Maps::open(Pins::attached(interface)?.directory())?;
+    let slot = maps.standing()?.slot();
+    let mut named = Vec::new();
+    if maps.generation_in(slot)?.is_some() {
+        let running = maps.rules_running(slot)?;
+        named.extend(running.rules_meeting(denied).into_iter().filter_map(|(rule, source)| {
+            Some(Named { rule: rule.to_owned(), source, denied: denied.meeting(source)? })
+        }));
+    }
+    for allow in maps.live_allows()? {
+        let met = allow.from.iter().find_map(|source| Some((*source, denied.meeting(*source)?)));
+        named.extend(met.map(|(source, denied)| Named { rule: allow.rule(), source, denied }));
+    }
+    Ok(named)
+}
+
+/// The ports of SIP on `interface`: the assigned ones, and what the policy in force takes TCP connections on, which is not
+/// media.
+///
+/// # Errors
+/// If no filter is attached there, or its maps cannot be read.
+pub fn sip_ports(interface: &str) -> Result<PortSet> {
+    let maps = Maps::open(Pins::attached(interface)?.directory())?;
+    let tables = maps.tables_in(maps.standing()?.slot())?;
+    Ok(PortSet::between(5060..=5061).union(&ports_where(|port| tables.ports[Tables::TCP].owns(port))))
+}
+
 impl Maps {
+    /// The live allows but those of these names, in tables; nothing if there are none.
+    fn live_tables_without(&self, names: &[String]) -> Result<Option<LiveTables>> {
+        let Some(live) = self.live_tables()? else { return Ok(None) };
+        if names.is_empty() {
+            return Ok(Some(live));
+        }
+        let mut allows = live.allows();
+        allows.retain(|allow| !names.contains(&allow.name));
+        let rules = self.rule_counters()?;
+        let rules: Vec<u16> =
+            allows.iter().map(|allow| rules.get(&allow.rule()).copied().unwrap_or_default()).collect();
+        Ok(Some(LiveTables::new(&allows, &rules)?))
+    }
+
     /// The policy in a slot as far as it is about one source, which is all that a packet asks for.
     fn policy_for(&self, source: Option<IpAddr>, slot: u32, denied: Option<IpNet>) -> Result<HostPolicy> {
         let mut tables = self.tables_in(slot)?;

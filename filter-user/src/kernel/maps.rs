@@ -16,6 +16,7 @@ use filter_common::{
 };
 
 use super::{
+    permission,
     samples::SampleMaps,
     trie::{Denied, LiveSources, Sources},
 };
@@ -125,9 +126,9 @@ impl Maps {
     /// If one is missing or is not of the shape that this version of the program knows.
     pub(super) fn open(directory: &Path) -> Result<Self> {
         let opened = Self::collect(Some(directory.to_owned()), |name| pinned(directory, name));
-        opened.with_context(|| {
-            format!("`{}` holds something else than this version of sipwall pins there", directory.display())
-        })
+        let foreign =
+            || format!("`{}` holds something else than this version of sipwall pins there", directory.display());
+        opened.map_err(|error| permission::denial(&error, directory).unwrap_or_else(|| error.context(foreign())))
     }
 
     fn collect(directory: Option<PathBuf>, mut map: impl FnMut(&str) -> Result<Map>) -> Result<Self> {

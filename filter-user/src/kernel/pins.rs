@@ -17,6 +17,7 @@ use filter_common::ABI_VERSION;
 use rustix::{fs::statfs, mount};
 use serde::Serialize;
 
+use super::permission;
 use crate::fault;
 
 /// Where bpffs is mounted.
@@ -44,6 +45,7 @@ impl Pins {
     /// The pins of a filter that is attached to `interface`, be it that a command died before it gave them their name.
     pub(super) fn attached(interface: &str) -> Result<Self> {
         let pins = Self::of(interface);
+        permission::check(&pins.link())?;
         let staging = Self::staging(interface);
         if !pins.is_attached() && staging.is_whole() {
             return Ok(staging);
@@ -173,6 +175,11 @@ pub(super) fn pin_over(path: &Path, pin: impl FnOnce(&Path) -> Result<(), PinErr
     fs::rename(&new, path).with_context(|| format!("cannot make `{}`", path.display()))
 }
 
+/// Where it is noted what had been counted when policies were published.
+pub(super) fn baseline(directory: &Path) -> PathBuf {
+    directory.join("baseline")
+}
+
 /// Where a trie of a slot is pinned, by what it is of and by the octets of its addresses.
 ///
 /// The kernel lets nobody but `CAP_SYS_ADMIN` open a map by its number, which is all that the map of tries tells.
@@ -234,6 +241,7 @@ fn name(path: &Path) -> Option<&str> {
 /// # Errors
 /// If bpffs cannot be read.
 pub fn attached_interfaces() -> Result<Vec<String>> {
+    permission::check(&root())?;
     let mut names: Vec<String> = entries(&root())?
         .iter()
         .filter_map(|path| match name(path)?.strip_suffix(STAGING) {
@@ -282,12 +290,26 @@ pub fn other_versions() -> Result<Vec<OtherVersion>> {
 /// If it cannot be mounted.
 pub fn ensure_bpffs() -> Result<()> {
     if is_bpffs()? {
-        return Ok(());
+        return permission::check(Path::new(BPFFS));
     }
+    ensure!(
+        !is_private_namespace(),
+        "bpffs is not mounted on `{BPFFS}`, and this is not the mount namespace of the machine: what is mounted here ends \
+         with the command, and the filter with it\nhint: `nsenter --net=/run/netns/NAME sipwall …` runs a command in a \
+         network namespace and stays where bpffs is; `mount -t bpf bpf {BPFFS}` mounts one that lasts as long as this \
+         namespace does"
+    );
     mount::mount("bpf", BPFFS, "bpf", mount::MountFlags::empty(), Some(c"mode=0700"))
         .with_context(|| format!("cannot mount bpffs on `{BPFFS}` (this needs root)"))?;
     ensure!(is_bpffs()?, "`{BPFFS}` is not a bpffs after mounting one there");
     Ok(())
+}
+
+/// Whether the first process has another mount namespace, as with `ip netns exec`, which makes one for each command. In a
+/// container the first process is the container's own.
+fn is_private_namespace() -> bool {
+    let [own, first] = ["self", "1"].map(|process| fs::read_link(format!("/proc/{process}/ns/mnt")));
+    matches!((own, first), (Ok(own), Ok(first)) if own != first)
 }
 
 fn is_bpffs() -> Result<bool> {

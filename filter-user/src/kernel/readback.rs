@@ -1,16 +1,23 @@
 //! The policy that runs, read back from the maps.
 
-use std::{collections::HashMap, thread};
+use std::{
+    collections::{BTreeMap, HashMap},
+    thread,
+};
 
 use anyhow::{Context as _, Result, anyhow};
-use filter_common::{RULE_COUNTERS, live::DenyEntry, tables::Tables};
+use filter_common::{
+    RULE_COUNTERS,
+    live::DenyEntry,
+    tables::{TERMS, Tables},
+};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use super::{
     maps::Maps,
     trie::{self, Place, Sources},
 };
-use crate::policy::{CompiledPolicy, Outline, outermost};
+use crate::policy::{CompiledPolicy, Cover, Outline, outermost};
 
 /// Enough for the tables, many times over.
 const TABLES_STACK: usize = 32 * size_of::<Tables>();
@@ -29,13 +36,16 @@ pub(super) struct Running {
 impl Maps {
     /// The generation in a slot.
     pub(super) fn running(&self, slot: u32) -> Result<Running> {
+        Ok(Running { denied: self.denied_by_policy(slot)?, ..self.rules_running(slot)? })
+    }
+
+    /// The generation in a slot without what it denies, which takes long to read where the deny list is large.
+    pub(super) fn rules_running(&self, slot: u32) -> Result<Running> {
         let place = Place::sources(slot, self.directory.as_deref());
         let mut sources = source_prefixes(trie::in_slot(&self.sources_v4, place)?)?;
         sources.extend(source_prefixes(trie::in_slot(&self.sources_v6, place)?)?);
         sources.sort_unstable();
-        let denied = self.denied_by_policy(slot)?;
-        let tables = self.tables_in(slot)?;
-        Ok(Running { tables, sources, denied, counters: self.rule_counters()? })
+        Ok(Running { tables: self.tables_in(slot)?, sources, denied: Vec::new(), counters: self.rule_counters()? })
     }
 
     /// The tables of a slot. aya returns a value by way of the stack, several times over: so much needs a stack of its own.
@@ -84,6 +94,19 @@ impl Running {
         let names: HashMap<u16, &str> = self.counters.iter().map(|(name, counter)| (*counter, name.as_str())).collect();
         let name = |rule| names.get(&rule).map_or_else(String::new, |name| (*name).to_owned());
         Outline::new(&self.tables, &self.sources, &self.denied, name)
+    }
+
+    /// The rules that let in something of what is covered, each with the first prefix of it.
+    pub(super) fn rules_meeting(&self, cover: &Cover) -> BTreeMap<&str, IpNet> {
+        let names: HashMap<u16, &str> = self.counters.iter().map(|(name, counter)| (*counter, name.as_str())).collect();
+        let mut met = BTreeMap::new();
+        for (source, set) in self.sources.iter().filter(|(source, _)| cover.meeting(*source).is_some()) {
+            let Some(set) = self.tables.source_sets.get(*set as usize) else { continue };
+            for term in (0..TERMS).filter(|term| set.terms.contains(*term)) {
+                met.entry(names.get(&self.tables.term_rules[term]).copied().unwrap_or("?")).or_insert(*source);
+            }
+        }
+        met
     }
 
     /// Whether it is what this policy would be published as.

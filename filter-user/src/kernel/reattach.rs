@@ -7,7 +7,7 @@ use aya_obj::programs::XdpAttachType;
 
 use super::{
     attach::{self, AttachMode},
-    egress,
+    egress, elsewhere,
     interface::{XdpMode, interface},
     lock::WriteLock,
     pins::{self, Pins},
@@ -26,6 +26,7 @@ pub fn reattach(name: &str, mode: AttachMode) -> Result<Option<XdpMode>> {
     if attach::is_running(&pins, &target)? {
         return Ok(None);
     }
+    elsewhere::check(&pins, name)?;
     egress::reattach(&pins, name)?;
     let program = Xdp::from_pin(pins.program(), XdpAttachType::Interface);
     let link = attach::link(&mut program.context("cannot open the program's pin")?, name, &target, mode)?;

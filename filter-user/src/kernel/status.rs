@@ -30,10 +30,10 @@ pub struct Status {
     pub generation: u64,
     /// Whether the policy that was put in force last stays.
     pub confirmation: Confirmation,
-    /// The policy's file name.
+    /// The path of the policy's file, or the end of it where it is longer than 63 octets.
     pub policy: Option<String>,
-    /// When it was published, in seconds since the epoch.
-    pub published_at: u64,
+    /// When it was published, in seconds since the epoch; nothing where no policy is in force.
+    pub published_at: Option<u64>,
     /// How many rules it has.
     pub rules: u32,
     /// How many IPv4 prefixes it has.
@@ -83,7 +83,7 @@ fn describe(
         generation: info.map_or(0, |info| info.generation),
         confirmation,
         policy: info.and_then(|info| info.policy.as_str()).map(str::to_owned),
-        published_at: info.map_or(0, |info| info.published_at),
+        published_at: info.map(|info| info.published_at),
         rules: count(|info| info.rules),
         prefixes_v4: count(|info| info.prefixes_v4),
         prefixes_v6: count(|info| info.prefixes_v6),

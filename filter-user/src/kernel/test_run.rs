@@ -159,7 +159,7 @@ impl Sandbox {
     /// # Errors
     /// If the maps cannot be read.
     pub fn stats(&self) -> Result<Stats> {
-        self.maps.stats("sandbox")
+        self.maps.stats("sandbox", None)
     }
 
     /// The samples of dropped packets that are kept.

@@ -174,6 +174,7 @@ mod tests {
             interface: "eth0".to_owned(),
             mode: Some("enforce"),
             generation: 1,
+            since: None,
             sampled: unlisted / 2,
             rules: vec![RuleCount { rule: "kore/media".to_owned(), packets: rule, bytes: rule * 100 }],
             reasons: vec![

@@ -141,7 +141,7 @@ fn policy(families: &mut Families<'_>, snapshot: &Snapshot) -> fmt::Result {
     families.info("policy", "The policy in force", info)?;
     let generation = each(snapshot, |interface| interface.status.generation);
     families.gauge("policy_generation", "The number of the policy in force, 0 where none is", generation)?;
-    let published = each(snapshot, |interface| interface.status.published_at);
+    let published = some(snapshot, |interface| interface.status.published_at);
     families.gauge("policy_published_timestamp_seconds", "When the policy in force was published", published)?;
     let rules = each(snapshot, |interface| interface.status.rules.into());
     families.gauge("policy_rules", "How many rules the policy in force has", rules)?;

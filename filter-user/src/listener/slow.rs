@@ -15,7 +15,7 @@ use super::snapshot::SourceSnapshot;
 use crate::{
     kernel,
     policy::{CompiledPolicy, Policy},
-    refresh::{self, Moment, Store},
+    refresh::{self, Moment, Place, Store},
 };
 
 /// How often it is looked at.
@@ -104,8 +104,8 @@ fn sources(policy: &Policy, store: &Store) -> Vec<SourceSnapshot> {
     let with_source = policy.file().providers.iter().filter_map(|provider| Some((provider, provider.source.as_ref()?)));
     with_source
         .map(|(provider, source)| {
-            let state =
-                provider.allowlist.as_ref().and_then(|name| store.load(&provider.name.value, &name.value).ok()?);
+            let place = provider.allowlist.as_ref().map(|name| Place::of(&name.value, policy.file().folder()));
+            let state = place.and_then(|place| store.load(&provider.name.value, &place).ok()?);
             SourceSnapshot {
                 provider: provider.name.value.clone(),
                 age: state.and_then(|state| Some(now.as_ref()?.since(&state.checked)?.as_secs())),

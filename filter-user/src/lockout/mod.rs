@@ -2,6 +2,8 @@
 //!
 //! Each session's next packet is judged by the decision that the data plane makes.
 
+mod foreign;
+mod live;
 mod network;
 mod sessions;
 
@@ -14,7 +16,11 @@ use anyhow::{Context as _, Result};
 use etherparse::PacketBuilder;
 use filter_common::{Action, Reason};
 
-pub use self::sessions::{Purpose, Session};
+pub use self::{
+    foreign::foreign_addresses,
+    live::live_cuts,
+    sessions::{Purpose, Session},
+};
 use self::{network::Network, sessions::sessions};
 use crate::policy::{CompiledPolicy, Endpoint, Explainer, Policy, Probe, Protocol, TcpFlags};
 

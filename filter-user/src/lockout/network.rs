@@ -50,6 +50,11 @@ impl Network {
         Ok(Self { runtime, handle, indexes, addresses, gateways })
     }
 
+    /// The interface's addresses.
+    pub(super) fn addresses(&self) -> &[IpAddr] {
+        &self.addresses
+    }
+
     /// The default gateways, each with an address of the interface that it may ask for.
     pub(super) fn gateways(&self) -> impl Iterator<Item = (IpAddr, IpAddr)> {
         self.gateways.iter().filter_map(|gateway| {

@@ -1,6 +1,7 @@
 //! Policies: what the operator wants, compiled with the providers' allowlists into tables.
 
 mod compile;
+mod cover;
 mod edit;
 mod explain;
 pub mod file;
@@ -18,15 +19,16 @@ mod state;
 mod summary;
 
 pub use compile::{CompiledPolicy, Match, PortMatch, ProviderDeny, RuleInfo, SourcePrefix, TermInfo};
+pub use cover::Cover;
 pub use edit::{PolicyEdit, SaveError};
 pub use explain::{Explainer, Explanation};
 pub use host::HostPolicy;
 pub use inputs::{Policy, Unavailable};
-pub use lint::{Advice, Level, Lint};
+pub use lint::{Advice, Level, Lint, is_wide};
 pub use live::{LiveAllow, LiveLimit, LiveMatch, LiveTables};
 pub use origin::{Document, Origin};
-pub(crate) use outline::outermost;
 pub use outline::{Grant, Outline, OutlineDiff, PrefixDiff, RuleDiff, SettingDiff};
+pub(crate) use outline::{outermost, ports_where};
 pub use port_set::PortSet;
 pub use probe::{Endpoint, Probe, ProbeError, Protocol, TcpFlags};
 pub use rate::PacketRate;

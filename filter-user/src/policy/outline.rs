@@ -197,7 +197,8 @@ fn port_text(tables: &Tables, ports: &PortTables, term: usize) -> String {
     format!("{from}to port {yours}")
 }
 
-fn ports_where(has: impl Fn(u16) -> bool) -> PortSet {
+/// The ports of which something holds.
+pub(crate) fn ports_where(has: impl Fn(u16) -> bool) -> PortSet {
     let ports = (1..=u16::MAX).filter(|port| has(*port));
     let mut ranges: Vec<(u16, u16)> = Vec::new();
     for port in ports {
@@ -210,7 +211,7 @@ fn ports_where(has: impl Fn(u16) -> bool) -> PortSet {
 }
 
 /// Every mode and knob by the name that the policy file has for it.
-fn settings(settings: &Settings) -> BTreeMap<&'static str, String> {
+pub(super) fn settings(settings: &Settings) -> BTreeMap<&'static str, String> {
     let choose = |flag, yes: &str, no: &str| if settings.has(flag) { yes } else { no }.to_owned();
     let pass = |flag| choose(flag, "pass", "drop");
     let inspect = |count, enforce| match (settings.has(count), settings.has(enforce)) {

@@ -19,7 +19,7 @@ impl PortSet {
     }
 
     /// The ports from the first to the last, which is not below the first.
-    pub(super) fn between(ports: RangeInclusive<u16>) -> Self {
+    pub(crate) fn between(ports: RangeInclusive<u16>) -> Self {
         Self(iter::once(ports).collect())
     }
 

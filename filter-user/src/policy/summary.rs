@@ -1,12 +1,20 @@
 //! What a policy comes to, for people.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+};
 
-use filter_common::packet::ip;
+use bytemuck::Zeroable as _;
+use filter_common::{packet::ip, tables::Settings};
 use ipnet::IpNet;
 use serde::Serialize;
 
-use super::{CompiledPolicy, Policy, PortSet, TermInfo};
+use super::{
+    CompiledPolicy, Policy, PortSet, TermInfo,
+    file::{DEFAULT_CLASSES, LimitRates},
+    outline,
+};
 
 /// A policy at a glance.
 #[derive(Clone, Debug, Serialize)]
@@ -17,6 +25,12 @@ pub struct Summary {
     pub mode: &'static str,
     /// `interface` or `ports`.
     pub scope: &'static str,
+    /// The interfaces that it names.
+    pub interfaces: Vec<String>,
+    /// The SBC's own addresses; empty: any.
+    pub addresses: Vec<IpAddr>,
+    /// What it sets otherwise than it is where nothing is said, by the names that the policy file has for it.
+    pub settings: BTreeMap<&'static str, String>,
     /// The providers.
     pub providers: Vec<ProviderSummary>,
     /// The host's own allows.
@@ -84,6 +98,9 @@ impl Policy {
             policy: file.name.to_string(),
             mode: file.sbc.mode(),
             scope: file.sbc.scope(),
+            interfaces: file.sbc.interfaces.clone(),
+            addresses: file.sbc.addresses.clone(),
+            settings: settings(&compiled.tables.settings),
             providers: providers.collect(),
             allows: rules(compiled, None),
             denied: compiled.denied.len(),
@@ -91,6 +108,15 @@ impl Policy {
             prefixes: compiled.sources.len(),
         }
     }
+}
+
+/// The settings that are not what they are where nothing is said; mode, scope and addresses have places of their own.
+fn settings(set: &Settings) -> BTreeMap<&'static str, String> {
+    let limits = LimitRates::default().table();
+    let usual = outline::settings(&Settings { flags: DEFAULT_CLASSES, limits, ..Settings::zeroed() });
+    let mut set = outline::settings(set);
+    set.retain(|name, value| !["mode", "scope", "addresses"].contains(name) && usual.get(name) != Some(value));
+    set
 }
 
 fn rules(compiled: &CompiledPolicy, provider: Option<usize>) -> Vec<RuleSummary> {

@@ -29,7 +29,7 @@ pub enum Objection {
     /// Too much gone at once.
     #[error(
         "the document has lost {lost} of {of} prefixes, more than {max_shrink} %\nhint: if that is meant, \
-         `sipwall refresh --force` takes it"
+         `sipwall refresh --accept-shrink PROVIDER` takes it"
     )]
     Shrunk {
         /// How many prefixes are no longer covered.

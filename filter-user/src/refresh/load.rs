@@ -5,6 +5,7 @@ use std::path::Path;
 use super::{
     document,
     judge::judge,
+    place::Place,
     store::{Store, StoreError},
 };
 use crate::{
@@ -48,7 +49,7 @@ pub(super) fn join(
 }
 
 fn accepted(store: &Store, provider: &Provider, source: &str, folder: &Path) -> Result<Allowlist, Unavailable> {
-    match store.load(&provider.name.value, source) {
+    match store.load(&provider.name.value, &Place::of(source, folder)) {
         Ok(Some(state)) => Ok(state.in_force()),
         Ok(None) | Err(StoreError::Foreign { .. }) if !is_url(source) => read(&folder.join(source)),
         Ok(None) => Err(Unavailable::not_fetched(source)),

@@ -14,6 +14,7 @@ use super::{
     judge::{Objection, judge, judge_names},
     load,
     names::{NameServers, Names, Resolved},
+    place::Place,
     report::{Departing, Outcome, Report},
     state::State,
     store::{Store, StoreError},
@@ -81,21 +82,57 @@ struct Task<'a> {
     file: &'a PolicyFile,
     folder: &'a Path,
     provider: &'a Provider,
-    place: &'a str,
+    /// The source as the policy names it.
+    named: &'a str,
+    /// Where that is.
+    place: Place,
+    /// Where the policy file is.
+    policy: Place,
     settings: Source,
     now: &'a Moment,
     asking: &'a Asking,
 }
 
+/// Which sources to ask, and what to take of them.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Asking {
+    /// Which sources.
+    pub whom: Whom,
+    /// The providers that are asked too, and whose documents are taken however much they shrank.
+    pub accept_shrink: BTreeSet<String>,
+}
+
 /// Which sources to ask.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Asking {
+pub enum Whom {
     /// Those whose last answer holds no more.
     Due,
-    /// Every one, for the whole document, and any shrinking is taken.
-    Force,
+    /// Every one, for the whole document.
+    Every,
     /// Those of these providers.
     Only(BTreeSet<String>),
+}
+
+impl Asking {
+    /// Asks the sources whose last answer holds no more.
+    pub const fn due() -> Self {
+        Self { whom: Whom::Due, accept_shrink: BTreeSet::new() }
+    }
+
+    /// Asks every source, for the whole document.
+    pub const fn every() -> Self {
+        Self { whom: Whom::Every, accept_shrink: BTreeSet::new() }
+    }
+
+    /// Asks the sources of these providers.
+    pub const fn only(providers: BTreeSet<String>) -> Self {
+        Self { whom: Whom::Only(providers), accept_shrink: BTreeSet::new() }
+    }
+
+    /// Takes the documents of these providers however much they shrank.
+    pub fn accepting(self, providers: BTreeSet<String>) -> Self {
+        Self { accept_shrink: providers, ..self }
+    }
 }
 
 /// What became of asking for the document.
@@ -112,9 +149,11 @@ impl Refresher {
     ///
     /// `folder` is where the policy stands. Nothing is kept until [`Self::commit`].
     pub fn refresh(&self, file: &PolicyFile, folder: &Path, now: &Moment, asking: &Asking) -> Vec<Step> {
+        let policy = Place::of(&file.name, Path::new(""));
         let tasks = file.providers.iter().filter_map(|provider| {
-            let (settings, place) = (provider.source?, &provider.allowlist.as_ref()?.value);
-            Some(Task { file, folder, provider, place, settings, now, asking })
+            let (settings, named) = (provider.source?, &provider.allowlist.as_ref()?.value);
+            let (place, policy) = (Place::of(named, folder), policy.clone());
+            Some(Task { file, folder, provider, named, place, policy, settings, now, asking })
         });
         tasks.map(|task| self.step(&task)).collect()
     }
@@ -137,16 +176,19 @@ impl Refresher {
     /// # Errors
     /// If a state cannot be written.
     pub fn commit(&self, steps: &[Step]) -> Result<(), StoreError> {
-        let changed = steps.iter().filter(|step| step.before != step.after);
-        changed.filter_map(|step| step.after.as_ref()).try_for_each(|state| self.store.save(state))
+        for Step { before, after, .. } in steps {
+            let Some(after) = after.as_ref().filter(|after| before.as_ref() != Some(after)) else { continue };
+            self.store.save(after)?;
+            if let Some(before) = before.as_ref().filter(|before| before.source != after.source) {
+                self.store.leave(before, &after.policies)?;
+            }
+        }
+        Ok(())
     }
 
     fn step(&self, task: &Task<'_>) -> Step {
-        let (before, mut notes) = match self.store.load(&task.provider.name.value, task.place) {
-            Ok(before) => (before, Vec::new()),
-            Err(error) => (None, vec![error.to_string()]),
-        };
-        let mut answer = self.ask(task, before.as_ref());
+        let (before, mut notes) = self.known(task);
+        let mut answer = self.ask(task, before.as_ref(), &mut notes);
         let mut after = self.follow(task, before.as_ref(), &answer, &mut notes);
         if let (Outcome::Updated, Some(Err(refusals))) = (answer.outcome, after.as_ref().map(|after| task.fits(after)))
         {
@@ -158,21 +200,38 @@ impl Refresher {
         Step { report, refresh: task.settings.refresh, before, after }
     }
 
-    fn ask(&self, task: &Task<'_>, before: Option<&State>) -> Answer {
+    /// What is known of the source, or of the one that the policy named before; and what there is to say of that.
+    fn known(&self, task: &Task<'_>) -> (Option<State>, Vec<String>) {
+        let provider = &task.provider.name.value;
+        let (known, mut notes) = match self.store.load(provider, &task.place) {
+            Ok(known) => (known, Vec::new()),
+            Err(error) => (None, vec![error.to_string()]),
+        };
+        let known = known.or_else(|| self.store.predecessor(provider, &task.place, &task.policy));
+        if let Some(before) = known.as_ref().filter(|before| before.source != task.place) {
+            notes.push(format!(
+                "the source was `{}` before: what is not stated here any more is judged as gone",
+                before.source
+            ));
+        }
+        (known, notes)
+    }
+
+    fn ask(&self, task: &Task<'_>, before: Option<&State>, notes: &mut Vec<String>) -> Answer {
         if !task.is_due(before) {
             return Answer::kept(Outcome::NotDue, None, before);
         }
-        let known = before.filter(|_| !task.is_forced()).map(|before| before.validators.clone()).unwrap_or_default();
-        let (source, validators) = match self.fetcher.fetch(task.place, task.folder, &known) {
+        let same = before.filter(|before| before.source == task.place && !task.wants_all());
+        let known = same.map(|before| before.validators.clone()).unwrap_or_default();
+        let (source, validators) = match self.fetcher.fetch(task.named, task.folder, &known) {
             Ok(Fetched::Document(source, validators)) => (source, validators),
             Ok(Fetched::Unchanged) => return Answer::kept(Outcome::Unchanged, None, before),
             Err(error) => return Answer::kept(Outcome::Failed, Some(error.to_string()), before),
         };
         let document = document::read(&source);
         let accepted = before.map(|before| &before.document);
-        let max_shrink = (!task.is_forced()).then_some(task.settings.max_shrink);
         let followed = if task.settings.resolve { judge_names(&document) } else { Ok(()) };
-        match followed.and_then(|()| judge(accepted, &document, max_shrink)) {
+        match followed.and_then(|()| task.judge(accepted, &document, notes)) {
             Err(objection) => Answer::kept(Outcome::Refused, Some(objection.to_string()), before),
             Ok(()) => {
                 let outcome = if accepted == Some(&document) { Outcome::Unchanged } else { Outcome::Updated };
@@ -193,10 +252,15 @@ impl Refresher {
         let known = before.map(|before| before.names.as_slice()).unwrap_or_default();
         let names = self.names(task, &document, known, notes);
         let settled = matches!(answer.outcome, Outcome::Unchanged | Outcome::Updated);
+        // What stays is from where it was from.
+        let from = before.filter(|_| !settled).map_or(&task.place, |before| &before.source);
+        let others = before.filter(|before| before.source == *from).map(|before| before.policies.clone());
+        let policies = others.into_iter().flatten().chain([task.policy.clone()]).collect();
         let mut after = State {
             written_by: State::WRITER.to_owned(),
             provider: task.provider.name.value.clone(),
-            source: task.place.to_owned(),
+            source: from.clone(),
+            policies,
             checked: before.filter(|_| !settled).map_or(task.now, |before| &before.checked).clone(),
             counted: task.now.clone(),
             changed: task.now.wall,
@@ -249,16 +313,36 @@ fn count_grace(after: &mut State, before: &State, grace: Duration) {
 
 impl Task<'_> {
     fn is_due(&self, before: Option<&State>) -> bool {
-        let asked = before.and_then(|before| self.now.since(&before.checked));
-        match self.asking {
-            Asking::Due => asked.is_none_or(|asked| asked >= self.settings.refresh),
-            Asking::Force => true,
-            Asking::Only(providers) => providers.contains(&self.provider.name.value),
-        }
+        let asked = before.filter(|before| before.source == self.place);
+        let asked = asked.and_then(|before| self.now.since(&before.checked));
+        let is_due = match &self.asking.whom {
+            Whom::Due => asked.is_none_or(|asked| asked >= self.settings.refresh),
+            Whom::Every => true,
+            Whom::Only(providers) => providers.contains(&self.provider.name.value),
+        };
+        is_due || self.accepts_shrinking()
     }
 
-    fn is_forced(&self) -> bool {
-        *self.asking == Asking::Force
+    fn accepts_shrinking(&self) -> bool {
+        self.asking.accept_shrink.contains(&self.provider.name.value)
+    }
+
+    /// Whether to ask for the whole document, even if the one that is here is still the present one.
+    fn wants_all(&self) -> bool {
+        self.asking.whom == Whom::Every || self.accepts_shrinking()
+    }
+
+    /// Judges a document; notes what is taken although `max_shrink` forbids it.
+    fn judge(&self, before: Option<&Allowlist>, now: &Allowlist, notes: &mut Vec<String>) -> Result<(), Objection> {
+        match judge(before, now, Some(self.settings.max_shrink)) {
+            Err(Objection::Shrunk { lost, of, max_shrink }) if self.accepts_shrinking() => {
+                notes.push(format!(
+                    "the document has lost {lost} of {of} prefixes, more than {max_shrink} %, and is taken all the same"
+                ));
+                Ok(())
+            }
+            judged => judged,
+        }
     }
 
     /// Whether a policy of this provider alone works with what would be in force.
@@ -290,10 +374,15 @@ fn report(
 ) -> Report {
     let in_force = |state: Option<&State>| state.map(State::in_force).unwrap_or_default();
     let difference = diff(&in_force(before), &in_force(after));
+    let due_in = before.filter(|_| answer.outcome == Outcome::NotDue).map(|before| {
+        let asked = task.now.since(&before.checked).unwrap_or_default();
+        task.settings.refresh.saturating_sub(asked).as_secs()
+    });
     Report {
         provider: task.provider.name.value.clone(),
-        source: task.place.to_owned(),
+        source: task.named.to_owned(),
         outcome: answer.outcome,
+        due_in,
         why: answer.why,
         notes,
         added: difference.added,

@@ -54,6 +54,8 @@ pub struct Report {
     pub source: String,
     /// What became of it.
     pub outcome: Outcome,
+    /// In how many seconds it is due, where it was not.
+    pub due_in: Option<u64>,
     /// Why it was refused or failed.
     pub why: Option<String>,
     /// What else there is to know, a sentence each.

@@ -1,8 +1,10 @@
 //! What is known of a source: the last document that was accepted, and what waits for its grace.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
-use super::{clock::Moment, fetch::Validators, names::Resolved};
+use super::{clock::Moment, fetch::Validators, names::Resolved, place::Place};
 use crate::allowlist::{Allowlist, Entry, Service};
 
 /// What is known of a provider's source.
@@ -13,8 +15,11 @@ pub struct State {
     pub written_by: String,
     /// The provider, as the policy calls it.
     pub provider: String,
-    /// The source, as the policy names it.
-    pub source: String,
+    /// Where the document is from.
+    pub source: Place,
+    /// The policies that were refreshed with it, each by its absolute path: where one of them names another source next,
+    /// that one's document is judged by this one.
+    pub policies: BTreeSet<Place>,
     /// When the source was last asked and its answer was accepted.
     pub checked: Moment,
     /// When the time of what waits was last counted.

@@ -30,12 +30,12 @@ impl Turns {
     /// Which sources are to be asked now.
     pub fn asking(&self, file: &PolicyFile) -> Asking {
         if self.0.is_empty() {
-            return Asking::Due;
+            return Asking::due();
         }
         let now = Instant::now();
         let names = file.providers.iter().map(|provider| &provider.name.value);
         let due = names.filter(|name| self.0.get(*name).is_none_or(|turn| turn.at <= now));
-        Asking::Only(due.cloned().collect())
+        Asking::only(due.cloned().collect())
     }
 
     /// Lets the sources that are files be asked now: they may have changed.

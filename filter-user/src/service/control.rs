@@ -18,7 +18,7 @@ use super::{
     enforce::{Insistence, Outcome, Wanted},
     files::Watcher,
     log::one_line,
-    manager, policy_name,
+    manager,
     snapshot::{Failure, InterfaceSnapshot, InterfaceState, Snapshot, now},
 };
 use crate::{
@@ -287,8 +287,8 @@ fn load(settings: &Settings) -> Result<(Wanted, Vec<PathBuf>), Refusals> {
     let file: &PolicyFile = policy.file();
     let interfaces =
         if settings.interfaces.is_empty() { file.sbc.interfaces.clone() } else { settings.interfaces.clone() };
-    let name = policy_name(&settings.policy);
     let files = file.files();
+    let name = file.title();
     Ok((Wanted { policy: compiled, stated: policy, name, interfaces, mode: settings.mode }, files))
 }
 

@@ -117,6 +117,7 @@ impl Wanted {
         let Attached { xdp_mode, generation, .. } = kernel::attach(interface, self.mode, &self.change())?;
         let policy = self.name.as_str();
         tracing::info!(interface, generation, policy, xdp = %xdp_mode, "attached");
+        self.warn_if_foreign(interface);
         Ok(Outcome::enforced())
     }
 
@@ -126,8 +127,16 @@ impl Wanted {
         if applied.changed {
             let (generation, changes) = (applied.generation, describe(&comparison.diff));
             tracing::info!(interface, generation, policy = self.name.as_str(), changes, "policy in force");
+            self.warn_if_foreign(interface);
         }
         Ok(Outcome::enforced())
+    }
+
+    fn warn_if_foreign(&self, interface: &str) {
+        let addresses = lockout::foreign_addresses(interface, &self.policy).unwrap_or_default();
+        if !addresses.is_empty() {
+            tracing::warn!(interface, ?addresses, "the policy's `addresses` have none of the interface's own");
+        }
     }
 
     fn change(&self) -> Change<'_> {

@@ -15,11 +15,7 @@ mod refreshing;
 mod shown;
 mod snapshot;
 
-use std::{
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, Result};
 use tokio::{
@@ -194,9 +190,4 @@ impl Signals {
             _ = self.hangup.recv() => Wish::Reload,
         }
     }
-}
-
-/// What a policy file is called in `status`.
-fn policy_name(path: &Path) -> String {
-    path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
 }

@@ -47,6 +47,8 @@ pub struct Measured {
     pub mode: Option<&'static str>,
     /// The number of the policy in force; 0 where none is.
     pub generation: u64,
+    /// When counting began, in seconds since the epoch.
+    pub since: Option<u64>,
     /// Over how many seconds rates are; nothing the first time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seconds: Option<f64>,
@@ -79,13 +81,19 @@ impl Totals {
 /// Reads the counters of an interface again and again.
 pub struct Meter {
     interface: String,
+    read: fn(&str) -> Result<Stats>,
     last: Option<(Instant, Stats)>,
 }
 
 impl Meter {
-    /// For this interface.
+    /// For this interface, of all that was counted.
     pub fn new(interface: &str) -> Self {
-        Self { interface: interface.to_owned(), last: None }
+        Self { interface: interface.to_owned(), read: kernel::stats, last: None }
+    }
+
+    /// For this interface, of what was counted since its policy was published.
+    pub fn since_policy(interface: &str) -> Self {
+        Self { read: kernel::stats_since_policy, ..Self::new(interface) }
     }
 
     /// Reads the counters; rates are those since the last time.
@@ -93,7 +101,7 @@ impl Meter {
     /// # Errors
     /// If no filter is attached there, or its pins cannot be read.
     pub fn read(&mut self) -> Result<Measured> {
-        let (now, stats) = (Instant::now(), kernel::stats(&self.interface)?);
+        let (now, stats) = (Instant::now(), (self.read)(&self.interface)?);
         let then = self.last.replace((now, stats.clone()));
         let then = then.map(|(then, stats)| (now.duration_since(then).as_secs_f64(), stats));
         Ok(Measured::new(stats, then.as_ref().map(|(seconds, stats)| (*seconds, stats))))
@@ -103,7 +111,7 @@ impl Meter {
 impl Measured {
     /// What was counted, and how fast since those seconds ago when this was.
     pub fn new(now: Stats, then: Option<(f64, &Stats)>) -> Self {
-        let Stats { interface, mode, generation, rules, reasons, sampled } = now;
+        let Stats { interface, mode, generation, since, rules, reasons, sampled } = now;
         let before = |rule: &str| then.and_then(|(_, stats)| stats.rules.iter().find(|count| count.rule == rule));
         let rules = rules.into_iter().map(|count| {
             let old = before(&count.rule).map(|old| (old.packets, old.bytes)).unwrap_or_default();
@@ -120,7 +128,7 @@ impl Measured {
             MeasuredReason { count, rate }
         });
         let reasons = reasons.collect();
-        Self { interface, mode, generation, seconds: then.map(|(seconds, _)| seconds), rules, reasons, sampled }
+        Self { interface, mode, generation, since, seconds: then.map(|(seconds, _)| seconds), rules, reasons, sampled }
     }
 
     /// Packets over all reasons.

@@ -1,10 +1,14 @@
 //! A policy with one source, a store, and a clock that is moved by hand.
 
-use std::{path::Path, time::Duration};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use filter_user::{
     policy::file::PolicyFile,
-    refresh::{Asking, Fetcher, Limits, Moment, NameServers, Outcome, Refresher, Report, State, Step, Store},
+    refresh::{Asking, Fetcher, Limits, Moment, NameServers, Outcome, Place, Refresher, Report, State, Step, Store},
 };
 use ipnet::IpNet;
 use tempfile::TempDir;
@@ -63,13 +67,26 @@ impl Bench {
 
     /// Asks what is due, and compares what became of it; returns why.
     pub(crate) fn expect(&self, outcome: Outcome) -> String {
-        let report = self.ask(&Asking::Due);
+        let report = self.ask(&Asking::due());
         assert_eq!(report.outcome, outcome, "{report:?}");
         report.why.unwrap_or_default()
     }
 
     pub(crate) fn state(&self) -> State {
-        self.refresher.store.load("acme", &self.source).unwrap().unwrap()
+        let place = Place::of(&self.source, self.directory.path());
+        self.refresher.store.load("acme", &place).unwrap().unwrap()
+    }
+
+    /// Lets the policy name another source.
+    pub(crate) fn moves_to(&mut self, source: &str) {
+        self.file = PolicyFile::parse(Path::new("policy.toml"), &policy(source, "")).unwrap();
+        source.clone_into(&mut self.source);
+    }
+
+    /// The files that are kept of the provider.
+    pub(crate) fn kept(&self) -> Vec<PathBuf> {
+        let files = fs::read_dir(self.directory.path()).unwrap().map(|entry| entry.unwrap().path());
+        files.filter(|path| path.extension().is_some_and(|extension| extension == "json")).collect()
     }
 
     /// The last octets of the hosts in force, in order.

@@ -47,6 +47,12 @@ impl Host {
     }
 }
 
+/// Lets the time until a source is asked stand for any.
+fn whenever(text: &str) -> String {
+    let parts = text.split_once("next in ").and_then(|(before, rest)| Some((before, rest.split_once(',')?)));
+    parts.map_or_else(|| text.to_owned(), |(before, (_, behind))| format!("{before}next in …,{behind}"))
+}
+
 const REFRESH: &str = "refresh --policy policy.toml";
 const EXPLAIN: &str = "explain --policy policy.toml tcp 198.51.100.2:40000 192.0.2.1:5061";
 
@@ -88,16 +94,17 @@ fn what_was_accepted_is_what_the_other_commands_use() {
     .assert_eq(&neutral(host.run(EXPLAIN)));
     expect![[r"
         0
-        acme: not due, 0 added, 0 removed, 0 in grace (URL)
+        acme: not due (next in …, `--now` asks at once), 0 added, 0 removed, 0 in grace (URL)
         --
     "]]
-    .assert_eq(&neutral(host.run(REFRESH)));
+    .assert_eq(&whenever(&neutral(host.run(REFRESH))));
     server.answer("/acme.md", "200 OK", &page(4..=5));
-    expect![[r"
-        0
-        acme: updated, 0 added, 0 removed, 3 in grace (URL)
-    "]]
-    .assert_eq(neutral(host.run(&format!("{REFRESH} --force"))).split("  ~").next().unwrap());
+    assert_eq!(host.run(&format!("{REFRESH} --now")).0, 1, "it has lost more than `max_shrink`");
+    let (code, text) = host.run(&format!("{REFRESH} --accept-shrink acme"));
+    assert!(code == 0 && text.contains("acme: updated, 0 added, 0 removed, 3 in grace ("), "{text}");
+    assert!(text.contains("note: acme: the document has lost 3 of 5 prefixes, more than 20 %, and is taken"), "{text}");
+    let (code, text) = host.run(&format!("{REFRESH} --accept-shrink emca"));
+    assert!(code == 2 && text.contains("no provider of the policy is named `emca`"), "{text}");
     assert!(host.run(EXPLAIN).1.contains("line 6 of its document"));
     server.answer("/acme.md", "200 OK", "nothing");
     fs::write(host.path().join("policy.toml"), policy(&url, "refresh = \"1s\"")).unwrap();
@@ -137,12 +144,27 @@ fn a_path_is_read_as_it_is_until_it_is_refreshed() {
 }
 
 #[test]
+fn a_file_of_the_same_name_elsewhere_is_another_source() {
+    let host = Host::new(&policy("acme.md", ""));
+    fs::write(host.path().join("acme.md"), page(1..=5)).unwrap();
+    assert_eq!(host.run(REFRESH).0, 0);
+    fs::create_dir(host.path().join("other")).unwrap();
+    fs::write(host.path().join("other/policy.toml"), policy("acme.md", "")).unwrap();
+    fs::write(host.path().join("other/acme.md"), page(6..=6)).unwrap();
+    let (code, text) = host.run(&EXPLAIN.replace("policy.toml", "other/policy.toml"));
+    assert!(code == 0 && text.starts_with("drop\n  reason   source_unlisted"), "{text}");
+    let (code, text) = host.run(&REFRESH.replace("policy.toml", "other/policy.toml"));
+    assert!(code == 0 && text.starts_with("acme: updated, 1 added, 0 removed, 0 in grace"), "{text}");
+    assert!(host.run(EXPLAIN).1.starts_with("pass"));
+}
+
+#[test]
 fn programs_get_an_object_a_line() {
     let host = Host::new(&policy("acme.md", ""));
     fs::write(host.path().join("acme.md"), page(1..=1)).unwrap();
     let (code, text) = host.run(&format!("{REFRESH} --json"));
     assert_eq!(code, 0);
-    expect![[r#"{"provider":"acme","source":"acme.md","outcome":"updated","why":null,"notes":[],"added":[{"remote":"198.51.100.1/32","service":"sip-tls","protocol":"tcp","remote_ports":"5061"}],"removed":[],"departing":[]}
+    expect![[r#"{"provider":"acme","source":"acme.md","outcome":"updated","due_in":null,"why":null,"notes":[],"added":[{"remote":"198.51.100.1/32","service":"sip-tls","protocol":"tcp","remote_ports":"5061"}],"removed":[],"departing":[]}
 --
 "#]]
     .assert_eq(&text);

@@ -2,10 +2,13 @@
 
 use std::{fs, path::Path, time::Duration};
 
-use filter_user::refresh::{Asking, Fetcher, Limits, Outcome};
+use filter_user::{
+    policy::file::PolicyFile,
+    refresh::{Asking, Fetcher, Limits, Outcome},
+};
 
 use crate::{
-    bench::{Bench, page},
+    bench::{Bench, page, policy},
     server::Server,
 };
 
@@ -14,7 +17,7 @@ fn ten_hosts() -> (Server, Bench) {
     let server = Server::http();
     server.answer("/acme.md", "200 OK\r\netag: \"v1\"\r\nlast-modified: Sun, 22 Nov 2026 10:00:00 GMT", &page(1..=10));
     let mut bench = Bench::new(&server.url("/acme.md"), "");
-    let report = bench.ask(&Asking::Due);
+    let report = bench.ask(&Asking::due());
     assert_eq!((report.outcome, report.added.len()), (Outcome::Updated, 10), "{report:?}");
     bench.hours_pass(6);
     (server, bench)
@@ -42,7 +45,7 @@ fn a_server_that_sends_the_same_again_changes_nothing() {
     let (server, bench) = ten_hosts();
     let before = bench.state();
     server.answer("/acme.md", "200 OK\r\netag: \"v2\"", &page(1..=10));
-    let step = bench.step(&Asking::Due);
+    let step = bench.step(&Asking::due());
     assert_eq!(step.report.outcome, Outcome::Unchanged);
     assert!(!step.changes_policy());
     assert_eq!((bench.state().changed, bench.state().validators.etag.as_deref()), (before.changed, Some("\"v2\"")));
@@ -122,7 +125,7 @@ fn a_file_without_certificates_is_refused() {
 }
 
 #[test]
-fn a_document_with_errors_or_without_entries_is_refused_even_by_force() {
+fn a_document_with_errors_or_without_entries_is_refused_even_where_shrinking_is_accepted() {
     for (text, said) in [
         (format!("{}| SBC | TLS | 198.51.100.999 | 5061 |\n", page(1..=10)), "on line 15: "),
         ("# Acme\n\nThis page has moved.\n".to_owned(), "the document holds no addresses"),
@@ -130,7 +133,7 @@ fn a_document_with_errors_or_without_entries_is_refused_even_by_force() {
     ] {
         let (server, bench) = ten_hosts();
         server.answer("/acme.md", "200 OK\r\netag: \"v2\"", &text);
-        for asking in [Asking::Due, Asking::Force] {
+        for asking in [Asking::due(), Asking::due().accepting(["acme".to_owned()].into())] {
             let report = bench.ask(&asking);
             assert_eq!(report.outcome, Outcome::Refused);
             assert!(report.why.as_deref().unwrap().contains(said), "{report:?}");
@@ -142,16 +145,19 @@ fn a_document_with_errors_or_without_entries_is_refused_even_by_force() {
 }
 
 #[test]
-fn a_document_may_lose_max_shrink_and_more_only_by_force() {
+fn a_document_may_lose_max_shrink_and_more_only_where_that_is_accepted() {
     let (server, bench) = ten_hosts();
     server.answer("/acme.md", "200 OK", &page(1..=7));
     let why = bench.expect(Outcome::Refused);
     assert!(why.starts_with("the document has lost 3 of 10 prefixes, more than 20 %"), "{why}");
-    let forced = bench.ask(&Asking::Force);
-    assert_eq!((forced.outcome, forced.departing.len()), (Outcome::Updated, 3), "{forced:?}");
+    assert_eq!(bench.ask(&Asking::every()).outcome, Outcome::Refused, "asking at once accepts nothing more");
+    assert_eq!(bench.ask(&Asking::due().accepting(["other".to_owned()].into())).outcome, Outcome::Refused);
+    let accepted = bench.ask(&Asking::due().accepting(["acme".to_owned()].into()));
+    assert_eq!((accepted.outcome, accepted.departing.len()), (Outcome::Updated, 3), "{accepted:?}");
+    assert_eq!(accepted.notes, ["the document has lost 3 of 10 prefixes, more than 20 %, and is taken all the same"]);
     let (server, bench) = ten_hosts();
     server.answer("/acme.md", "200 OK", &page(3..=11));
-    let report = bench.ask(&Asking::Due);
+    let report = bench.ask(&Asking::due());
     let counts = [report.added.len(), report.removed.len(), report.departing.len()];
     assert_eq!((report.outcome, counts), (Outcome::Updated, [1, 0, 2]), "{report:?}");
 }
@@ -173,7 +179,7 @@ fn a_document_with_which_the_policy_would_be_refused_is_refused() {
 #[test]
 fn a_state_that_is_broken_or_of_another_source_is_fetched_anew() {
     let (_server, bench) = ten_hosts();
-    let path = bench.directory.path().join("acme.json");
+    let path = bench.kept().remove(0);
     let whole = fs::read_to_string(&path).unwrap();
     for (content, said) in [
         (whole[..whole.len() / 2].to_owned(), "it holds no state"),
@@ -182,9 +188,9 @@ fn a_state_that_is_broken_or_of_another_source_is_fetched_anew() {
         (String::new(), "it holds no state"),
     ] {
         fs::write(&path, content).unwrap();
-        let report = bench.ask(&Asking::Only([].into()));
+        let report = bench.ask(&Asking::only([].into()));
         assert!(report.notes[0].contains(said), "{report:?}");
-        let report = bench.ask(&Asking::Due);
+        let report = bench.ask(&Asking::due());
         assert_eq!((report.outcome, report.added.len()), (Outcome::Updated, 10));
         assert_eq!(bench.hosts().len(), 10);
     }
@@ -193,12 +199,52 @@ fn a_state_that_is_broken_or_of_another_source_is_fetched_anew() {
 #[test]
 fn a_state_of_another_version_is_used_but_its_document_is_asked_for_whole() {
     let (server, bench) = ten_hosts();
-    let path = bench.directory.path().join("acme.json");
+    let path = bench.kept().remove(0);
     let other = fs::read_to_string(&path).unwrap().replace("\"sipwall ", "\"sipwall 0.0.0-");
     fs::write(&path, other).unwrap();
     assert_eq!(bench.hosts().len(), 10);
     bench.expect(Outcome::Unchanged);
     assert!(!server.requests()[1].contains("if-none-match"));
+}
+
+#[test]
+fn a_source_that_a_provider_moved_is_judged_by_the_one_before() {
+    let (server, mut bench) = ten_hosts();
+    server.answer("/moved.md", "200 OK", &page(1..=2));
+    bench.moves_to(&server.url("/moved.md"));
+    let refused = bench.ask(&Asking::due());
+    assert_eq!(refused.outcome, Outcome::Refused, "{refused:?}");
+    assert!(refused.why.as_deref().unwrap().starts_with("the document has lost 8 of 10 prefixes"), "{refused:?}");
+    assert!(refused.notes[0].starts_with("the source was `http://127.0.0.1"), "{refused:?}");
+    server.answer("/moved.md", "200 OK", &page(2..=11));
+    let moved = bench.ask(&Asking::due());
+    let counts = [moved.added.len(), moved.removed.len(), moved.departing.len()];
+    assert_eq!((moved.outcome, counts), (Outcome::Updated, [1, 0, 1]), "{moved:?}");
+    assert_eq!(bench.hosts(), (1..=11).collect::<Vec<_>>(), "what is gone waits for its grace");
+    assert_eq!(bench.kept().len(), 1, "nobody uses the state of the source before");
+    assert!(bench.ask(&Asking::due()).notes.is_empty());
+}
+
+#[test]
+fn policies_with_other_sources_of_a_provider_do_not_touch_each_other() {
+    let (server, bench) = ten_hosts();
+    server.answer("/test.md", "200 OK", &page(21..=21));
+    let test = PolicyFile::parse(Path::new("test.toml"), &policy(&server.url("/test.md"), "")).unwrap();
+    let steps = bench.refresher.refresh(&test, bench.directory.path(), &bench.now, &Asking::due());
+    assert_eq!((steps[0].report.outcome, &steps[0].report.notes[..]), (Outcome::Updated, &[][..]));
+    bench.refresher.commit(&steps).unwrap();
+    assert_eq!(steps[0].after.as_ref().unwrap().in_force().entries.len(), 1);
+    assert_eq!(bench.hosts(), (1..=10).collect::<Vec<_>>());
+    assert_eq!(bench.kept().len(), 2);
+}
+
+#[test]
+fn a_state_of_an_older_version_is_not_taken_for_that_of_a_source() {
+    let (_server, bench) = ten_hosts();
+    fs::rename(bench.kept().remove(0), bench.directory.path().join("acme.json")).unwrap();
+    let report = bench.ask(&Asking::due());
+    assert_eq!((report.outcome, report.added.len()), (Outcome::Updated, 10));
+    assert!(report.notes[0].contains("kept one document for each provider, whatever its source"), "{report:?}");
 }
 
 #[test]
@@ -230,7 +276,7 @@ fn an_answer_holds_for_the_rest_of_refresh() {
     let (_server, mut bench) = ten_hosts();
     bench.expect(Outcome::Unchanged);
     bench.hours_pass(2);
-    let step = bench.step(&Asking::Due);
+    let step = bench.step(&Asking::due());
     assert_eq!(step.holds_for(&bench.now), Duration::from_hours(4));
     assert_eq!(step.rests_for(&bench.now), None);
 }

@@ -10,10 +10,10 @@ use crate::bench::{Bench, page};
 fn one_gone() -> Bench {
     let mut bench = Bench::new("acme.md", "grace = \"7d\"");
     write(&bench, &page(1..=10));
-    bench.ask(&Asking::Due);
+    bench.ask(&Asking::due());
     bench.hours_pass(6);
     write(&bench, &page(1..=9));
-    let report = bench.ask(&Asking::Due);
+    let report = bench.ask(&Asking::due());
     assert_eq!((report.departing.len(), report.removed.len()), (1, 0), "{report:?}");
     assert_eq!(report.departing[0].until, bench.now.wall + 7 * 24 * 3600);
     bench
@@ -25,7 +25,7 @@ fn write(bench: &Bench, page: &str) {
 
 /// Refreshes, and says whether the tenth host is still allowed.
 fn allows_tenth(bench: &Bench) -> bool {
-    bench.ask(&Asking::Due);
+    bench.ask(&Asking::due());
     bench.hosts().contains(&10)
 }
 
@@ -37,7 +37,7 @@ fn a_prefix_that_is_gone_stays_with_its_line_until_the_grace_is_over() {
     bench.hours_pass(7 * 24 - 1);
     assert!(allows_tenth(&bench));
     bench.hours_pass(1);
-    let report = bench.ask(&Asking::Only([].into()));
+    let report = bench.ask(&Asking::only([].into()));
     assert_eq!((report.removed.len(), report.departing.len()), (1, 0), "{report:?}");
     assert_eq!(report.removed[0].remote.to_string(), "198.51.100.10/32");
     assert_eq!(bench.hosts(), (1..=9).collect::<Vec<_>>());
@@ -49,7 +49,7 @@ fn what_comes_back_waits_anew_when_it_goes_again() {
     let mut bench = one_gone();
     bench.hours_pass(6 * 24);
     write(&bench, &page(1..=10));
-    let report = bench.ask(&Asking::Due);
+    let report = bench.ask(&Asking::due());
     assert_eq!((report.added.len(), report.departing.len()), (0, 0), "{report:?}");
     bench.hours_pass(6 * 24);
     write(&bench, &page(1..=9));
@@ -91,7 +91,7 @@ fn a_clock_that_is_wrong_after_a_reboot_ends_no_grace() {
 fn other_ports_of_a_prefix_are_another_rule() {
     let bench = one_gone();
     write(&bench, &page(1..=9).replace("| 198.51.100.9 | 5061 |", "| 198.51.100.9 | 5071 |"));
-    let report = bench.ask(&Asking::Force);
+    let report = bench.ask(&Asking::due().accepting(["acme".to_owned()].into()));
     assert_eq!((report.added.len(), report.departing.len()), (1, 2), "{report:?}");
     assert_eq!(
         (report.added[0].remote_ports.as_str(), report.departing[1].rule.remote_ports.as_str()),
@@ -103,10 +103,10 @@ fn other_ports_of_a_prefix_are_another_rule() {
 fn without_a_grace_nothing_waits() {
     let mut bench = Bench::new("acme.md", "grace = \"0s\"");
     write(&bench, &page(1..=10));
-    bench.ask(&Asking::Due);
+    bench.ask(&Asking::due());
     bench.hours_pass(6);
     write(&bench, &page(1..=9));
-    assert_eq!(bench.ask(&Asking::Due).removed.len(), 1);
+    assert_eq!(bench.ask(&Asking::due()).removed.len(), 1);
     assert!(!bench.hosts().contains(&10));
 }
 

@@ -10,6 +10,7 @@ use filter_user::{
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 
+use super::caution::Caution;
 use crate::cli::{
     WRONG_INPUT,
     live::{self, Interfaces},
@@ -25,6 +26,7 @@ pub(super) struct Loading<'a> {
     pub(super) name: Option<String>,
     pub(super) lasting: Option<Duration>,
     pub(super) comment: &'a str,
+    pub(super) caution: Caution,
     pub(super) json: bool,
 }
 
@@ -55,7 +57,11 @@ impl Loading<'_> {
             return Ok(ExitCode::from(WRONG_INPUT));
         }
         let list = LoadedList { name: &name, prefixes: &prefixes, lasting: self.lasting, comment: self.comment };
-        for interface in interfaces.names()? {
+        let interfaces = interfaces.names()?;
+        if let Some(code) = self.caution.refuses(&interfaces, &prefixes)? {
+            return Ok(code);
+        }
+        for interface in interfaces {
             let bar = bar();
             let change = kernel::deny_load(&interface, &list, |done, total| {
                 if done.is_multiple_of(STRIDE) {

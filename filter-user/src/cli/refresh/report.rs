@@ -1,13 +1,14 @@
 //! What a refresh prints.
 
+use std::time::Duration;
+
 use anyhow::Result;
 use filter_user::{
     allowlist::diff::Rule,
-    kernel::Attached,
     refresh::{Departing, Outcome, Report, Step},
 };
 
-use crate::cli::output;
+use crate::cli::{output, time};
 
 /// Prints what became of each provider.
 pub(super) fn steps(steps: &[Step], as_json: bool) -> Result<()> {
@@ -20,12 +21,6 @@ pub(super) fn steps(steps: &[Step], as_json: bool) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// Says that the new policy is in force.
-pub(super) fn attached(attached: &Attached, as_json: bool) -> Result<()> {
-    eprintln!("`{}`: policy replaced, generation {}", attached.interface, attached.generation);
-    if as_json { output::json(attached) } else { Ok(()) }
 }
 
 fn complain(report: &Report, is_known: bool) {
@@ -42,9 +37,12 @@ fn complain(report: &Report, is_known: bool) {
 }
 
 fn show(report: &Report) -> Result<()> {
-    let Report { provider, source, outcome, why: _, notes: _, added, removed, departing } = report;
+    let Report { provider, source, outcome, due_in, why: _, notes: _, added, removed, departing } = report;
+    let due = due_in.map_or_else(String::new, |seconds| {
+        format!(" (next in {}, `--now` asks at once)", time::describe(Duration::from_secs(seconds)))
+    });
     output::line(&format!(
-        "{provider}: {}, {} added, {} removed, {} in grace ({source})",
+        "{provider}: {}{due}, {} added, {} removed, {} in grace ({source})",
         outcome.name(),
         added.len(),
         removed.len(),

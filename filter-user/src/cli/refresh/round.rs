@@ -4,13 +4,13 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
 use filter_user::{
-    kernel::{self, AttachMode, Change},
-    policy::{CompiledPolicy, file::PolicyFile},
+    kernel::{self, Confirmation, Status},
+    policy::file::PolicyFile,
     refresh::{Asking, Moment, Outcome, Refresher, Settled, Step},
 };
 
 use super::{Refresh, report};
-use crate::cli::{WRONG_INPUT, check};
+use crate::cli::{WRONG_INPUT, change::Loaded, check};
 
 /// Refreshes once.
 pub(super) fn run(command: &Refresh, refresher: &Refresher, asking: &Asking) -> Result<ExitCode> {
@@ -22,6 +22,10 @@ pub(super) fn run(command: &Refresh, refresher: &Refresher, asking: &Asking) -> 
         eprintln!("note: no provider of the policy has a `source`: there is nothing to refresh");
         return Ok(ExitCode::SUCCESS);
     }
+    if let Some(unknown) = asking.accept_shrink.iter().find(|name| !has_source(&file, name)) {
+        eprintln!("error: no provider of the policy is named `{}` and has a `source`", unknown.escape_debug());
+        return Ok(ExitCode::from(WRONG_INPUT));
+    }
     let lock = refresher.store.lock()?;
     let now = Moment::now().context("cannot tell the time")?;
     let steps = refresher.refresh(&file, file.folder(), &now, asking);
@@ -30,13 +34,20 @@ pub(super) fn run(command: &Refresh, refresher: &Refresher, asking: &Asking) -> 
     ended
 }
 
+fn has_source(file: &PolicyFile, name: &str) -> bool {
+    file.providers.iter().any(|provider| provider.source.is_some() && provider.name.value == name)
+}
+
 /// Says what the steps did, keeps it, and puts it in force.
 pub(super) fn settle(command: &Refresh, refresher: &Refresher, file: PolicyFile, steps: &[Step]) -> Result<ExitCode> {
     report::steps(steps, command.json)?;
     let interfaces =
         if command.interfaces.is_empty() { file.sbc.interfaces.clone() } else { command.interfaces.clone() };
-    match refresher.settle(file, steps)? {
-        Settled::Complete(policy) => put_in_force(command, &interfaces, &policy, steps)?,
+    let all_in_force = match refresher.settle(file, steps)? {
+        Settled::Complete(policy, compiled) => {
+            let loaded = Loaded::new(*policy, *compiled, command.guard);
+            put_in_force(command, &interfaces, &loaded, steps)?
+        }
         Settled::Incomplete(refusals) => {
             eprintln!("error: the policy is not complete, nothing is put in force\n{refusals}");
             return Ok(ExitCode::FAILURE);
@@ -45,32 +56,66 @@ pub(super) fn settle(command: &Refresh, refresher: &Refresher, file: PolicyFile,
             eprintln!("error: the policy is refused, what was in force and what was accepted before stay\n{refusals}");
             return Ok(ExitCode::from(WRONG_INPUT));
         }
-    }
+    };
     let well = |step: &Step| !matches!(step.report.outcome, Outcome::Refused | Outcome::Failed);
-    Ok(if steps.iter().all(well) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if all_in_force && steps.iter().all(well) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Replaces the policy on the interfaces that have the filter, if theirs is older than what the sources state.
-fn put_in_force(command: &Refresh, interfaces: &[String], policy: &CompiledPolicy, steps: &[Step]) -> Result<()> {
+/// Puts the policy in force on the interfaces that have the filter, if theirs is older than what the sources state; returns
+/// whether no one would lock somebody out.
+fn put_in_force(command: &Refresh, interfaces: &[String], loaded: &Loaded, steps: &[Step]) -> Result<bool> {
     if interfaces.is_empty() {
-        return Ok(());
+        return Ok(true);
     }
     let attached = kernel::attached_interfaces()?;
-    let name = command.policy.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
+    let mut well = true;
     for interface in interfaces {
-        if !attached.contains(interface) {
+        if attached.contains(interface) {
+            well &= put_in_force_on(command, interface, loaded, steps)?;
+        } else {
             eprintln!("note: `{interface}` has no filter: `sipwall attach` puts the policy in force there");
-        } else if is_outdated(interface, steps)? {
-            let change = Change { policy, name: &name, confirm_within: None };
-            report::attached(&kernel::attach(interface, AttachMode::Native, &change)?, command.json)?;
         }
     }
-    Ok(())
+    Ok(well)
 }
 
-/// Also true if an earlier refresh accepted something that it could not put in force.
-fn is_outdated(interface: &str, steps: &[Step]) -> Result<bool> {
-    let published = kernel::status(interface)?.published_at;
+fn put_in_force_on(command: &Refresh, interface: &String, loaded: &Loaded, steps: &[Step]) -> Result<bool> {
+    let status = kernel::status(interface)?;
+    if !is_outdated(&status, steps) {
+        return Ok(true);
+    }
+    if let Some(why) = held(&status) {
+        eprintln!("note: `{interface}`: nothing is put in force: {why}");
+        return Ok(true);
+    }
+    let comparison = kernel::compare(interface, &loaded.compiled)?;
+    if comparison.same {
+        return Ok(true);
+    }
+    if !loaded.may_go_on([interface])? {
+        return Ok(false);
+    }
+    loaded.apply(interface, &comparison, command.json)?;
+    Ok(true)
+}
+
+/// Why what runs is left alone: somebody tries a policy out, or what was tried may be the very one of the file.
+fn held(status: &Status) -> Option<String> {
+    match status.confirmation {
+        Confirmation::Confirmed => None,
+        Confirmation::Pending { seconds_left, .. } => Some(format!(
+            "generation {} waits to be confirmed, {seconds_left} s left; the next refresh makes up for it",
+            status.generation
+        )),
+        Confirmation::RolledBack { generation } => Some(format!(
+            "generation {generation} was not confirmed in time; `sipwall apply` puts a policy in force again"
+        )),
+    }
+}
+
+/// Whether a source has stated something else since the policy was published, also if an earlier refresh accepted that.
+fn is_outdated(status: &Status, steps: &[Step]) -> bool {
+    let published = status.published_at.unwrap_or_default();
     let mut states = steps.iter().filter_map(|step| step.after.as_ref());
-    Ok(steps.iter().any(Step::changes_policy) || states.any(|state| state.changed > published))
+    steps.iter().any(Step::changes_policy) || states.any(|state| state.changed >= published)
 }

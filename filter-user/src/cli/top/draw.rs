@@ -76,7 +76,10 @@ fn draw_head(frame: &mut Frame<'_>, area: Rect, model: &Model, ui: &Ui) {
     words.push(Span::raw(format!("generation {}", status.generation)));
     words.push(match &model.drift {
         Some(drift) => Span::styled(drift.clone(), drift_style(drift)),
-        None => Span::raw(status.policy.clone().unwrap_or_else(|| "-".to_owned())),
+        None => {
+            let path = status.policy.as_deref().unwrap_or("-");
+            Span::raw(path.rsplit('/').next().unwrap_or(path).to_owned())
+        }
     });
     let line: Line<'_> = words.into_iter().flat_map(|word| [word, Span::raw("  ")]).collect();
     let time = clock(&model.time);

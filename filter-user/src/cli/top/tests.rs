@@ -57,7 +57,7 @@ fn status() -> Status {
         generation: 12,
         confirmation: Confirmation::Confirmed,
         policy: Some("policy.toml".to_owned()),
-        published_at: 0,
+        published_at: Some(0),
         rules: 7,
         prefixes_v4: 100,
         prefixes_v6: 0,

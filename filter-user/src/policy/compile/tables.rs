@@ -4,7 +4,7 @@ use bytemuck::zeroed_box;
 use filter_common::{
     Address,
     packet::ip,
-    tables::{AddressTable, Limits, Rate, SourceSet, Tables, flags},
+    tables::{AddressTable, SourceSet, Tables, flags},
 };
 
 use super::{
@@ -16,8 +16,8 @@ use super::{
 use crate::{
     allowlist::Service,
     policy::{
-        PacketRate, PortSet,
-        file::{Fragments, Inspection, LimitRates, PolicyFile},
+        PortSet,
+        file::{Fragments, Inspection, PolicyFile},
         refusal::Code,
     },
 };
@@ -78,9 +78,7 @@ fn settings(tables: &mut Tables, file: &PolicyFile) {
     ];
     let set = modes.iter().filter(|(on, _)| *on).fold(file.classes, |set, (_, flag)| set | flag);
     tables.settings.flags = set;
-    let rate = |rate: Option<PacketRate>| rate.map_or_else(Rate::default, PacketRate::table);
-    let LimitRates { sip, tcp, icmp } = file.limits;
-    tables.settings.limits = Limits { sip: rate(sip), tcp: rate(tcp), icmp: rate(icmp) };
+    tables.settings.limits = file.limits.table();
     let addresses: Vec<_> = sbc.addresses.iter().map(|address| Address::from(*address)).collect();
     // The file was refused if it has more addresses than the table takes.
     if let Some(table) = AddressTable::new(&addresses) {

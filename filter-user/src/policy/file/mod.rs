@@ -6,6 +6,7 @@ mod own;
 mod provider;
 mod sbc;
 mod source;
+mod title;
 mod values;
 
 use std::{collections::HashMap, path::Path, sync::Arc};

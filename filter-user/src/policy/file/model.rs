@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use filter_common::tables::flags;
+use filter_common::tables::{Limits, Rate, flags};
 use ipnet::IpNet;
 
 use super::source::is_url;
@@ -103,6 +103,14 @@ pub struct LimitRates {
     pub tcp: Option<PacketRate>,
     /// ICMP errors and echo requests.
     pub icmp: Option<PacketRate>,
+}
+
+impl LimitRates {
+    /// The limits as the tables have them.
+    pub fn table(self) -> Limits {
+        let rate = |rate: Option<PacketRate>| rate.map_or_else(Rate::default, PacketRate::table);
+        Limits { sip: rate(self.sip), tcp: rate(self.tcp), icmp: rate(self.icmp) }
+    }
 }
 
 impl Default for LimitRates {

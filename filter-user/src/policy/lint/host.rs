@@ -43,8 +43,8 @@ fn monitor_mode(subject: &Subject<'_>) -> Option<Advice> {
     })
 }
 
-/// Wider than any provider's own network.
-fn is_wide(prefix: IpNet) -> bool {
+/// Whether a prefix is wider than any provider's own network: shorter than /8 in IPv4, than /16 in IPv6.
+pub fn is_wide(prefix: IpNet) -> bool {
     prefix.prefix_len() < if prefix.network().is_ipv4() { 8 } else { 16 }
 }
 

@@ -6,6 +6,7 @@ mod host;
 mod listen;
 mod providers;
 
+pub use self::host::is_wide;
 use super::{CompiledPolicy, Policy, compile::own_ports::OwnPorts};
 use crate::codes::codes;
 

@@ -2,12 +2,14 @@
 //! tables become BPF maps.
 //!
 //! Arrows run one way: `cli → telemetry → replay → kernel → policy → common`, `cli → refresh → policy`,
-//! `cli → lockout → policy`, `cli → service → listener, kernel, refresh, lockout`, `listener → telemetry`, `allowlist → common`.
+//! `cli → lockout → policy`, `cli → fleet → service → listener, kernel, refresh, lockout`, `listener → telemetry`,
+//! `allowlist → common`.
 
 pub mod allowlist;
 mod codes;
 mod fault;
 mod file_identity;
+pub mod fleet;
 pub mod kernel;
 pub mod listener;
 pub mod lockout;

@@ -12,6 +12,7 @@ pub mod finding;
 pub mod flood;
 pub mod generate;
 pub mod guest;
+pub mod guide;
 pub mod http;
 pub mod judge;
 pub mod keys;

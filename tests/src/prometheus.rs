@@ -13,7 +13,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::{
-    guest::target,
+    guest::unpacked,
     http::{ask, get},
     service::wait_for,
 };
@@ -109,10 +109,9 @@ fn encode(text: &str) -> String {
     })
 }
 
-/// This machine's own program of that name, or else the one that `cargo xtask setup` unpacked.
+/// Prometheus or its tool.
 fn program(name: &str) -> PathBuf {
-    let unpacked = target().expect("the directory of build results").join("prometheus/usr/bin").join(name);
-    if unpacked.exists() { unpacked } else { name.into() }
+    unpacked("prometheus/usr/bin", name)
 }
 
 /// Asserts that `promtool` with these arguments finds nothing to complain of.

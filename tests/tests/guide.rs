@@ -18,6 +18,7 @@ use std::{
 };
 
 use tests::{
+    guide::{Part, Shown, assert_shown, exit_code, parts},
     scene::{CARRIER, SBC, SCANNER, Scene},
     sipwall::{Ended, binary},
 };
@@ -47,78 +48,6 @@ case "$1" in
     *) exit 2 ;;
 esac
 "#;
-
-/// A part of the guide that does something.
-#[derive(Debug)]
-enum Part {
-    /// A file that the reader writes.
-    File { name: String, text: String },
-    /// Commands, with what each one prints; traffic while they run.
-    Commands { commands: Vec<Shown>, traffic: bool },
-}
-
-/// A command and what the guide shows of its output.
-#[derive(Debug)]
-struct Shown {
-    command: String,
-    output: Vec<String>,
-}
-
-/// The parts of the guide, in order.
-fn parts() -> Vec<Part> {
-    let (mut parts, mut lines, mut mark) = (Vec::new(), GUIDE.lines(), "");
-    while let Some(line) = lines.next() {
-        if let Some(comment) = line.strip_prefix("<!-- ") {
-            mark = comment.trim_end_matches(" -->");
-        } else if let Some(language) = line.strip_prefix("```") {
-            let block: Vec<_> = lines.by_ref().take_while(|line| *line != "```").collect();
-            match (language, mark.strip_prefix("file: ")) {
-                ("console", _) => parts.push(Part::Commands { commands: commands(&block), traffic: mark == "traffic" }),
-                (_, Some(name)) => parts.push(Part::File { name: name.to_owned(), text: block.join("\n") + "\n" }),
-                _ => panic!("a block of the guide that nobody runs: {block:?}"),
-            }
-            mark = "";
-        }
-    }
-    parts
-}
-
-fn commands(block: &[&str]) -> Vec<Shown> {
-    let mut commands: Vec<Shown> = Vec::new();
-    for line in block {
-        match (line.strip_prefix("$ "), commands.last_mut()) {
-            (Some(command), _) => commands.push(Shown { command: command.to_owned(), output: Vec::new() }),
-            (None, Some(last)) => last.output.push((*line).to_owned()),
-            (None, None) => panic!("output of no command: {line}"),
-        }
-    }
-    commands
-}
-
-/// Whether a line is what the guide shows, where `…` stands for anything.
-fn is_like(line: &str, shown: &str) -> bool {
-    let parts: Vec<_> = shown.split('…').collect();
-    let [first, middle @ .., last] = &parts[..] else { return line == shown };
-    let Some(mut rest) = line.strip_prefix(first) else { return false };
-    for part in middle {
-        match rest.find(part) {
-            Some(place) => rest = &rest[place + part.len()..],
-            None => return false,
-        }
-    }
-    rest.ends_with(last)
-}
-
-/// Asserts that the lines which the guide shows are printed in their order. A line with nothing but `…` stands for any
-/// number of lines, and lines between two that begin or end with `…` may be left out.
-fn assert_shown(shown: &Shown, ended: &Ended) {
-    let printed = format!("{}{}", ended.stdout, ended.stderr);
-    let mut lines = printed.lines();
-    for expected in shown.output.iter().filter(|line| *line != "…") {
-        let found = lines.by_ref().any(|line| is_like(line, expected));
-        assert!(found, "`{}` does not print `{expected}` in its place, but\n{printed}", shown.command);
-    }
-}
 
 /// Datagrams from the carrier and the scanner, until it is over; says when the first are on their way.
 fn send(scene: &Scene, is_over: &AtomicBool, first: &mpsc::Sender<()>) {
@@ -175,22 +104,16 @@ fn shell(scene: &Scene, command: &str) -> Command {
     shell
 }
 
-/// The exit code that the guide says, 0 if it says none.
-fn exit_code(command: &str) -> i32 {
-    let said = command.split("# exit code ").nth(1).and_then(|text| text.split(':').next());
-    said.map_or(0, |code| code.parse().expect("a number"))
-}
-
 #[test]
 fn every_command_of_the_guide_does_what_the_guide_shows() {
     let scene = Scene::new();
     fs::remove_file(scene.path("carrier.toml")).expect("the guide writes its own");
     prepare(&scene);
-    for part in parts() {
+    for part in parts(GUIDE) {
         match part {
             Part::File { name, text } => fs::write(scene.path(&name), text).expect("a file"),
-            Part::Commands { commands, traffic: false } => run_all(&scene, &commands),
-            Part::Commands { commands, traffic: true } => {
+            Part::Commands { commands, mark } if mark != "traffic" => run_all(&scene, &commands),
+            Part::Commands { commands, .. } => {
                 let is_over = Over::default();
                 thread::scope(|scope| {
                     let (first, sent) = mpsc::channel();
@@ -224,16 +147,5 @@ fn run_all(scene: &Scene, commands: &[Shown]) {
         let ended: Ended = shell(scene, &shown.command).output().expect("a shell runs").into();
         assert_eq!(ended.code, exit_code(&shown.command), "`{}`: {ended:?}", shown.command);
         assert_shown(shown, &ended);
-    }
-}
-
-#[test]
-fn a_line_of_the_guide_is_like_what_is_printed() {
-    for (line, shown) in [("a b c", "a b c"), ("a b c", "a…c"), ("a b c", "…b…"), ("a b c", "a b…"), ("", "…")]
-    {
-        assert!(is_like(line, shown), "{line} {shown}");
-    }
-    for (line, shown) in [("a b c", "a b"), ("a b c", "b…"), ("a b c", "…b"), ("a b c", "a…d…c")] {
-        assert!(!is_like(line, shown), "{line} {shown}");
     }
 }

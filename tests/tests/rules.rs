@@ -12,16 +12,20 @@ use std::{
 const LONGEST: usize = 500;
 
 /// What a module of `filter-user` may not name: arrows run cli → kernel → policy, and nowhere back.
-const FORBIDDEN_ARROWS: [(&str, &[&str]); 9] = [
-    ("allowlist", &["policy", "refresh", "lockout", "kernel", "telemetry", "listener", "service", "cli"]),
-    ("policy", &["refresh", "lockout", "kernel", "telemetry", "listener", "service", "cli"]),
-    ("refresh", &["lockout", "kernel", "telemetry", "listener", "service", "cli"]),
-    ("kernel", &["refresh", "lockout", "telemetry", "listener", "service", "cli"]),
-    ("telemetry", &["refresh", "lockout", "listener", "service", "cli"]),
-    ("listener", &["lockout", "service", "cli"]),
-    ("service", &["cli"]),
-    ("ports.rs", &["allowlist", "policy", "refresh", "lockout", "kernel", "telemetry", "listener", "service", "cli"]),
-    ("lockout", &["refresh", "kernel", "telemetry", "listener", "service", "cli"]),
+const FORBIDDEN_ARROWS: [(&str, &[&str]); 10] = [
+    ("allowlist", &["policy", "refresh", "lockout", "kernel", "telemetry", "listener", "service", "fleet", "cli"]),
+    ("policy", &["refresh", "lockout", "kernel", "telemetry", "listener", "service", "fleet", "cli"]),
+    ("refresh", &["lockout", "kernel", "telemetry", "listener", "service", "fleet", "cli"]),
+    ("kernel", &["refresh", "lockout", "telemetry", "listener", "service", "fleet", "cli"]),
+    ("telemetry", &["refresh", "lockout", "listener", "service", "fleet", "cli"]),
+    ("listener", &["lockout", "service", "fleet", "cli"]),
+    ("service", &["fleet", "cli"]),
+    ("fleet", &["listener", "lockout", "telemetry", "cli"]),
+    (
+        "ports.rs",
+        &["allowlist", "policy", "refresh", "lockout", "kernel", "telemetry", "listener", "service", "fleet", "cli"],
+    ),
+    ("lockout", &["refresh", "kernel", "telemetry", "listener", "service", "fleet", "cli"]),
 ];
 
 /// Crates that must build without the BPF toolchain, since they set it up or build with it.

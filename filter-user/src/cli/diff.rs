@@ -5,7 +5,7 @@ use std::{process::ExitCode, time::Duration};
 use anyhow::Result;
 use filter_user::{
     kernel::{self, Comparison, Lately},
-    policy::{PrefixDiff, RuleDiff, SettingDiff},
+    policy::{OutlineDiff, PrefixDiff, RuleDiff, SettingDiff},
 };
 
 use super::{check, output, policy::PolicyArgument, refresh::StateDirectory, time};
@@ -70,11 +70,16 @@ pub(crate) fn show(comparison: &Comparison) -> Result<()> {
         return output::line(&format!("{interface}: generation {generation} is what the file says"));
     }
     output::line(&format!("{interface}: generation {generation} would change"))?;
+    show_changes(diff, lately.as_ref())
+}
+
+/// Shows what changes, for what is removed with what it passed lately.
+pub(crate) fn show_changes(diff: &OutlineDiff, lately: Option<&Lately>) -> Result<()> {
     for SettingDiff { setting, from, to } in &diff.settings {
         output::line(&format!("  {setting}: {from} → {to}"))?;
     }
     for RuleDiff { grant, prefixes } in &diff.rules {
-        output::line(&format!("  {}: {}{}", grant.rule, grant.what, passed(&grant.rule, prefixes, lately.as_ref())))?;
+        output::line(&format!("  {}: {}{}", grant.rule, grant.what, passed(&grant.rule, prefixes, lately)))?;
         show_prefixes(prefixes)?;
     }
     if !diff.denied.is_empty() {

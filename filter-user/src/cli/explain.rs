@@ -10,7 +10,7 @@ use clap::ArgGroup;
 use filter_common::{Action, Reason};
 use filter_user::{
     kernel::{self, Judgement},
-    policy::{Endpoint, Explainer, Explanation, Origin, Policy, Probe, Protocol, TcpFlags},
+    policy::{CompiledPolicy, Endpoint, Explainer, Explanation, Origin, Policy, Probe, Protocol, TcpFlags},
     refresh, service,
 };
 use ipnet::IpNet;
@@ -40,6 +40,13 @@ pub(crate) struct Explain {
     state: StateDirectory,
     #[command(flatten)]
     runtime: RuntimeDirectory,
+    #[command(flatten)]
+    question: Question,
+}
+
+/// The packet that is asked about, and how the answer looks.
+#[derive(clap::Args)]
+pub(crate) struct Question {
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -59,39 +66,54 @@ pub(crate) struct Explain {
 
 impl Explain {
     pub(crate) fn run(self) -> Result<ExitCode> {
-        let Self { policy, live, state, runtime, json, tcp_flags, protocol, source, destination } = self;
-        let probe = Probe { protocol, source, destination, tcp_flags };
-        let frame = match probe.frame() {
+        let Self { policy, live, state, runtime, question } = self;
+        let frame = match question.frame() {
             Ok(frame) => frame,
-            Err(error) => {
-                eprintln!("error: {error}");
-                return Ok(ExitCode::from(WRONG_INPUT));
-            }
+            Err(code) => return Ok(code),
         };
         if let Some(interface) = live {
             let judgement = kernel::judge(&interface, &frame)?;
-            note_port(&probe);
+            note_port(&question.probe());
             let file = policy.or_else(|| file_of_service(&runtime.runtime));
             let cause = file.and_then(|file| cause(&judgement, &frame, &file, &state));
-            if json {
+            if question.json {
                 output::json(&Live { judgement: &judgement, cause })?;
             } else {
                 show_judgement(&judgement, cause.as_ref())?;
             }
             return Ok(ExitCode::SUCCESS);
         }
-        let (policy, compiled) = match check::load(&policy.unwrap_or_default(), &state) {
-            Ok(loaded) => loaded,
-            Err(refusals) => return Ok(check::refuse(&refusals)),
-        };
-        note_port(&probe);
-        let explainer = Explainer::new(&compiled);
-        let explanation = explainer.explain(&frame);
-        if json {
+        match check::load(&policy.unwrap_or_default(), &state) {
+            Ok((policy, compiled)) => question.answer(&frame, &policy, &compiled),
+            Err(refusals) => Ok(check::refuse(&refusals)),
+        }
+    }
+}
+
+impl Question {
+    fn probe(&self) -> Probe {
+        let Self { tcp_flags, protocol, source, destination, .. } = self;
+        Probe { protocol: *protocol, source: *source, destination: *destination, tcp_flags: *tcp_flags }
+    }
+
+    /// The packet itself, or what is wrong with the question.
+    pub(crate) fn frame(&self) -> Result<Vec<u8>, ExitCode> {
+        self.probe().frame().map_err(|error| {
+            eprintln!("error: {error}");
+            ExitCode::from(WRONG_INPUT)
+        })
+    }
+
+    /// Says what a policy does with it.
+    pub(crate) fn answer(&self, frame: &[u8], policy: &Policy, compiled: &CompiledPolicy) -> Result<ExitCode> {
+        note_port(&self.probe());
+        let explainer = Explainer::new(compiled);
+        let explanation = explainer.explain(frame);
+        if self.json {
             output::json(&explanation)?;
         } else {
             show(&explanation)?;
-            hint(&explanation, &explainer, source, &policy);
+            hint(&explanation, &explainer, self.source, policy);
         }
         Ok(ExitCode::SUCCESS)
     }

@@ -13,6 +13,7 @@ mod detach;
 mod diff;
 mod events;
 mod explain;
+mod fleet;
 mod import;
 mod listen;
 mod live;
@@ -58,6 +59,7 @@ enum Command {
     Replay(replay::Replay),
     Refresh(refresh::Refresh),
     Run(run::Run),
+    Fleet(fleet::Fleet),
     Status(status::Status),
     Stats(stats::Stats),
     Events(events::ShowEvents),
@@ -87,6 +89,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Replay(command) => command.run(),
         Command::Refresh(command) => command.run(),
         Command::Run(command) => command.run(),
+        Command::Fleet(command) => command.run(),
         Command::Status(command) => command.run(),
         Command::Stats(command) => command.run(),
         Command::Events(command) => command.run(),

@@ -4,7 +4,12 @@ mod report;
 mod round;
 mod watch;
 
-use std::{net::SocketAddr, path::PathBuf, process::ExitCode, time::Duration};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Duration,
+};
 
 use anyhow::Result;
 use filter_user::refresh::{Asking, DEFAULT_STATE, FetchError, Fetcher, Limits, NameServers, Refresher, Store};
@@ -85,6 +90,10 @@ pub(crate) struct StateDirectory {
 impl StateDirectory {
     pub(crate) fn store(&self) -> Store {
         Store::new(&self.directory)
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.directory
     }
 }
 

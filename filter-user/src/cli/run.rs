@@ -1,13 +1,18 @@
 //! `sipwall run`
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::Arc,
+};
 
 use anyhow::{Context as _, Result};
 use clap::ValueEnum;
 use filter_user::{
+    fleet::{Config, ConfigError, DEFAULT_CONFIG, Node},
     kernel::AttachMode,
     listener::ListenError,
-    service::{self, LogFormat, Settings, StartError, start_logging},
+    service::{self, LogFormat, Settings, StartError, Supply, start_logging},
 };
 
 use super::{
@@ -26,6 +31,7 @@ use super::{
 #[command(after_long_help = "Examples:
   sipwall run --policy /etc/sipwall/policy.toml
   sipwall run eth0 --policy policy.toml --log json
+  sipwall run --policy policy.toml --fleet tls://nats.example:4222    # follow a fleet: docs/fleet.md
   sipwall run --policy policy.toml --listen 127.0.0.1:9464    # a dashboard at http://127.0.0.1:9464/")]
 pub(crate) struct Run {
     /// The interfaces; those of the policy's `[sbc] interfaces` if none is named
@@ -51,7 +57,35 @@ pub(crate) struct Run {
     #[arg(long, value_name = "FORMAT")]
     log: Option<Log>,
     #[command(flatten)]
+    fleet: Fleet,
+    #[command(flatten)]
     listen: Listen,
+}
+
+/// Of which fleet the node is a part.
+#[derive(clap::Args)]
+#[command(next_help_heading = "Fleet")]
+struct Fleet {
+    /// Follow the policies that this broker hands on, as in `tls://nats.example:4222`; may be given several times
+    ///
+    /// Who the node is and whose signature it trusts is in the fleet's configuration.
+    #[arg(long = "fleet", value_name = "URL")]
+    servers: Vec<String>,
+    /// The fleet's configuration: `--fleet` alone takes that of `/etc/sipwall/fleet.toml`
+    #[arg(long = "fleet-config", value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+impl Fleet {
+    /// The node; nothing where it is in no fleet.
+    fn node(&self, state: &StateDirectory, own: &Path) -> Result<Option<Arc<dyn Supply>>, ConfigError> {
+        if self.servers.is_empty() && self.config.is_none() {
+            return Ok(None);
+        }
+        let path = self.config.as_deref().unwrap_or_else(|| Path::new(DEFAULT_CONFIG));
+        let node = Node::new(&Config::read(path, &self.servers)?, state.path(), own)?;
+        Ok(Some(Arc::new(node)))
+    }
 }
 
 /// How the log looks.
@@ -74,6 +108,13 @@ impl Run {
                 return Ok(ExitCode::from(WRONG_INPUT));
             }
         };
+        let supplier = match self.fleet.node(&self.state, &self.policy) {
+            Ok(supplier) => supplier,
+            Err(error) => {
+                eprintln!("error: {error}");
+                return Ok(ExitCode::from(WRONG_INPUT));
+            }
+        };
         let limits = start_logging(self.log.map_or_else(LogFormat::of_this_process, Log::format));
         let settings = Settings {
             policy: std::path::absolute(self.policy).context("there is no working directory")?,
@@ -83,6 +124,7 @@ impl Run {
             refresher,
             runtime: self.runtime.runtime,
             listen: self.listen.settings(),
+            supplier,
         };
         match service::run(settings, &limits) {
             Ok(()) => Ok(ExitCode::SUCCESS),

@@ -10,7 +10,7 @@ use anyhow::Result;
 
 use filter_user::{
     kernel::{self, Confirmation},
-    service::{self, DEFAULT_RUNTIME, Liveness, Record},
+    service::{self, DEFAULT_RUNTIME, FleetSnapshot, Liveness, Record},
 };
 use serde::Serialize;
 
@@ -201,6 +201,7 @@ fn service_text(record: Option<&Record>) -> String {
         let since = output::time(failure.since);
         lines.push(format!("  LISTENER NOT RENEWED since {since}: {}", indented(&failure.message)));
     }
+    lines.extend(snapshot.fleet.iter().flat_map(fleet_lines));
     for (name, interface) in &snapshot.interfaces {
         let state = match interface.state {
             service::InterfaceState::Enforced => continue,
@@ -217,6 +218,27 @@ fn service_text(record: Option<&Record>) -> String {
         lines.push(format!("  source of {provider} {}, asked again in {next}{why}", source.outcome.name()));
     }
     lines.join("\n")
+}
+
+/// How the node stands with its fleet: a line, and one for each thing that is wrong.
+fn fleet_lines(fleet: &FleetSnapshot) -> Vec<String> {
+    let runs = match (&fleet.target, fleet.running) {
+        (Some(target), Some(revision)) => format!("revision {revision} of {target} is in force"),
+        _ => "its own policy is in force".to_owned(),
+    };
+    let wanted = match fleet.wanted {
+        Some(wanted) if fleet.running != Some(wanted) => format!(", revision {wanted} is wanted"),
+        _ => String::new(),
+    };
+    let mut lines = vec![format!("  fleet: node {}, {}: {runs}{wanted}", fleet.node, fleet.phase)];
+    if !fleet.connected {
+        let why = fleet.why.as_deref().map(|why| format!(": {}", indented(why))).unwrap_or_default();
+        lines.push(format!("  BROKER NOT REACHED since {}{why}; what is in force stays", output::time(fleet.since)));
+    }
+    if let Some(problem) = &fleet.problem {
+        lines.push(format!("  FLEET since {}: {}", output::time(problem.since), indented(&problem.message)));
+    }
+    lines
 }
 
 fn indented(text: &str) -> String {

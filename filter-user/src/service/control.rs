@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeSet,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -47,13 +47,15 @@ pub(super) enum Wake {
 
 /// Changes what is in force, one thing at a time.
 pub(super) struct Controller {
-    settings: Arc<Settings>,
+    pub(super) settings: Arc<Settings>,
     snapshot: watch::Sender<Snapshot>,
     files: Watcher,
     /// Lets the sources be looked at.
     nudge: Arc<Notify>,
     /// The policy that was last read and could be used.
-    wanted: Option<Arc<Wanted>>,
+    pub(super) wanted: Option<Arc<Wanted>>,
+    /// The policy that somebody asked to try.
+    pub(super) tried: Option<Arc<Wanted>>,
     /// Where the policy was in force once since the start.
     begun: BTreeSet<String>,
     /// Where it was asked for while another one was on trial.
@@ -74,6 +76,7 @@ impl Controller {
             files,
             nudge,
             wanted: None,
+            tried: None,
             begun: BTreeSet::new(),
             owed: BTreeSet::new(),
             noted: None,
@@ -144,7 +147,7 @@ impl Controller {
     }
 
     /// Reads the policy; if it is refused, the one before stays the one that is wanted.
-    async fn load(&mut self) -> Result<Result<(), Refusals>> {
+    pub(super) async fn load(&mut self) -> Result<Result<(), Refusals>> {
         let settings = Arc::clone(&self.settings);
         let loaded = spawn_blocking(move || load(&settings)).await.context("reading the policy broke off")?;
         match loaded {
@@ -172,7 +175,7 @@ impl Controller {
     }
 
     /// Puts the wanted policy in force on every interface; returns the first failure.
-    async fn enforce(&mut self, insistence: Insistence) -> Option<String> {
+    pub(super) async fn enforce(&mut self, insistence: Insistence) -> Option<String> {
         let wanted = Arc::clone(self.wanted.as_ref()?);
         let mut first_failure = None;
         for interface in &wanted.interfaces {
@@ -216,7 +219,7 @@ impl Controller {
     }
 
     /// Notes how an interface is, and says so if that is news.
-    fn note(&self, interface: &str, Outcome { state, message }: Outcome) {
+    pub(super) fn note(&self, interface: &str, Outcome { state, message }: Outcome) {
         self.snapshot.send_if_modified(|snapshot| {
             let before = snapshot.interfaces.get(interface);
             let since = before.filter(|before| before.state == state).map_or_else(now, |before| before.since);
@@ -282,7 +285,17 @@ impl Controller {
 
 /// Reads and compiles the policy, with what was last accepted of its sources; also says which files it is made from.
 fn load(settings: &Settings) -> Result<(Wanted, Vec<PathBuf>), Refusals> {
-    let policy = refresh::load(&settings.policy, &settings.refresher.store)?;
+    let path = settings.policy_file()?;
+    let (wanted, mut files) = load_file(settings, &path)?;
+    if path != settings.policy {
+        files.push(settings.policy.clone());
+    }
+    Ok((wanted, files))
+}
+
+/// The same of the policy in a file.
+pub(super) fn load_file(settings: &Settings, path: &Path) -> Result<(Wanted, Vec<PathBuf>), Refusals> {
+    let policy = refresh::load(path, &settings.refresher.store)?;
     let compiled = policy.compile()?;
     let file: &PolicyFile = policy.file();
     let interfaces =

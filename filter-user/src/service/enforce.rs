@@ -1,5 +1,7 @@
 //! Putting the policy in force on one interface, whatever is there.
 
+use std::time::Duration;
+
 use anyhow::Result;
 
 use super::snapshot::InterfaceState;
@@ -141,6 +143,11 @@ impl Wanted {
 
     fn change(&self) -> Change<'_> {
         Change { policy: &self.policy, name: &self.name, confirm_within: None }
+    }
+
+    /// The same, unless it is not confirmed in time.
+    pub(super) fn on_trial(&self, confirm_within: Duration) -> Change<'_> {
+        Change { confirm_within: Some(confirm_within), ..self.change() }
     }
 }
 

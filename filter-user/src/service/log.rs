@@ -144,7 +144,7 @@ impl<S> Filter<S> for Limits {
 }
 
 /// A text on one line: a log is read line by line.
-pub(super) fn one_line(text: &str) -> String {
+pub fn one_line(text: &str) -> String {
     text.lines().map(str::trim).collect::<Vec<_>>().join("; ")
 }
 

@@ -9,15 +9,22 @@ mod files;
 mod links;
 mod log;
 mod manager;
+mod orders;
 mod privileges;
 mod record;
 mod refreshing;
 mod shown;
 mod snapshot;
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use anyhow::{Context as _, Result};
+use futures_util::future::BoxFuture;
 use tokio::{
     runtime::Builder,
     signal::unix::{Signal, SignalKind, signal},
@@ -27,13 +34,14 @@ use tokio::{
 
 use self::{
     control::{Controller, Wake},
-    log::Limits,
+    orders::Order,
     shown::Shown,
 };
 pub use self::{
-    log::{LogFormat, start_logging},
+    log::{Limits, LogFormat, one_line, start_logging},
+    orders::Desk,
     record::{DEFAULT_RUNTIME, Liveness, Record, read as read_record},
-    snapshot::{InterfaceSnapshot, InterfaceState, Snapshot, SourceSnapshot},
+    snapshot::{Failure, FleetSnapshot, InterfaceSnapshot, InterfaceState, Snapshot, SourceSnapshot, now},
 };
 use crate::{
     kernel::{self, AttachMode},
@@ -62,6 +70,30 @@ pub struct Settings {
     pub runtime: PathBuf,
     /// Where it shows what happens; nothing if it does not.
     pub listen: Option<listener::Settings>,
+    /// Who supplies another policy than the one in the file; nobody, if nothing.
+    pub supplier: Option<Arc<dyn Supply>>,
+}
+
+/// Somebody who supplies policies.
+pub trait Supply: fmt::Debug + Send + Sync {
+    /// The file that is in force in place of the node's own policy file; that one as long as nothing was supplied.
+    ///
+    /// # Errors
+    /// If what was supplied cannot be used with the node's own file.
+    fn policy(&self, own: &Path) -> Result<PathBuf, Refusals>;
+
+    /// Goes on beside the service, and asks it for changes, until it ends.
+    fn attend(&self, desk: Desk) -> BoxFuture<'static, ()>;
+}
+
+impl Settings {
+    /// The file of the policy that is wanted now.
+    ///
+    /// # Errors
+    /// If what was supplied cannot be used.
+    pub fn policy_file(&self) -> Result<PathBuf, Refusals> {
+        self.supplier.as_ref().map_or_else(|| Ok(self.policy.clone()), |supplier| supplier.policy(&self.policy))
+    }
 }
 
 /// Why the service did not start.
@@ -115,13 +147,20 @@ async fn serve(
     let recorder = tokio::spawn(record::keep(claim, beat.clone(), reader));
     let nudge = refreshing::start(Arc::clone(&settings), snapshot.clone(), waker);
     let mut controller = Controller::new(Arc::clone(&settings), snapshot.clone(), files, nudge);
+    let (desk, mut orders) = Desk::new(snapshot.clone());
     let started = controller.start().await;
     if started.is_ok() {
         // Who asks meanwhile waits, and is not told that nothing is filtered.
         let mut shown = listen.map(|ready| shown::start(ready, &settings, &snapshot)).transpose()?;
         manager::ready();
-        follow(&mut controller, shown.as_mut(), &mut signals, &mut wakes, limits, &beat).await;
+        let attendant = settings.supplier.as_ref().map(|supplier| tokio::spawn(supplier.attend(desk)));
+        follow(&mut controller, shown.as_mut(), &mut signals, (&mut wakes, &mut orders), limits, &beat).await;
         manager::stopping();
+        if let Some(attendant) = attendant {
+            attendant.abort();
+            // What it holds of the snapshot goes with it.
+            let _ = attendant.await;
+        }
         tracing::info!("stopping: the filter stays in force");
         drop(shown);
     }
@@ -137,7 +176,7 @@ async fn follow(
     controller: &mut Controller,
     mut shown: Option<&mut Shown>,
     signals: &mut Signals,
-    wakes: &mut mpsc::Receiver<Wake>,
+    (wakes, orders): (&mut mpsc::Receiver<Wake>, &mut mpsc::Receiver<Order>),
     limits: &Limits,
     beat: &record::Beat,
 ) {
@@ -149,6 +188,10 @@ async fn follow(
                 Wish::Reload => Wake::Reload,
             },
             Some(wake) = wakes.recv() => wake,
+            Some(order) = orders.recv() => {
+                controller.carry_out(order).await;
+                continue;
+            }
             _ = tick.tick() => Wake::Tick,
         };
         if let Some(shown) = &mut shown {

@@ -54,9 +54,9 @@ struct Refreshing {
 impl Refreshing {
     /// Asks those whose turn it is, and returns the pause until the next turn.
     async fn round(&mut self) -> Result<Duration> {
-        let policy = self.settings.policy.clone();
+        let settings = Arc::clone(&self.settings);
         // The controller says what is wrong with it.
-        let Ok(file) = spawn_blocking(move || PolicyFile::read(&policy)).await? else {
+        let Ok(file) = spawn_blocking(move || PolicyFile::read(&settings.policy_file()?)).await? else {
             return Ok(Turns::SHORTEST_REST);
         };
         if file.providers.iter().all(|provider| provider.source.is_none()) {

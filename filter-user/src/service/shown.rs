@@ -2,15 +2,19 @@
 
 use std::sync::Arc;
 
-use anyhow::Result;
 use tokio::sync::watch;
 
 use super::{
     Settings,
     log::one_line,
-    snapshot::{Failure, InterfaceState, Snapshot},
+    snapshot::{Failure, FleetSnapshot, InterfaceState, Snapshot},
 };
-use crate::listener::{self, Collection, Contribute, Explainer, Ready, Renewal, Running, Sampled, Unreadable, Watched};
+use crate::{
+    listener::{
+        self, Answer, Collection, Contribute, Explain, Explainer, Ready, Renewal, Running, Sampled, Unreadable, Watched,
+    },
+    policy::Probe,
+};
 
 /// A listener, and what tells it what happens, until this is dropped.
 pub(super) struct Shown {
@@ -43,14 +47,29 @@ impl Shown {
 }
 
 /// Starts to show what happens.
-pub(super) fn start(ready: Ready, settings: &Settings, service: &watch::Sender<Snapshot>) -> Result<Shown> {
-    let (policy, store) = (settings.policy.clone(), settings.refresher.store.clone());
+pub(super) fn start(
+    ready: Ready,
+    settings: &Arc<Settings>,
+    service: &watch::Sender<Snapshot>,
+) -> anyhow::Result<Shown> {
+    let store = settings.refresher.store.clone();
     let contributors: Vec<Box<dyn Contribute>> = vec![Box::new(service.subscribe()), Box::new(Sampled::default())];
-    let explainer = Explainer { policy: policy.clone(), store: store.clone() };
-    let collection = listener::collect(Watched { policy: Some(policy), store, contributors })?;
-    let running = listener::start(ready, collection.snapshots(), Some(Arc::new(explainer)))?;
+    // Where policies are supplied, another one than the file's is no drift.
+    let policy = settings.supplier.is_none().then(|| settings.policy.clone());
+    let collection = listener::collect(Watched { policy, store, contributors })?;
+    let running = listener::start(ready, collection.snapshots(), Some(Arc::new(Wanted(Arc::clone(settings)))))?;
     tracing::info!(url = running.url(), "listening");
     Ok(Shown { listener: running, service: service.clone(), _collection: collection })
+}
+
+/// Explains by the policy that is wanted at that moment.
+struct Wanted(Arc<Settings>);
+
+impl Explain for Wanted {
+    fn explain(&self, interface: Option<&str>, probe: &Probe) -> Result<Answer, String> {
+        let policy = self.0.policy_file().map_err(|refusals| refusals.to_string())?;
+        Explainer { policy, store: self.0.refresher.store.clone() }.explain(interface, probe)
+    }
 }
 
 impl Contribute for watch::Receiver<Snapshot> {
@@ -77,6 +96,9 @@ impl Contribute for watch::Receiver<Snapshot> {
             let why = one_line(&failure.message);
             shown.service.errors.push(format!("The listener goes on with an older certificate or token: {why}"));
         }
+        if let Some(fleet) = &service.fleet {
+            shown.service.errors.extend(fleet_errors(fleet));
+        }
         for (provider, source) in &service.sources {
             if let Some(why) = &source.why {
                 shown.service.errors.push(format!("The source of {provider} failed: {}", one_line(why)));
@@ -85,6 +107,15 @@ impl Contribute for watch::Receiver<Snapshot> {
             known.for_each(|known| known.failures = Some(source.failures));
         }
     }
+}
+
+fn fleet_errors(fleet: &FleetSnapshot) -> impl Iterator<Item = String> {
+    let lost = (!fleet.connected).then(|| {
+        let why = fleet.why.as_deref().unwrap_or("no answer");
+        format!("The fleet's broker is not reached, and what is in force stays: {}", one_line(why))
+    });
+    let problem = fleet.problem.as_ref().map(|problem| format!("Fleet: {}", one_line(&problem.message)));
+    lost.into_iter().chain(problem)
 }
 
 fn is_shown(shown: &listener::Snapshot, name: &str) -> bool {

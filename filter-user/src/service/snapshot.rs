@@ -34,6 +34,33 @@ pub struct Snapshot {
     pub refresh_failure: Option<Failure>,
     /// Why the listener goes on with a certificate or a token that was read before.
     pub renewal_failure: Option<Failure>,
+    /// How the node stands with its fleet; nothing where it is in none.
+    pub fleet: Option<FleetSnapshot>,
+}
+
+/// How a node stands with its fleet.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct FleetSnapshot {
+    /// The node's name.
+    pub node: String,
+    /// Its group.
+    pub group: Option<String>,
+    /// Whether the broker is reached.
+    pub connected: bool,
+    /// Since when it is, or is not.
+    pub since: u64,
+    /// Why it is not reached.
+    pub why: Option<String>,
+    /// Whose policy it follows: `node.NAME`, `group.NAME` or `default`; nothing if its own.
+    pub target: Option<String>,
+    /// The revision that is in force and stays.
+    pub running: Option<u64>,
+    /// The revision that the fleet wants, as far as is known.
+    pub wanted: Option<u64>,
+    /// Where it stands: `idle`, `follows`, `trying`, `good` or `failed`.
+    pub phase: String,
+    /// What goes wrong.
+    pub problem: Option<Failure>,
 }
 
 /// Something that goes wrong.
@@ -102,19 +129,20 @@ impl Snapshot {
             sources: BTreeMap::new(),
             refresh_failure: None,
             renewal_failure: None,
+            fleet: None,
         }
     }
 }
 
 impl Failure {
     /// What goes wrong now; if it did already, since then.
-    pub(super) fn continuing(before: Option<&Self>, message: String) -> Self {
+    pub fn continuing(before: Option<&Self>, message: String) -> Self {
         let since = before.filter(|before| before.message == message).map_or_else(now, |before| before.since);
         Self { since, message }
     }
 }
 
 /// Now, in seconds since the epoch.
-pub(super) fn now() -> u64 {
+pub fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs()
 }

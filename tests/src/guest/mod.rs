@@ -62,6 +62,15 @@ pub fn boot(kernel: &Kernel, disk: &Path, limit: Duration) -> Result<Console> {
     }
 }
 
+/// The program that `cargo xtask setup` unpacked in a place of the build results, or else this machine's own of that name.
+///
+/// # Panics
+/// If this test is not among build results.
+pub fn unpacked(place: &str, name: &str) -> PathBuf {
+    let unpacked = target().expect("the directory of build results").join(place).join(name);
+    if unpacked.exists() { unpacked } else { name.into() }
+}
+
 /// The directory of build results, in which this test lies too.
 pub(crate) fn target() -> Result<PathBuf> {
     let test = std::env::current_exe()?;

@@ -111,6 +111,7 @@ pub(super) fn requirements(places: &Places) -> Vec<Requirement> {
         for_tests(tool(places, "chromium", "chromium", "shows the dashboard")),
         for_tests(tool(places, "chromedriver", "chromium-driver", "drives the browser")),
         prometheus(places),
+        broker(places),
         for_tests(tool(places, "tcpdump", "tcpdump", "reads captures that are written")),
         for_tests(tool(places, "tshark", "tshark", "decodes what was dropped")),
         for_tests(tool(places, "tmux", "tmux", "is the terminal of `sipwall top`")),
@@ -183,6 +184,16 @@ fn prometheus(places: &Places) -> Requirement {
         present: installed || Unpacked::Prometheus.is_present(),
         source: Source::Unpacked(Unpacked::Prometheus),
         ..for_tests(tool(places, "prometheus", package, "scrapes the metrics, and checks the alerts"))
+    }
+}
+
+/// One that is installed will do.
+fn broker(places: &Places) -> Requirement {
+    let (program, package) = ("nats-server", Unpacked::Broker.packages()[0]);
+    Requirement {
+        present: places.program(program).is_some() || Unpacked::Broker.is_present(),
+        source: Source::Unpacked(Unpacked::Broker),
+        ..for_tests(tool(places, program, package, "hands on what a fleet runs"))
     }
 }
 

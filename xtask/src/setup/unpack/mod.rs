@@ -29,6 +29,8 @@ pub(super) enum Unpacked {
     Peers,
     /// Prometheus. Its package, installed, would start one on this machine.
     Prometheus,
+    /// The broker of fleets. Its package, installed, would start one on this machine.
+    Broker,
 }
 
 const DAEMONS: Programs = Programs {
@@ -102,6 +104,9 @@ const PROMETHEUS: Programs = Programs {
     files: &["usr/bin/prometheus", "usr/bin/promtool"],
 };
 
+const BROKER: Programs =
+    Programs { packages: &["nats-server"], sources: &["nats-server"], files: &["usr/sbin/nats-server"] };
+
 impl Unpacked {
     /// The packages that are unpacked, or stand for those that are.
     pub(super) fn packages(self) -> &'static [&'static str] {
@@ -111,6 +116,7 @@ impl Unpacked {
             Self::Emulator => EMULATOR.packages,
             Self::Peers => PEERS.packages,
             Self::Prometheus => PROMETHEUS.packages,
+            Self::Broker => BROKER.packages,
         }
     }
 
@@ -122,6 +128,7 @@ impl Unpacked {
             Self::Emulator => "emulator",
             Self::Peers => "peers",
             Self::Prometheus => "prometheus",
+            Self::Broker => "broker",
         })
     }
 
@@ -133,6 +140,7 @@ impl Unpacked {
             Self::Emulator => EMULATOR.are_in(&self.directory()),
             Self::Peers => PEERS.are_in(&self.directory()),
             Self::Prometheus => PROMETHEUS.are_in(&self.directory()),
+            Self::Broker => BROKER.are_in(&self.directory()),
         }
     }
 
@@ -151,6 +159,7 @@ impl Unpacked {
             Self::Emulator => EMULATOR.download(apt_get, &downloads)?,
             Self::Peers => PEERS.download(apt_get, &downloads)?,
             Self::Prometheus => PROMETHEUS.download(apt_get, &downloads)?,
+            Self::Broker => BROKER.download(apt_get, &downloads)?,
         }
         for file in fs::read_dir(&downloads)? {
             let archive = file?.path();

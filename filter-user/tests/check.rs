@@ -105,7 +105,7 @@ fn people_see_what_the_policy_lets_in_and_advice() {
             hint: list the addresses that packets come from, and set it to `true`
 
             note[monitor-mode]: policy.toml: `mode = "monitor"`: what would be dropped is counted, and passes
-            hint: set `mode = "enforce"` once `sipwall stats` shows no drop that should not be
+            hint: set `mode = "enforce"` once `sipwall stats --since-policy` shows no drop that should not be
             --
         "#]],
     );
@@ -133,6 +133,9 @@ fn programs_see_the_same() {
             policy: "policy.toml"
             mode: "enforce"
             scope: "interface"
+            interfaces: []
+            addresses: []
+            settings: {}
             providers: [{"name":"genesys","allowlist":null,"regions":[],"rules":[{"rule":"genesys/sip-tls","protocol":"tcp","prefixes":1,"remote_ports":[],"your_ports":["5081"],"answers":false},{"rule":"genesys/sip-reply","protocol":"tcp","prefixes":1,"remote_ports":["5060-5061"],"your_ports":[],"answers":true}],"always_denied":1}]
             allows: []
             denied: 1

@@ -33,14 +33,19 @@ pub(crate) fn remove_stale() -> Result<Vec<Identity>> {
 /// If a part of it cannot be removed.
 pub fn remove(lab: Identity) -> Result<()> {
     for namespace in namespaces()?.iter().filter(|name| Identity::of_namespace(name) == Some(lab)) {
-        kill_all(namespace)?;
-        let deletion = run(Command::new("ip").args(["netns", "delete", namespace]), "");
+        let removal = remove_namespace(namespace);
         // Two runs may clean up after a third at once.
         if Path::new(NAMESPACES).join(namespace).exists() {
-            deletion?;
+            removal?;
         }
     }
     remove_directory(&lab.directory())
+}
+
+fn remove_namespace(namespace: &str) -> Result<()> {
+    kill_all(namespace)?;
+    run(Command::new("ip").args(["netns", "delete", namespace]), "")?;
+    Ok(())
 }
 
 fn remove_where(condition: fn(Identity) -> bool) -> Result<Vec<Identity>> {

@@ -4,6 +4,7 @@ use std::{
     env, fs,
     net::{SocketAddr, UdpSocket},
     process::Command,
+    thread,
     time::Duration,
 };
 
@@ -114,5 +115,18 @@ fn what_a_killed_run_left_is_removed_before_the_next_lab() -> Result<()> {
     run(Command::new("ip").args(["netns", "add", namespace]), "")?;
     drop(two_hosts()?);
     assert!(!run(Command::new("ip").args(["netns", "list"]), "")?.contains(namespace));
+    Ok(())
+}
+
+#[test]
+fn several_runs_may_clean_up_after_a_third_at_once() -> Result<()> {
+    let lab = two_hosts()?;
+    let identity = lab.identity();
+    lab.keep()?;
+    thread::scope(|scope| {
+        let removals = [(); 4].map(|()| scope.spawn(move || remove(identity)));
+        removals.into_iter().try_for_each(|removal| removal.join().expect("it ends"))
+    })?;
+    assert_eq!(traces(identity)?, 0);
     Ok(())
 }

@@ -11,6 +11,7 @@ use std::{
 use serde_json::Value;
 use tests::{
     scene::{Scene, packets},
+    service::Service,
     sipwall::binary,
 };
 
@@ -164,6 +165,8 @@ fn a_policy_whose_addresses_are_another_machines_is_warned_of() {
     applied.assert_done();
     assert!(applied.stderr.contains(warning), "{applied:?}");
     assert_eq!(scene.status()["policy"], foreign);
+    scene.sipwall(&["detach", "eth0"]).assert_done();
+    Service::start(&scene, &foreign).await_log(&["WARN", "the policy's `addresses` have none", "198.51.100.10"]);
 }
 
 #[test]

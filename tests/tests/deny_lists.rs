@@ -159,8 +159,8 @@ fn assert_a_change_reads_little(scene: &Scene) {
 
 /// Asserts that what finds no room leaves everything as it was, and says so.
 fn assert_nothing_is_half_done_when_it_is_full(scene: &Scene) {
-    // With the policy's own host and this list there is room for one more.
-    let rest = file(scene, "rest.txt", &hosts(0x0010_0000, 998));
+    // With the hosts that this policy and the one before deny, and this list, there is room for one more.
+    let rest = file(scene, "rest.txt", &hosts(0x0010_0000, 997));
     scene.sipwall(&["deny", "load", &rest]).assert_done();
     let listed = || lines(scene, &["deny", "list", "--lists", "--json"]);
     let before = (listed(), scene.status()["live"].clone(), scene.status()["generation"].clone());

@@ -1,6 +1,11 @@
 //! Documents that derive from the code are what the code says. `UPDATE_EXPECT=1 cargo test -p tests --test docs` rewrites them.
 
-use std::{collections::BTreeSet, fmt::Write as _};
+use std::{
+    collections::BTreeSet,
+    fmt::Write as _,
+    fs,
+    path::{Path, PathBuf},
+};
 
 use expect_test::expect_file;
 use filter_common::Reason;
@@ -26,6 +31,33 @@ fn the_table_of_classes_has_every_reason() {
     let named: BTreeSet<_> = page.lines().filter_map(|line| line.rsplit('|').nth(1)).flat_map(backticked).collect();
     let known: BTreeSet<_> = Reason::ALL.iter().map(|reason| reason.name()).collect();
     assert_eq!(named, known);
+}
+
+/// What a picture of the documentation may weigh.
+const LARGEST: u64 = 150_000;
+
+#[test]
+fn every_picture_of_the_documentation_is_there_is_shown_and_is_small() {
+    let docs = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs"));
+    let files = |directory: &Path| -> Vec<PathBuf> {
+        fs::read_dir(directory).expect("a directory").map(|entry| entry.expect("an entry").path()).collect()
+    };
+    let pages = files(docs).into_iter().filter(|path| path.extension().is_some_and(|kind| kind == "md"));
+    let texts: Vec<_> = pages.map(|page| fs::read_to_string(page).expect("a page")).collect();
+    let names = |text: &str| -> Vec<String> {
+        let named = text.split("pictures/").skip(1).filter_map(|rest| rest.split_once(".png"));
+        named.map(|(name, _)| format!("{name}.png")).collect()
+    };
+    let shown: BTreeSet<_> = texts.iter().flat_map(|text| names(text)).collect();
+    let kept: BTreeSet<_> = files(&docs.join("pictures"))
+        .iter()
+        .map(|path| path.file_name().expect("a name").to_string_lossy().into_owned())
+        .collect();
+    assert_eq!(shown, kept);
+    for name in kept {
+        let size = fs::metadata(docs.join("pictures").join(&name)).expect("a file").len();
+        assert!((1..=LARGEST).contains(&size), "{name} has {size} bytes\nhint: `cargo xtask pictures`");
+    }
 }
 
 /// What stands between backticks in a text.

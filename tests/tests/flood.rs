@@ -88,7 +88,7 @@ fn told(scene: &Scene) -> Value {
     let read = || {
         let mut stream = connect(listener());
         send(&mut stream, "GET", "/events", &[("host", LISTENER)]).expect("it is sent");
-        let (mut text, mut buffer) = (Vec::new(), [0; 65_536]);
+        let (mut text, mut buffer) = (Vec::new(), vec![0; 65_536]);
         while !text.windows(3).any(|end| end == b"}\n\n") {
             let length = stream.read(&mut buffer).expect("the stream goes on");
             text.extend_from_slice(&buffer[..length]);
@@ -162,7 +162,7 @@ fn a_flood_changes_no_total_and_no_estimate_by_more_than_sampling_explains() {
         (before == after).then(|| after - sum(&stats["reasons"]))
     });
     let ((sent, lasted), arrived) = with_calls(&scene, || flood(&scene));
-    println!("{sent} packets in {lasted:?}: {:.0} a second", sent as f64 / lasted.as_secs_f64());
+    println!("{sent} packets in {lasted:?}: {} a millisecond", u128::from(sent) / lasted.as_millis().max(1));
 
     // Every number that is a total is the NIC's own.
     let stats = wait_for("all that was received is counted everywhere", || {

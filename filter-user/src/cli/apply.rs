@@ -42,7 +42,7 @@ impl Apply {
         let compared = interfaces.iter().map(|interface| kernel::compare(interface, &loaded.compiled));
         let comparisons: Vec<_> = compared.collect::<Result<_>>()?;
         let changing = comparisons.iter().filter(|comparison| !comparison.same);
-        if !loaded.may_go_on(changing.map(|comparison| &comparison.interface))? {
+        if !loaded.may_go_on(changing.map(|comparison| comparison.interface.as_str()))? {
             return Ok(ExitCode::FAILURE);
         }
         for (interface, comparison) in interfaces.iter().zip(&comparisons) {

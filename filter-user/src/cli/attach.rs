@@ -46,7 +46,7 @@ impl Attach {
             Ok(prepared) => prepared,
             Err(code) => return Ok(code),
         };
-        if !loaded.may_go_on(&interfaces)? {
+        if !loaded.may_go_on(interfaces.iter().map(String::as_str))? {
             return Ok(ExitCode::FAILURE);
         }
         let mode = if self.allow_generic { AttachMode::AllowGeneric } else { AttachMode::Native };

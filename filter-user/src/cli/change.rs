@@ -80,12 +80,12 @@ impl Loaded {
 
 impl Loaded {
     /// Whether the policy may be put in force on `interfaces`: not if it would cut what this host is in the middle of.
-    pub(crate) fn may_go_on<'a>(&self, interfaces: impl IntoIterator<Item = &'a String>) -> Result<bool> {
+    pub(crate) fn may_go_on<'a>(&self, interfaces: impl IntoIterator<Item = &'a str>) -> Result<bool> {
         let mut cuts = Vec::new();
         for interface in interfaces {
             self.warn_if_foreign(interface)?;
             let of_interface = lockout::cuts(interface, &self.policy, &self.compiled)?;
-            cuts.extend(of_interface.into_iter().map(|cut| (interface.as_str(), cut)));
+            cuts.extend(of_interface.into_iter().map(|cut| (interface, cut)));
         }
         Ok(self.guard.lets("the policy", &cuts))
     }

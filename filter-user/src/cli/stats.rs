@@ -26,6 +26,7 @@ use super::{
   sipwall stats eth0 --all               # what counted nothing too
   sipwall stats --follow --interval 10s  # again and again
   sipwall stats --json                   # totals, at once")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub(crate) struct Stats {
     /// The interface; all that have a filter if none is named
     interface: Option<String>,

@@ -79,9 +79,9 @@ impl Status {
         }
         for other in &others {
             if self.json {
-                output::json(&Other { other_version: true, other })?
+                output::json(&Other { other_version: true, other })?;
             } else {
-                output::line(&describe_other(other))?
+                output::line(&describe_other(other))?;
             }
         }
         if !self.json {

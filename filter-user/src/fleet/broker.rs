@@ -63,6 +63,14 @@ impl Broker {
         Ok(Self { client, known })
     }
 
+    /// The same where the broker may just have been started.
+    ///
+    /// # Errors
+    /// If a file that is needed for it cannot be used, or the broker is not reached for long.
+    pub async fn connect_patiently(access: &Access, name: &str) -> Result<Self> {
+        patiently(async || Self::connect(access, name).await).await
+    }
+
     /// The client itself.
     pub fn client(&self) -> &Client {
         &self.client

@@ -3,14 +3,16 @@
 //! Values are read from the stream's leader, so that nobody is told something older than he knew. Nodes hold no consumer:
 //! the broker repeats the head of every change on a subject of its own, without the value, and a node that hears it reads.
 
+use std::collections::BTreeMap;
+
 use anyhow::{Context as _, Result, anyhow};
 use async_nats::{
     Subscriber,
     jetstream::{
         self,
-        context::{CreateKeyValueErrorKind, GetStreamErrorKind, KeyValueErrorKind},
+        context::{GetStreamErrorKind, KeyValueErrorKind},
         kv::{self, Operation, Store, UpdateErrorKind, WatcherError},
-        stream::{LastRawMessageErrorKind, Republish},
+        stream::{self, LastRawMessageErrorKind, Republish},
     },
 };
 use futures_util::{Stream, TryStreamExt as _};
@@ -98,6 +100,7 @@ impl Bucket {
         Ok(made)
     }
 
+    /// Makes the stream that a bucket is: the client's own way asks the broker what a server of 2.9 does not know.
     async fn make(broker: &Broker, name: &str, replicas: usize) -> Result<bool> {
         let mut context = jetstream::new(broker.client().clone());
         context.set_timeout(PATIENCE);
@@ -107,25 +110,23 @@ impl Bucket {
             destination: format!("{CHANGES}.{name}.>"),
             headers_only: true,
         };
-        let config = kv::Config {
-            bucket: name.to_owned(),
-            description: "sipwall".to_owned(),
-            max_value_size: if is_state { LARGEST_STATE } else { i32::try_from(LARGEST_ENVELOPE)? + 4096 },
-            history: if is_state { 1 } else { HISTORY },
-            max_bytes: -1,
+        let config = stream::Config {
+            name: format!("KV_{name}"),
+            subjects: vec![format!("$KV.{name}.>")],
+            max_messages_per_subject: if is_state { 1 } else { HISTORY },
+            max_message_size: if is_state { LARGEST_STATE } else { i32::try_from(LARGEST_ENVELOPE)? + 4096 },
+            discard: stream::DiscardPolicy::New,
+            allow_rollup: true,
+            deny_delete: true,
+            allow_direct: true,
             num_replicas: replicas,
             republish: (!is_state).then_some(changes),
-            ..kv::Config::default()
+            ..stream::Config::default()
         };
-        match context.create_key_value(config).await {
+        match context.create_stream(config).await {
             Ok(_) => Ok(true),
             // Somebody else made it at the same time.
-            Err(error)
-                if error.kind() == CreateKeyValueErrorKind::BucketCreate
-                    && Self::open(broker, name).await?.is_some() =>
-            {
-                Ok(false)
-            }
+            Err(_) if Self::open(broker, name).await?.is_some() => Ok(false),
             Err(error) => Err(error).with_context(|| format!("the broker refuses the bucket `{name}`")),
         }
     }
@@ -183,7 +184,12 @@ impl Bucket {
             return Ok(Vec::new());
         }
         let watch = self.store.watch_with_history(">").await.with_context(failed)?;
-        collect(watch, failed).await
+        let mut last = BTreeMap::new();
+        // What changes meanwhile comes a second time.
+        for entry in collect(watch, failed).await? {
+            last.insert(entry.key.clone(), entry);
+        }
+        Ok(last.into_values().collect())
     }
 
     /// The values of a key that are still there, oldest first.

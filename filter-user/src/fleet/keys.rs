@@ -49,7 +49,8 @@ pub struct KeyId(String);
 impl KeyId {
     fn of(key: &VerifyingKey) -> Self {
         let digest = Sha256::digest(key.as_bytes());
-        Self(digest.iter().take(8).map(|octet| format!("{octet:02x}")).collect())
+        let first = digest.iter().take(8).fold(0_u64, |number, octet| number << 8 | u64::from(*octet));
+        Self(format!("{first:016x}"))
     }
 
     /// Its text.

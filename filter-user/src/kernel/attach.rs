@@ -290,13 +290,14 @@ fn carriers(name: &str) -> String {
     if carriers.is_empty() { String::new() } else { format!("attach to {} below it, or ", carriers.join(" and ")) }
 }
 
-/// The program that an interface runs, in words.
+/// The program that an interface runs, in words. Names of programs are told to no process without `CAP_SYS_ADMIN`, such as the
+/// service.
 fn holder(target: &Interface) -> String {
     let Some(xdp) = target.xdp else { return String::new() };
     let programs = loaded_programs().filter_map(Result::ok);
     let program = programs.into_iter().find(|program| program.id() == xdp.id);
-    let program_name = program.and_then(|program| program.name_as_str().map(str::to_owned));
-    format!(", `{}` with the id {}", program_name.unwrap_or_default(), xdp.id)
+    let name = program.and_then(|program| program.name_as_str().map(|name| format!(", `{name}`")));
+    format!("{} with the id {}", name.unwrap_or_default(), xdp.id)
 }
 
 /// Takes the filter off `interface` and forgets its state. When it returns, the program runs no more.

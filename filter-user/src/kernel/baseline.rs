@@ -2,7 +2,11 @@
 //!
 //! A note beside the pins, which the program does not know.
 
-use std::{fs, path::Path, time::UNIX_EPOCH};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::UNIX_EPOCH,
+};
 
 use anyhow::{Context as _, Result};
 use aya::maps::{Array, Map, MapData};
@@ -85,7 +89,7 @@ pub(super) fn keep_age(older: &Pins, newer: &Pins) -> Result<()> {
     utimensat(CWD, counters_pin(newer.directory()), &times, AtFlags::empty()).context("cannot keep when counting began")
 }
 
-fn counters_pin(directory: &Path) -> std::path::PathBuf {
+fn counters_pin(directory: &Path) -> PathBuf {
     directory.join(COUNTERS)
 }
 

@@ -93,10 +93,10 @@ pub fn deny_load(interface: &str, list: &LoadedList<'_>, progress: impl FnMut(u6
     let change = Change { holder, added: &added, removed: &removed, expiry: Expiry::NEVER };
     let old = all[usize::try_from(place)?];
     all[usize::try_from(place)?] = wanted;
-    maps.write_lists(all)?;
+    maps.write_lists(&all)?;
     if let Err(error) = maps.change_denied(&before, &change, progress) {
         all[usize::try_from(place)?] = old;
-        maps.write_lists(all)?;
+        maps.write_lists(&all)?;
         return Err(error);
     }
     Ok(ListChange { added: added.len(), removed: removed.len(), compare_ms, transfer_ms: milliseconds(begun) })
@@ -119,7 +119,7 @@ pub fn deny_unload(interface: &str, name: &str) -> Result<ListChange> {
     let change = Change { holder, added: &[], removed: &before, expiry: Expiry::NEVER };
     maps.change_denied(&before, &change, |_, _| {})?;
     all[usize::try_from(place)?] = NO_LIST;
-    maps.write_lists(all)?;
+    maps.write_lists(&all)?;
     Ok(ListChange { removed: before.len(), transfer_ms: milliseconds(begun), ..ListChange::default() })
 }
 
@@ -145,9 +145,9 @@ pub fn deny_lists(interface: &str) -> Result<Vec<DenyListInfo>> {
 }
 
 impl Maps {
-    fn write_lists(&mut self, lists: [DenyList; DENY_LISTS as usize]) -> Result<()> {
+    fn write_lists(&mut self, lists: &[DenyList; DENY_LISTS as usize]) -> Result<()> {
         fault::step();
-        self.deny_lists.set(0, Value(lists), 0).context("cannot write the loaded lists")
+        self.deny_lists.set(0, Value(*lists), 0).context("cannot write the loaded lists")
     }
 }
 

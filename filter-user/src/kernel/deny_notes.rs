@@ -36,7 +36,7 @@ const AT_A_TIME: usize = 256;
 struct Noted {
     address: [u64; 2],
     length: u32,
-    is_noted: u32,
+    is_there: u32,
 }
 
 type Notes = Array<MapData, Value<[Noted; AT_A_TIME]>>;
@@ -142,7 +142,7 @@ impl Maps {
             return Ok(summary.get(&0, 0)?.0);
         }
         let walked = self.walk()?;
-        let summary = walked.values().flatten().fold(Summary::default(), |summary, prefix| summary.with(prefix));
+        let summary = walked.values().flatten().fold(Summary::default(), Summary::with);
         if let Some(directory) = self.directory.as_deref() {
             fault::step();
             for holder in holders() {
@@ -180,7 +180,9 @@ impl Maps {
         let mut held = Collected::new();
         walk(&self.deny_v4, &mut held)?;
         walk(&self.deny_v6, &mut held)?;
-        held.values_mut().for_each(|prefixes| prefixes.sort_unstable());
+        for prefixes in held.values_mut() {
+            prefixes.sort_unstable();
+        }
         Ok(held)
     }
 }
@@ -208,7 +210,7 @@ fn read(path: &Path) -> Result<Vec<IpNet>> {
     let mut prefixes = Vec::new();
     for place in 0..notes.len() {
         let Value(part) = notes.get(&place, 0).context("cannot read what is denied")?;
-        for Noted { address, length, .. } in part.into_iter().take_while(|noted| noted.is_noted != 0) {
+        for Noted { address, length, .. } in part.into_iter().take_while(|noted| noted.is_there != 0) {
             prefixes.push(IpNet::new(Address::from_words(address).into(), u8::try_from(length)?)?);
         }
     }
@@ -227,7 +229,7 @@ fn write(path: &Path, prefixes: &[IpNet]) -> Result<()> {
         let mut noted = [Noted::default(); AT_A_TIME];
         for (noted, prefix) in noted.iter_mut().zip(part) {
             let address = Address::from(prefix.network()).words();
-            *noted = Noted { address, length: prefix.prefix_len().into(), is_noted: 1 };
+            *noted = Noted { address, length: prefix.prefix_len().into(), is_there: 1 };
         }
         notes.set(place, Value(noted), 0).context("cannot note what is denied")?;
     }

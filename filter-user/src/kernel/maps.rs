@@ -196,7 +196,9 @@ mod tests {
     #[test]
     fn every_map_of_the_object_is_pinned_and_has_a_lifetime() {
         let object = Object::parse(program::OBJECT).unwrap();
-        let mut declared: Vec<&str> = object.maps.keys().map(String::as_str).collect();
+        // The compiler's constants are part of the code, and their name is that of a section.
+        let names = object.maps.keys().map(String::as_str);
+        let mut declared: Vec<&str> = names.filter(|name| !name.starts_with('.')).collect();
         let mut known = NAMES.to_vec();
         declared.sort_unstable();
         known.sort_unstable();

@@ -1,6 +1,7 @@
 //! bpffs: where the state lives, `/sys/fs/bpf/sipwall/v<ABI>/<interface>/`.
 
 use std::{
+    collections::HashSet,
     fs, io,
     path::{Path, PathBuf},
 };
@@ -14,6 +15,7 @@ use aya::{
     },
 };
 use filter_common::ABI_VERSION;
+use procfs::{ProcResult, process::Process};
 use rustix::{fs::statfs, mount};
 use serde::Serialize;
 
@@ -308,8 +310,14 @@ pub fn ensure_bpffs() -> Result<()> {
 /// Whether the first process has another mount namespace, as with `ip netns exec`, which makes one for each command. In a
 /// container the first process is the container's own.
 fn is_private_namespace() -> bool {
-    let [own, first] = ["self", "1"].map(|process| fs::read_link(format!("/proc/{process}/ns/mnt")));
-    matches!((own, first), (Ok(own), Ok(first)) if own != first)
+    // A mount is in one namespace alone, and its number is nobody else's. The names of namespaces need more rights to be read.
+    let mounts = |process: ProcResult<Process>| -> ProcResult<HashSet<i32>> {
+        Ok(process?.mountinfo()?.into_iter().map(|mount| mount.mnt_id).collect())
+    };
+    match (mounts(Process::myself()), mounts(Process::new(1))) {
+        (Ok(own), Ok(first)) => own.is_disjoint(&first),
+        _ => false,
+    }
 }
 
 fn is_bpffs() -> Result<bool> {

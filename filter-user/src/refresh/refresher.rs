@@ -130,6 +130,7 @@ impl Asking {
     }
 
     /// Takes the documents of these providers however much they shrank.
+    #[must_use]
     pub fn accepting(self, providers: BTreeSet<String>) -> Self {
         Self { accept_shrink: providers, ..self }
     }

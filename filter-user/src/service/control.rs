@@ -19,6 +19,7 @@ use super::{
     files::Watcher,
     log::one_line,
     manager,
+    onlooker::Onlooker,
     snapshot::{Failure, InterfaceSnapshot, InterfaceState, Snapshot, now},
 };
 use crate::{
@@ -61,6 +62,7 @@ pub(super) struct Controller {
     /// Where it was asked for while another one was on trial.
     owed: BTreeSet<String>,
     noted: Option<Instant>,
+    onlooker: Onlooker,
 }
 
 impl Controller {
@@ -80,6 +82,7 @@ impl Controller {
             begun: BTreeSet::new(),
             owed: BTreeSet::new(),
             noted: None,
+            onlooker: Onlooker::default(),
         }
     }
 
@@ -201,8 +204,23 @@ impl Controller {
         let guard =
             !self.settings.allow_lockout && insistence != Insistence::Replace && !self.begun.contains(interface);
         let (task, name) = (Arc::clone(wanted), interface.to_owned());
-        let outcome = spawn_blocking(move || task.enforce(&name, insistence, guard)).await;
-        let outcome = outcome.context("putting the policy in force broke off").and_then(|outcome| outcome);
+        let enforced = spawn_blocking(move || {
+            let before = kernel::status(&name).ok();
+            let outcome = task.enforce(&name, insistence, guard);
+            (before, outcome, kernel::status(&name).ok())
+        });
+        let outcome = match enforced.await.context("putting the policy in force broke off") {
+            Ok((before, outcome, after)) => {
+                if let Some(status) = before {
+                    self.onlooker.look(&status);
+                }
+                if let Some(status) = after {
+                    self.onlooker.note(&status);
+                }
+                outcome
+            }
+            Err(error) => Err(error),
+        };
         let (outcome, failure) = match outcome {
             Ok(outcome) => (outcome, None),
             Err(error) => {
@@ -249,6 +267,9 @@ impl Controller {
             let name = interface.clone();
             let state = self.snapshot.borrow().interfaces.get(interface).map(|interface| interface.state);
             let status = spawn_blocking(move || kernel::status(&name).ok()).await.ok().flatten();
+            if let Some(status) = &status {
+                self.onlooker.look(status);
+            }
             let enforced = status.as_ref().is_some_and(|status| status.running);
             if status.is_some_and(|status| matches!(status.confirmation, Confirmation::RolledBack { .. })) {
                 // It may be the very policy that locked somebody out: it is asked for anew, or not put in force.

@@ -10,6 +10,7 @@ mod links;
 mod log;
 mod manager;
 mod orders;
+mod onlooker;
 mod privileges;
 mod record;
 mod refreshing;

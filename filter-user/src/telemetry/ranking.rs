@@ -7,20 +7,19 @@ use std::{
 };
 
 /// Weights by key. Of too many keys the lighter half is forgotten: a flood of invented ones pushes out no heavy one.
+///
+/// `MOST` keys are told apart.
 #[derive(Clone, Debug)]
-pub(super) struct Ranking<K> {
+pub(super) struct Ranking<K, const MOST: usize = 1024> {
     weights: HashMap<K, u64>,
     forgotten: u64,
 }
 
-impl<K: Copy + Eq + Hash + Ord> Ranking<K> {
-    /// How many keys are told apart.
-    const MOST: usize = 1024;
-
+impl<K: Copy + Eq + Hash + Ord, const MOST: usize> Ranking<K, MOST> {
     /// Adds to the weight of a key.
     pub(super) fn add(&mut self, key: K, weight: u64) {
         *self.weights.entry(key).or_default() += weight;
-        if self.weights.len() > Self::MOST {
+        if self.weights.len() > MOST {
             self.forget_light();
         }
     }
@@ -53,20 +52,20 @@ impl<K: Copy + Eq + Hash + Ord> Ranking<K> {
 
     fn forget_light(&mut self) {
         let mut all = self.heaviest(usize::MAX);
-        for (key, weight) in all.split_off(Self::MOST / 2) {
+        for (key, weight) in all.split_off(MOST / 2) {
             self.weights.remove(&key);
             self.forgotten += weight;
         }
     }
 }
 
-impl<K> Default for Ranking<K> {
+impl<K, const MOST: usize> Default for Ranking<K, MOST> {
     fn default() -> Self {
         Self { weights: HashMap::new(), forgotten: 0 }
     }
 }
 
-impl<K> IntoIterator for Ranking<K> {
+impl<K, const MOST: usize> IntoIterator for Ranking<K, MOST> {
     type Item = (K, u64);
     type IntoIter = IntoIter<K, u64>;
 
@@ -81,7 +80,7 @@ mod tests {
 
     #[test]
     fn a_flood_of_invented_keys_hides_no_steady_one_and_takes_no_memory() {
-        let mut ranking = Ranking::default();
+        let mut ranking: Ranking<u32> = Ranking::default();
         for key in 0..1_000_000_u32 {
             ranking.add(key, 1);
             if key % 100 == 0 {

@@ -98,6 +98,8 @@ fn texts<S: Serializer>(wanted: &[Wanted], serializer: S) -> Result<S::Ok, S::Er
 
 /// How many parts a span has: one at a time is forgotten.
 const PARTS: u64 = 6;
+/// How many flows are told apart: two scanners that try every port of some thousand do not hide what others wanted.
+const FLOWS: usize = 8192;
 /// How much is told of what a source tried.
 const TRIED: usize = 4;
 
@@ -116,7 +118,7 @@ struct Part {
     networks: Ranking<IpNet>,
     wanted: Ranking<Wanted>,
     /// Reasons by their index.
-    tried: Ranking<(Flow, u32)>,
+    tried: Ranking<(Flow, u32), FLOWS>,
 }
 
 impl Trends {
@@ -146,7 +148,9 @@ impl Trends {
             By::Wanted => {
                 let (mut ranked, count) = spanned.ranked(most, |part| &part.wanted, |flow| Some(flow.wanted));
                 // A port wanted itself.
-                ranked.iter_mut().for_each(|ranked| ranked.wanted.clear());
+                for ranked in &mut ranked {
+                    ranked.wanted.clear();
+                }
                 (ranked, count)
             }
         }
@@ -195,7 +199,10 @@ impl Spanned<'_> {
         (ranked.collect(), all.len())
     }
 
-    fn merged<K: Copy + Eq + Hash + Ord>(self, ranking: impl Fn(&Part) -> &Ranking<K>) -> Ranking<K> {
+    fn merged<K: Copy + Eq + Hash + Ord, const MOST: usize>(
+        self,
+        ranking: impl Fn(&Part) -> &Ranking<K, MOST>,
+    ) -> Ranking<K, MOST> {
         let mut merged = Ranking::default();
         let now = self.second / (self.span.seconds() / PARTS);
         let known = Span::ALL.into_iter().zip(&self.trends.spans).filter(|(span, _)| *span == self.span);
@@ -240,7 +247,7 @@ fn network(sender: Sender) -> Option<IpNet> {
 }
 
 fn heaviest_of<K: Copy + Eq + Hash + Ord>(weights: impl Iterator<Item = (K, u64)>) -> Vec<K> {
-    let mut ranking = Ranking::default();
+    let mut ranking: Ranking<K> = Ranking::default();
     weights.for_each(|(key, weight)| ranking.add(key, weight));
     ranking.heaviest(TRIED).into_iter().map(|(key, _)| key).collect()
 }
@@ -298,6 +305,18 @@ mod tests {
         assert_eq!((wanted[0].what.as_str(), wanted[0].packets, count), ("udp 5060", 12, 3));
         assert_eq!((&wanted[0].reasons, &wanted[0].wanted), (&vec!["source_unlisted"], &vec![]));
         assert_eq!(trends.total(Span::Hour, 10_001), 21);
+    }
+
+    #[test]
+    fn a_scan_of_thousands_of_ports_does_not_hide_what_another_wanted() {
+        let mut trends = Trends::default();
+        trends.count(&event(10_000, [203, 0, 113, 50], 5060, 1), 1);
+        for port in 1..5000 {
+            trends.count(&event(10_000, [192, 0, 2, 1], port, 2), 2);
+        }
+        let (sources, _) = trends.ranked(By::Source, Span::Minute, 10_001, 2);
+        assert_eq!((sources[1].what.as_str(), &sources[1].wanted), ("203.0.113.50", &vec![Wanted::Udp(5060)]));
+        assert_eq!(sources[1].reasons, ["source_unlisted"]);
     }
 
     #[test]

@@ -11,7 +11,6 @@ mod relay;
 mod sbc;
 mod scanners;
 mod stun;
-
 mod way;
 
 pub use calls::{Call, Calling};

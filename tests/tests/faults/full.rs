@@ -66,9 +66,9 @@ fn a_full_disk_leaves_the_policy_file_as_it_was_and_nothing_in_force() {
 fn a_full_disk_leaves_what_was_accepted_of_a_source_and_the_policy() {
     let stage = Stage::new();
     let page = |hosts: &[&str]| {
-        let rows: String = hosts.iter().map(|host| format!("| SBC | UDP | {host} | 5060 |\n")).collect();
+        let rows: Vec<String> = hosts.iter().map(|host| format!("| SBC | UDP | {host} | 5060 |\n")).collect();
         let head = "# Acme\n\n| Service | Protocol | IP address | Port |\n|---|---|---|---|\n";
-        fs::write(stage.scene.path("acme.md"), format!("{head}{rows}")).expect("a file");
+        fs::write(stage.scene.path("acme.md"), format!("{head}{}", rows.concat())).expect("a file");
     };
     let policy = stage.scene.path("sourced.toml");
     let text = "[sbc]\ninterfaces = [\"eth0\"]\n[sbc.listen]\nsip-udp = [5060]\n[[provider]]\nname = \"acme\"\nsource = \"acme.md\"\n";

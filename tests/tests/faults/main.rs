@@ -11,6 +11,7 @@ use std::{collections::BTreeMap, net::UdpSocket};
 use serde_json::Value;
 use tests::{
     scene::{CARRIER, SBC, SCANNER, SILENCE, Scene, packets},
+    service::wait_for,
     sipwall::{Ended, binary},
 };
 
@@ -101,15 +102,18 @@ impl Stage {
         }
     }
 
+    /// A socket for SIP on a host. A command that another test starts holds the last one until it runs its own program.
+    fn socket(&self, name: &str, address: &str) -> UdpSocket {
+        let bind = || self.scene.host(name).enter(|| UdpSocket::bind((address, 5060))).expect("a host").ok();
+        wait_for("the port is free", bind)
+    }
+
     /// Whom the filter lets in, by packets of both.
     fn in_force(&self) -> InForce {
-        let receiver =
-            self.scene.host("sbc").enter(|| UdpSocket::bind((SBC, 5060))).expect("a host").expect("a free port");
+        let receiver = self.socket("sbc", SBC);
         receiver.set_read_timeout(Some(SILENCE)).expect("a timeout");
         for (name, address) in [("carrier", CARRIER), ("scanner", SCANNER)] {
-            let host = self.scene.host(name);
-            let sender = host.enter(|| UdpSocket::bind((address, 5060))).expect("a host").expect("a free port");
-            sender.send_to(name.as_bytes(), (SBC, 5060)).expect("a datagram leaves");
+            self.socket(name, address).send_to(name.as_bytes(), (SBC, 5060)).expect("a datagram leaves");
         }
         let mut buffer = [0; 64];
         let receive = || receiver.recv(&mut buffer).ok().map(|length| buffer[..length].to_vec());
@@ -143,7 +147,10 @@ impl Stage {
     /// What is pinned, of this version and whatever else.
     fn pins(&self) -> String {
         let listed = self.scene.host("sbc").command("find").args(["/sys/fs/bpf/sipwall", "-mindepth", "2"]).output();
-        String::from_utf8_lossy(&listed.expect("find runs").stdout).into_owned()
+        let listed = String::from_utf8_lossy(&listed.expect("find runs").stdout).into_owned();
+        let mut pins: Vec<&str> = listed.lines().collect();
+        pins.sort_unstable();
+        pins.join("\n")
     }
 
     fn shell(&self, line: &str) {

@@ -23,13 +23,15 @@ fn token(issuer: &Nkey, subject: &Nkey, name: &str, claims: &Value) -> String {
 
 /// Writes what the broker trusts, and a credentials file for who comes; returns the broker's part of the configuration.
 fn accounts(world: &World) -> String {
-    let [operator, account, user] = [Nkey::new_operator(), Nkey::new_account(), Nkey::new_user()];
+    let [operator, system, account, user] =
+        [Nkey::new_operator(), Nkey::new_account(), Nkey::new_account(), Nkey::new_user()];
     let of_operator = token(&operator, &operator, "operator", &json!({ "type": "operator", "version": 2 }));
     let limits = json!({
         "subs": -1, "conn": -1, "leaf": -1, "imports": -1, "exports": -1, "data": -1, "payload": -1, "wildcards": true,
         "mem_storage": -1, "disk_storage": -1, "streams": -1, "consumer": -1,
     });
     let of_account = token(&operator, &account, "fleet", &json!({ "type": "account", "version": 2, "limits": limits }));
+    let of_system = token(&operator, &system, "system", &json!({ "type": "account", "version": 2 }));
     let rights = json!({ "type": "user", "version": 2, "pub": {}, "sub": {}, "subs": -1, "data": -1, "payload": -1 });
     let of_user = token(&account, &user, "node", &rights);
     let seed = user.seed().expect("a key of its own");
@@ -39,8 +41,11 @@ fn accounts(world: &World) -> String {
     );
     world.write("fleet.creds", &credentials);
     world.write("seed", &seed);
-    let public = account.public_key();
-    format!("operator: \"{of_operator}\"\nresolver: MEMORY\nresolver_preload: {{ {public}: \"{of_account}\" }}\n")
+    let [account, system] = [account, system].map(|key| key.public_key());
+    format!(
+        "operator: \"{of_operator}\"\nsystem_account: {system}\nresolver: MEMORY\nresolver_preload: {{ {account}: \
+         \"{of_account}\", {system}: \"{of_system}\" }}\n"
+    )
 }
 
 /// Writes an authority, and the certificates of a broker and of who comes; returns the broker's part of the configuration.

@@ -3,9 +3,11 @@
 use std::{net::UdpSocket, time::Duration};
 
 use lab::Host;
-use tests::service::wait_for;
+use tests::{service::wait_for, unpacked::start};
 
-use crate::place::{CARRIER, DAEMONS, PLAIN, Place, Policy, ROUTER, SBC, arrives, printed, shell, socket};
+use crate::place::{
+    CARRIER, DAEMONS, MATE, PLAIN, Place, Policy, ROUTER, SBC, SILENCE, arrives, printed, shell, socket,
+};
 
 /// How long an entry is believed where it is hastened, as a setting: the kernel takes half to one and a half of it.
 const REACHABLE: &str = "400";
@@ -85,7 +87,7 @@ fn a_denied_gateway_still_is_a_neighbour() {
         assert!(talk(&pairs), "the SBC knows {}", known(&place));
     }
     let router = socket(place.core(), ROUTER.ipv4, 5060, LIMIT);
-    let to_router = socket(place.sbc(), "172.31.1.2", 5060, tests::scene::SILENCE);
+    let to_router = socket(place.sbc(), "172.31.1.2", 5060, SILENCE);
     assert!(!arrives(&router, &to_router));
     assert!(place.reason("denied") >= 1);
     assert!(place.reason("arp") >= 2 && place.reason("neighbor_discovery") >= 2);
@@ -95,7 +97,7 @@ fn a_denied_gateway_still_is_a_neighbour() {
 #[test]
 fn a_filter_that_drops_arp_and_neighbour_discovery_goes_dark_in_that_time() {
     let place = hastened(PLAIN);
-    let pairs = pairs(&place, tests::scene::SILENCE);
+    let pairs = pairs(&place, SILENCE);
     wait_for("the neighbours are known", || talk(&pairs).then_some(()));
     let rules = place.write("dark.nft", include_str!("dark.nft"), &[]);
     printed(DAEMONS.command(place.sbc(), "usr/sbin/nft").args(["-f", &rules]));
@@ -109,4 +111,27 @@ fn a_filter_that_drops_arp_and_neighbour_discovery_goes_dark_in_that_time() {
     });
     // It is not this filter that dropped them.
     assert!(arp >= 1, "ARP that arrived is counted as passed");
+}
+
+/// A default route that the router advertises every few seconds, and that lives little longer.
+#[test]
+fn an_advertised_default_route_outlives_its_lifetime() {
+    let place = Place::new(&[SBC, MATE]);
+    let hosts = [SBC, MATE].map(|party| place.host(party));
+    for party in [SBC, MATE] {
+        // The kernel sweeps up routes that have ended every half minute, unless it is told to hurry.
+        shell(place.host(party), "ip -6 route delete default; echo 1 > /proc/sys/net/ipv6/route/gc_interval");
+        place.attach_on(party, PLAIN);
+    }
+    let configuration = place.write("advertising.conf", include_str!("advertising.conf"), &[]);
+    let mut bird = DAEMONS.command(place.core(), "usr/sbin/bird");
+    bird.args(["-f", "-c", &configuration, "-s", &place.path("bird.ctl"), "-P", &place.path("bird.pid")]);
+    let _bird = start(&mut bird, place.path("bird.log").as_ref());
+    let has_route = |host: &Host| !shell(host, "ip -6 route show default proto ra").is_empty();
+    wait_for("both have a default route", || hosts.iter().all(|host| has_route(host)).then_some(()));
+    let (before, rules) = (place.reason("neighbor_discovery"), place.write("mute.nft", include_str!("mute.nft"), &[]));
+    printed(DAEMONS.command(hosts[1], "usr/sbin/nft").args(["-f", &rules]));
+    wait_for("the route of the one that hears no advertisements ends", || (!has_route(hosts[1])).then_some(()));
+    assert!(has_route(hosts[0]), "{}", place.said("bird.log"));
+    assert!(place.reason("neighbor_discovery") > before);
 }

@@ -3,12 +3,12 @@
 use std::net::UdpSocket;
 
 use serde_json::Value;
-use tests::scene::SILENCE;
 
 use crate::{
     names::TRACKED,
     place::{
-        CARRIER, DAEMONS, PLAIN, Place, SBC, SCANNER, SERVER, arrives, datagrams, printed, receives, shell, socket,
+        CARRIER, DAEMONS, PLAIN, Place, SBC, SCANNER, SERVER, SILENCE, arrives, datagrams, printed, receives, shell,
+        socket,
     },
 };
 

@@ -20,8 +20,8 @@ use tests::{
     unpacked::Unpacked,
 };
 
-/// How long something may take that must happen.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// How long nothing must arrive to say that nothing does.
+pub(crate) const SILENCE: Duration = Duration::from_secs(1);
 
 /// What else a host runs.
 pub(crate) const DAEMONS: Unpacked = Unpacked { directory: "daemons" };
@@ -200,8 +200,12 @@ pub(crate) fn receives(socket: &UdpSocket) -> bool {
 
 /// Whether a datagram that is sent arrives.
 pub(crate) fn arrives(from: &UdpSocket, to: &UdpSocket) -> bool {
-    from.send_to(b"OPTIONS sip:a SIP/2.0\r\n", to.local_addr().expect("it is bound")).expect("a datagram leaves");
+    send(from, to);
     receives(to)
+}
+
+fn send(from: &UdpSocket, to: &UdpSocket) {
+    from.send_to(b"OPTIONS sip:a SIP/2.0\r\n", to.local_addr().expect("it is bound")).expect("a datagram leaves");
 }
 
 /// How many of three datagrams from a party's port 5060 arrive at the SBC's.
@@ -211,16 +215,19 @@ pub(crate) fn datagrams(place: &Place, from: Party) -> usize {
 
 /// How many of three datagrams from a party's port 5060 arrive at that port of an address of the SBC.
 pub(crate) fn datagrams_to(place: &Place, from: Party, address: &str) -> usize {
-    let receiver = socket(place.sbc(), address, 5060, scene::SILENCE);
-    let sender = socket(place.host(from), from.ipv4, 5060, PATIENCE);
-    (0..3).filter(|_| arrives(&sender, &receiver)).count()
+    let receiver = socket(place.sbc(), address, 5060, SILENCE);
+    let sender = socket(place.host(from), from.ipv4, 5060, SILENCE);
+    for _ in 0..3 {
+        send(&sender, &receiver);
+    }
+    (0..3).take_while(|_| receives(&receiver)).count()
 }
 
 /// Whether the answer to a question from an address of the SBC's comes in; nothing where the question does not get out.
 pub(crate) fn is_answered(place: &Place, address: &str, server: Party) -> Option<bool> {
-    let server = socket(place.host(server), server.ipv4, 53, scene::SILENCE);
+    let server = socket(place.host(server), server.ipv4, 53, SILENCE);
     // A port of its own each time: a flow that was noted before lets answers in.
-    let asking = socket(place.sbc(), address, 0, scene::SILENCE);
+    let asking = socket(place.sbc(), address, 0, SILENCE);
     arrives(&asking, &server).then(|| arrives(&server, &asking))
 }
 

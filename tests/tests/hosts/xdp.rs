@@ -1,8 +1,12 @@
 //! Another XDP program on the same NIC: only one can be there.
 
-use std::process::Command;
+use std::{process::Command, time::Duration};
 
-use tests::sipwall::Ended;
+use tests::{
+    service::wait_for,
+    sipwall::{Ended, binary},
+    unpacked::start,
+};
 
 use crate::place::{CARRIER, DAEMONS, PLAIN, Place, SBC, SCANNER, datagrams, shell, text};
 
@@ -10,10 +14,10 @@ use crate::place::{CARRIER, DAEMONS, PLAIN, Place, SBC, SCANNER, datagrams, shel
 const OTHER: &str = "usr/lib/x86_64-linux-gnu/bpf/xdpfilt_alw_all.o";
 const OTHER_NAME: &str = "xdpfilt_alw_all";
 
-/// A place where xdp-loader has a `/run` of its own: it keeps a lock there.
+/// A place with what other loaders need: a `/run` of its own, where xdp-loader keeps a lock, and a BPF file system.
 fn place() -> Place {
     let place = Place::new(&[SBC, CARRIER, SCANNER]);
-    shell(place.sbc(), "mount -t tmpfs tmpfs /run");
+    shell(place.sbc(), "mount -t tmpfs tmpfs /run; mount -t bpf bpf /sys/fs/bpf");
     place
 }
 
@@ -68,6 +72,26 @@ fn where_another_program_is_the_filter_is_refused_until_it_is_gone() {
     attach(&place, &[]).assert_done();
     assert_filters(&place);
     assert_eq!((place.rule("allow/carrier"), place.reason("source_unlisted")), (3, 3));
+}
+
+/// The service once named the other program by nothing between backticks: it has given up what it takes to ask for the name.
+#[test]
+fn the_service_says_that_another_program_is_there_and_ends() {
+    let place = place();
+    let object = text(DAEMONS.file(OTHER));
+    ip_link(&place, &["xdpdrv", "object", &object, "program", OTHER_NAME]).assert_done();
+    let mut service = place.sbc().command(binary());
+    service.args(["run", "--policy", &place.policy(PLAIN), "--state", &place.path("state")]);
+    service.args(["--runtime", &place.path("run")]).env_remove("NOTIFY_SOCKET").env_remove("JOURNAL_STREAM");
+    let ended = start(&mut service, place.path("run.log").as_ref()).wait(Duration::from_mins(1)).expect("a process");
+    assert_eq!(ended.and_then(|status| status.code()), Some(1));
+    let said = place.said("run.log");
+    assert!(said.contains("error: `eth0` already runs an XDP program with the id "), "{said}");
+    // A service manager starts it again and again, and so it is there once the other one is gone.
+    ip_link(&place, &["xdpdrv", "off"]).assert_done();
+    let _service = start(&mut service, place.path("run.log").as_ref());
+    wait_for("the service attaches", || (place.sipwall(&["stats", "eth0"]).code == 0).then_some(()));
+    assert_filters(&place);
 }
 
 #[test]

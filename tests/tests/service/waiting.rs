@@ -36,7 +36,10 @@ fn a_policy_on_trial_is_not_taken_away_behind_the_operator_s_back() {
     let mut service = looking_often(&scene, &policy);
     let other = scene.policy("other.toml", &[("[sbc]\n", "[sbc]\nmode = \"monitor\"\n")]);
     scene.sipwall(&["apply", &other, "--confirm", "1h"]).assert_done();
+    // Whoever reads the log sees what others did, too.
+    service.await_log(&["INFO", "another policy is on trial", "generation=2", "other.toml", "monitor"]);
     scene.sipwall(&["confirm"]).assert_done();
+    service.await_log(&["INFO", "the policy was confirmed", "generation=2"]);
     // The service has looked at it twice, and it is in force still.
     service.forget_told();
     (0..3).for_each(|_| drop(service.await_told("WATCHDOG=1")));
@@ -47,6 +50,8 @@ fn a_policy_on_trial_is_not_taken_away_behind_the_operator_s_back() {
     // One that is not confirmed in time: the policy file may be the very one that locked somebody out.
     scene.sipwall(&["apply", &other, "--confirm", "1s"]).assert_done();
     wait_for("it is over", || (scene.status()["confirmation"]["state"] == "rolled_back").then_some(()));
+    let ended = "was not confirmed in time, the one before is in force again";
+    service.await_log(&["WARN", ended, "refused=4", "generation=3"]);
     assert!(service.end_by(Signal::TERM).success());
     let service = looking_often(&scene, &policy);
     service.await_status("it is held", |shown| said(shown).1.contains("was not confirmed in time"));

@@ -11,10 +11,10 @@ use std::{
     process::{Command, Stdio},
     sync::atomic::{AtomicBool, Ordering},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 use lab::{Host, Lab, Process, run as run_command};
 use tempfile::TempDir;
 
@@ -34,6 +34,13 @@ pub(crate) struct Options {
 
 /// Where the service listens, on the SBC alone.
 const LISTENER: &str = "127.0.0.1:9464";
+/// The commands whose output is shown, by the names of their pictures.
+const COMMANDS: &[(&str, &[&str])] =
+    &[("stats", &["stats", "--interval", "5s"]), ("events", &["events"]), ("events-top", &["events", "--top"])];
+/// How long the service may take to start.
+const PATIENCE: Duration = Duration::from_mins(1);
+/// How long nothing is played between two times.
+const PAUSE: Duration = Duration::from_millis(300);
 /// What a picture may weigh.
 const LARGEST: u64 = 150_000;
 
@@ -72,14 +79,20 @@ fn programs() -> Result<Programs> {
     Ok(Programs { sipwall: built.join("sipwall"), browser: built.join("examples/pictures") })
 }
 
-/// The service on the SBC, with the demo's policy.
+/// The service on the SBC, with the demo's policy, once it has attached the filter.
 fn service(sbc: &Host, sipwall: &Path, files: &TempDir) -> Result<Process> {
     let path = |name: &str| files.path().join(name);
     fs::write(path("policy.toml"), network::policy())?;
     let mut command = sbc.command(sipwall);
     command.args(["run", "--listen", LISTENER, "--policy"]).arg(path("policy.toml"));
     command.arg("--state").arg(path("state")).arg("--runtime").arg(path("run"));
-    Process::start(command.stdin(Stdio::null()).stderr(fs::File::create(path("log"))?))
+    let service = Process::start(command.stdin(Stdio::null()).stderr(fs::File::create(path("log"))?))?;
+    let end = Instant::now() + PATIENCE;
+    while run_command(sbc.command(sipwall).args(["status", "eth0"]), "").is_err() {
+        ensure!(Instant::now() < end, "the service does not start: {}", fs::read_to_string(path("log"))?);
+        thread::sleep(Duration::from_millis(100));
+    }
+    Ok(service)
 }
 
 /// Calls, relays and a scan, again and again.
@@ -90,6 +103,7 @@ fn traffic(lab: &Lab, done: &AtomicBool) {
                 while !done.load(Ordering::Relaxed) {
                     // One that fails now and then on a busy machine is in the numbers like any other.
                     let _ = scene.play(lab);
+                    thread::sleep(PAUSE);
                 }
             });
         }
@@ -103,9 +117,8 @@ fn take(lab: &Lab, sipwall: &Path, browser: &Path, files: &TempDir, options: &Op
     eprintln!("calls and a scan go on for {} seconds", options.seconds);
     thread::sleep(Duration::from_secs(options.seconds));
     terminal::picture(&files.path().join("top.html"), &top.screen()?)?;
-    for arguments in [&["stats"][..], &["events"], &["events", "--top"], &["status"]] {
-        let name = arguments.join("").replace('-', "-");
-        let shown = run_command(sbc.command(sipwall).args(arguments), "")?;
+    for (name, arguments) in COMMANDS {
+        let shown = run_command(sbc.command(sipwall).args(*arguments), "")?;
         let shown = format!("# sipwall {}\n{}", arguments.join(" "), terminal::last_lines(&shown));
         terminal::picture(&files.path().join(format!("{name}.html")), &shown)?;
     }

@@ -10,7 +10,7 @@ use anyhow::Result;
 use lab::{Host, run};
 
 /// How many lines of what a command prints are shown.
-const LINES: usize = 36;
+const LINES: usize = 40;
 /// How many characters of a line.
 const COLUMNS: usize = 128;
 
@@ -29,7 +29,7 @@ impl Terminal {
 
     /// What stands there, with its colours as escape sequences.
     pub(super) fn screen(&self) -> Result<String> {
-        self.tmux(&["capture-pane", "-e", "-p"])
+        self.tmux(&["capture-pane", "-e", "-N", "-p"])
     }
 
     fn tmux(&self, arguments: &[&str]) -> Result<String> {

@@ -1,6 +1,6 @@
 //! What is looked at before sources are denied.
 
-use std::process::ExitCode;
+use std::{net::IpAddr, process::ExitCode};
 
 use anyhow::Result;
 use filter_user::{
@@ -36,7 +36,7 @@ impl Caution {
         let mut cuts: Vec<(&str, Cut)> = Vec::new();
         for interface in interfaces {
             warn(interface, &change.denied)?;
-            let concerns = |source: std::net::IpAddr| change.denied.around(source.into()).is_some();
+            let concerns = |source: IpAddr| change.denied.around(source.into()).is_some();
             cuts.extend(live::cuts(interface, &change, concerns)?.into_iter().map(|cut| (interface.as_str(), cut)));
         }
         Ok((!self.guard.lets("this", &cuts)).then_some(ExitCode::FAILURE))

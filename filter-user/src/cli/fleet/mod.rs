@@ -63,7 +63,7 @@ impl Fleet {
     pub(crate) fn run(self) -> Result<ExitCode> {
         match self.command {
             Command::Keygen(command) => command.run(),
-            Command::Init { replicas, access } => access.with_broker(async |broker| {
+            Command::Init { replicas, access } => access.with_new_broker(async |broker| {
                 let made = Bucket::make_all(&broker, usize::from(replicas)).await?;
                 for name in &made {
                     eprintln!("made the bucket `{name}`");
@@ -106,13 +106,13 @@ impl Access {
         runtime()?.block_on(async { act(Operator::connect(&config, &author()).await?).await })
     }
 
-    /// The same without them.
-    fn with_broker(&self, act: impl AsyncFnOnce(Broker) -> Result<ExitCode>) -> Result<ExitCode> {
+    /// The same without them, at a broker that may just have been started.
+    fn with_new_broker(&self, act: impl AsyncFnOnce(Broker) -> Result<ExitCode>) -> Result<ExitCode> {
         let config = match Config::read(&self.config, &self.servers) {
             Ok(config) => config,
             Err(error) => return Ok(refuse(&error)),
         };
-        runtime()?.block_on(async { act(Broker::connect(&config.access(), "sipwall fleet").await?).await })
+        runtime()?.block_on(async { act(Broker::connect_patiently(&config.access(), "sipwall fleet").await?).await })
     }
 }
 

@@ -79,7 +79,7 @@ fn put_in_force(command: &Refresh, interfaces: &[String], loaded: &Loaded, steps
     Ok(well)
 }
 
-fn put_in_force_on(command: &Refresh, interface: &String, loaded: &Loaded, steps: &[Step]) -> Result<bool> {
+fn put_in_force_on(command: &Refresh, interface: &str, loaded: &Loaded, steps: &[Step]) -> Result<bool> {
     let status = kernel::status(interface)?;
     if !is_outdated(&status, steps) {
         return Ok(true);

@@ -75,7 +75,7 @@ pub(super) fn decide(identity: &Identity, memory: &Memory, trial: Option<OnTrial
             continue;
         };
         let wanted = Some(offer.document.head.revision);
-        let step = step(memory, trial.filter(|_| is_on_trial), &found, &offer, &mut problems);
+        let step = step(memory, trial.filter(|_| is_on_trial), &found, offer, &mut problems);
         return Decision { step, wanted, problems };
     }
     Decision { step: Step::Stay, wanted: None, problems }
@@ -168,7 +168,7 @@ impl<'a> Found<'a> {
             }
             None | Some(Ok(None)) => {}
             Some(Ok(Some(_))) => {
-                found.problems.push(format!("`{canary_key}` holds a document that is not meant for there"))
+                found.problems.push(format!("`{canary_key}` holds a document that is not meant for there"));
             }
             Some(Err(refused)) => found.problems.push(format!("`{canary_key}` is refused: {refused}")),
         }

@@ -58,7 +58,7 @@ pub struct Agent<P> {
     broker: Broker,
     buckets: Option<Buckets>,
     /// What was found under each key, by the digest of what stood there: nothing is read twice.
-    letters: BTreeMap<String, (Vec<u8>, Result<Option<Document>, Refused>)>,
+    letters: BTreeMap<String, Read>,
     told: Told,
     past: Past,
     look: Look,
@@ -70,6 +70,9 @@ pub struct Agent<P> {
     next_look: Instant,
     reported: Reported,
 }
+
+/// What stood under a key, and what was made of it.
+type Read = (Vec<u8>, Result<Option<Document>, Refused>);
 
 #[derive(Debug)]
 struct Buckets {
@@ -151,7 +154,7 @@ impl<P: Plane> Agent<P> {
                     self.advance_trial().await;
                 }
                 () = self.told.changed.notified() => self.next_look = Instant::now(),
-                Some((key, size)) = self.told.too_large.recv() => self.refuse_unread(key, size),
+                Some((key, size)) = self.told.too_large.recv() => self.refuse_unread(&key, size),
                 () = self.broker.changed() => self.next_look = Instant::now(),
             }
             if self.next_look <= Instant::now() && self.broker.is_connected() {
@@ -235,7 +238,7 @@ impl<P: Plane> Agent<P> {
     }
 
     /// What is too large is not even fetched.
-    fn refuse_unread(&mut self, key: String, size: usize) {
+    fn refuse_unread(&mut self, key: &str, size: usize) {
         let problem = format!("`{key}` is refused: {}", Refused::TooLarge(size));
         tracing::error!(why = problem.as_str(), "what the broker has is not taken, what is in force stays");
         if !self.problems.documents.contains(&problem) {

@@ -20,6 +20,8 @@ pub(super) struct Trial {
     approved: bool,
     since: Instant,
     watch: Watch,
+    /// How the data plane stands as long as nothing happened: a policy that comes to what is in force already is on no trial.
+    standing: Standing,
     /// The interfaces that were filtered when it began.
     filtered: Vec<String>,
     /// Whether the broker had a word of this node since: a policy that cuts it off is not a good one.
@@ -42,7 +44,8 @@ impl<P: Plane> Agent<P> {
         let revision = document.head.revision;
         tracing::info!(key, revision, author = document.head.author, "trying what the fleet wants");
         // What is usual is what was before this one: a trial that is under way is no measure.
-        let usual = self.trial.take().map_or_else(|| self.past.usual(), |trial| trial.watch.usual);
+        let usual =
+            self.trial.take().map_or_else(|| self.past.usual(document.terms.observe_for()), |trial| trial.watch.usual);
         self.look_at_plane().await;
         let at_start = self.look.tally.clone();
         if let Err(error) = self.put_on_trial(&document, &key).await {
@@ -56,9 +59,12 @@ impl<P: Plane> Agent<P> {
             may_lose: document.terms.may_lose.clone(),
         };
         self.problems.trial = None;
+        self.look_at_plane().await;
+        let standing = self.look.trial;
         let filtered = self.look.interfaces.iter().filter(|one| one.running).map(|one| one.name.clone()).collect();
         let since = Instant::now();
-        self.trial = Some(Trial { document, approved, since, watch, filtered, is_heard: false, is_good: false });
+        self.trial =
+            Some(Trial { document, approved, since, watch, standing, filtered, is_heard: false, is_good: false });
     }
 
     async fn put_on_trial(&mut self, document: &PolicyDocument, key: &str) -> anyhow::Result<()> {
@@ -79,7 +85,7 @@ impl<P: Plane> Agent<P> {
     /// Goes on with the policy on trial, if there is one.
     pub(super) async fn advance_trial(&mut self) {
         let Some(trial) = &mut self.trial else { return };
-        if self.look.trial != Standing::Pending {
+        if self.look.trial != trial.standing {
             // Who was to say that a canary's policy may stay will not say so any more.
             let is_canary = !trial.approved;
             self.give_up("it was not found good and confirmed in time", is_canary).await;

@@ -39,7 +39,8 @@ fn monitor_mode(subject: &Subject<'_>) -> Option<Advice> {
         lint: Lint::MonitorMode,
         line: 0,
         message: "`mode = \"monitor\"`: what would be dropped is counted, and passes".to_owned(),
-        hint: "set `mode = \"enforce\"` once `sipwall stats` shows no drop that should not be".to_owned(),
+        hint: "set `mode = \"enforce\"` once `sipwall stats --since-policy` shows no drop that should not be"
+            .to_owned(),
     })
 }
 

@@ -1,14 +1,14 @@
 //! IP addresses in network byte order, one type for both families.
 
-use core::net::IpAddr;
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// An IPv4 or IPv6 address as it stands in the packet.
+/// An IPv4 or IPv6 address, as the number that it is in network byte order.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Address {
-    /// IPv4, network byte order.
-    V4([u8; 4]),
-    /// IPv6, network byte order.
-    V6([u8; 16]),
+    /// IPv4.
+    V4(u32),
+    /// IPv6, the upper half first.
+    V6([u64; 2]),
 }
 
 impl Address {
@@ -19,20 +19,15 @@ impl Address {
     #[inline(always)]
     pub const fn words(self) -> [u64; 2] {
         match self {
-            Self::V4(octets) => [u64::MAX, u32::from_be_bytes(octets) as u64],
-            Self::V6([a, b, c, d, e, f, g, h, low @ ..]) => {
-                [u64::from_be_bytes([a, b, c, d, e, f, g, h]), u64::from_be_bytes(low)]
-            }
+            Self::V4(address) => [u64::MAX, address as u64],
+            Self::V6(words) => words,
         }
     }
 
     /// The address that [`Address::words`] gives these words for.
+    #[expect(clippy::cast_possible_truncation, reason = "the upper half is 0")]
     pub const fn from_words([high, low]: [u64; 2]) -> Self {
-        let [.., a, b, c, d] = low.to_be_bytes();
-        if high == u64::MAX && low >> 32 == 0 {
-            return Self::V4([a, b, c, d]);
-        }
-        Self::V6(((high as u128) << 64 | low as u128).to_be_bytes())
+        if high == u64::MAX && low >> 32 == 0 { Self::V4(low as u32) } else { Self::V6([high, low]) }
     }
 
     /// Whether no host may send from this address across a network: "this network", loopback,
@@ -40,32 +35,36 @@ impl Address {
     #[inline(always)]
     pub const fn is_martian_source(self) -> bool {
         match self {
-            Self::V4([first, ..]) => matches!(first, 0 | 127 | 224..=255),
-            Self::V6([first, ..]) => first == 0xff || matches!(self.words(), [0, 0 | 1]),
+            Self::V4(address) => matches!(address >> 24, 0 | 127 | 224..=255),
+            Self::V6([high, low]) => high >> 56 == 0xff || high == 0 && low <= 1,
         }
     }
 
     /// Whether this is the IPv6 unspecified address `::`.
     #[inline(always)]
     pub const fn is_unspecified_v6(self) -> bool {
-        matches!(self, Self::V6(_)) && matches!(self.words(), [0, 0])
+        matches!(self, Self::V6([0, 0]))
     }
 
     /// Whether packets to this address go to more than one host: multicast, or the IPv4 limited broadcast.
     #[inline(always)]
     pub const fn is_multicast_or_broadcast(self) -> bool {
         match self {
-            Self::V4(octets) => matches!(octets, [224..=239, ..]) || u32::from_be_bytes(octets) == u32::MAX,
-            Self::V6([first, ..]) => first == 0xff,
+            Self::V4(address) => address >> 28 == 0xe || address == u32::MAX,
+            Self::V6([high, _]) => high >> 56 == 0xff,
         }
     }
 }
 
 impl From<IpAddr> for Address {
+    #[expect(clippy::cast_possible_truncation, reason = "each half is half of the address")]
     fn from(address: IpAddr) -> Self {
         match address {
-            IpAddr::V4(address) => Self::V4(address.octets()),
-            IpAddr::V6(address) => Self::V6(address.octets()),
+            IpAddr::V4(address) => Self::V4(address.into()),
+            IpAddr::V6(address) => {
+                let bits = u128::from(address);
+                Self::V6([(bits >> 64) as u64, bits as u64])
+            }
         }
     }
 }
@@ -73,34 +72,34 @@ impl From<IpAddr> for Address {
 impl From<Address> for IpAddr {
     fn from(address: Address) -> Self {
         match address {
-            Address::V4(octets) => Self::from(octets),
-            Address::V6(octets) => Self::from(octets),
+            Address::V4(address) => Self::from(Ipv4Addr::from(address)),
+            Address::V6([high, low]) => Self::from(Ipv6Addr::from(u128::from(high) << 64 | u128::from(low))),
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Address::{V4, V6};
     use super::*;
 
+    fn v4(octets: [u8; 4]) -> Address {
+        IpAddr::from(octets).into()
+    }
+
     const fn v6(first: u8, last: u8) -> Address {
-        let mut octets = [0; 16];
-        octets[0] = first;
-        octets[15] = last;
-        V6(octets)
+        Address::V6([(first as u64) << 56, last as u64])
     }
 
     #[test]
     fn martian_sources_are_those_that_no_host_sends_from() {
         for address in [
-            V4([0, 0, 0, 0]),
-            V4([0, 255, 255, 255]),
-            V4([127, 0, 0, 1]),
-            V4([224, 0, 0, 1]),
-            V4([239, 255, 255, 255]),
-            V4([240, 0, 0, 1]),
-            V4([255, 255, 255, 255]),
+            v4([0, 0, 0, 0]),
+            v4([0, 255, 255, 255]),
+            v4([127, 0, 0, 1]),
+            v4([224, 0, 0, 1]),
+            v4([239, 255, 255, 255]),
+            v4([240, 0, 0, 1]),
+            v4([255, 255, 255, 255]),
             v6(0, 0),
             v6(0, 1),
             v6(0xff, 2),
@@ -108,11 +107,11 @@ mod tests {
             assert!(address.is_martian_source(), "{address:?}");
         }
         for address in [
-            V4([1, 0, 0, 0]),
-            V4([126, 255, 255, 255]),
-            V4([128, 0, 0, 0]),
-            V4([223, 255, 255, 255]),
-            V4([10, 0, 0, 1]),
+            v4([1, 0, 0, 0]),
+            v4([126, 255, 255, 255]),
+            v4([128, 0, 0, 0]),
+            v4([223, 255, 255, 255]),
+            v4([10, 0, 0, 1]),
             v6(0, 2),
             v6(0x20, 1),
             v6(0xfe, 1),
@@ -123,10 +122,10 @@ mod tests {
 
     #[test]
     fn multicast_and_broadcast_are_told_from_unicast() {
-        for address in [V4([224, 0, 0, 18]), V4([239, 1, 2, 3]), V4([255; 4]), v6(0xff, 1)] {
+        for address in [v4([224, 0, 0, 18]), v4([239, 1, 2, 3]), v4([255; 4]), v6(0xff, 1)] {
             assert!(address.is_multicast_or_broadcast(), "{address:?}");
         }
-        for address in [V4([223, 255, 255, 255]), V4([240, 0, 0, 1]), V4([198, 51, 100, 255]), v6(0xfe, 1)] {
+        for address in [v4([223, 255, 255, 255]), v4([240, 0, 0, 1]), v4([198, 51, 100, 255]), v6(0xfe, 1)] {
             assert!(!address.is_multicast_or_broadcast(), "{address:?}");
         }
     }
@@ -134,7 +133,7 @@ mod tests {
     #[test]
     fn ipv4_and_its_mapped_ipv6_form_have_different_words() {
         let mapped = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 192, 0, 2, 1];
-        assert_ne!(V4([192, 0, 2, 1]).words(), V6(mapped).words());
+        assert_ne!(v4([192, 0, 2, 1]).words(), Address::from(IpAddr::from(mapped)).words());
         assert_eq!(v6(0x20, 1).words(), [0x2000_0000_0000_0000, 1]);
     }
 }

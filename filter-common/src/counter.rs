@@ -41,5 +41,11 @@ pub struct Snapshot {
 /// `would_drop`: the verdict was a drop, and monitor mode let the packet pass.
 #[inline(always)]
 pub const fn reason_counter(reason: Reason, would_drop: bool) -> u32 {
-    if would_drop { Reason::SLOTS + reason.index() } else { reason.index() }
+    index_of_counter(reason.index(), would_drop)
+}
+
+/// The same from the index of the reason.
+#[inline(always)]
+pub(crate) const fn index_of_counter(reason: u32, would_drop: bool) -> u32 {
+    if would_drop { Reason::SLOTS + reason } else { reason }
 }

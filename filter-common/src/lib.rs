@@ -5,6 +5,7 @@
 //! and tables in memory, so that both give the same answer for the same packet.
 
 #![no_std]
+#![cfg_attr(target_arch = "bpf", feature(asm_experimental_arch))]
 #![expect(
     clippy::inline_always,
     reason = "a call costs more than most of these functions, and BPF has few registers to pass"
@@ -21,10 +22,12 @@ pub mod live;
 pub mod packet;
 mod reason;
 mod sample;
+pub mod source_index;
 mod state;
 pub mod tables;
 mod trial;
 mod verdict;
+mod verifier;
 
 pub use address::Address;
 pub use counter::{Counter, REASON_COUNTERS, RULE_COUNTERS, SNAPSHOTS, Snapshot, reason_counter};
@@ -38,10 +41,11 @@ pub use state::{
 };
 pub use trial::Trial;
 pub use verdict::Verdict;
+pub use verifier::opaque;
 
 /// The version of everything that outlives a process: map shapes, table layout, reason indices.
 ///
 /// It names the directory of the pins, so that a program never meets maps of another layout.
 pub const ABI_VERSION: u32 = if cfg!(feature = "older-abi") { CURRENT_ABI - 1 } else { CURRENT_ABI };
 
-const CURRENT_ABI: u32 = 3;
+const CURRENT_ABI: u32 = 4;

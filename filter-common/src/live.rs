@@ -2,7 +2,7 @@
 
 mod allow;
 
-use crate::Name;
+use crate::{Address, Name};
 pub use allow::{
     Allowance, LIVE_PREFIXES, LIVE_TERMS, LiveNote, LiveNotes, LiveQuery, LiveSet, LiveTerm, LiveTerms, Remark,
 };
@@ -42,6 +42,19 @@ impl Expiry {
         let at = self.nanoseconds();
         at != 0 && at <= now
     }
+}
+
+/// How many bits the deny filter has: one for the first 24 bits of each IPv4 address, and the first 20 of each IPv6 address.
+pub const DENY_FILTER_BITS: u32 = (1 << 24) + (1 << 20);
+
+/// The bits of the deny filter for the addresses of a prefix: the first, and how many. Where all are 0 none is denied.
+#[inline(always)]
+pub const fn deny_filter_bits(address: Address, prefix_length: u32) -> (u32, u32) {
+    let (first, length) = match address {
+        Address::V4(address) => (address >> 8, 24),
+        Address::V6([high, _]) => ((1 << 24) + (high >> 44) as u32, 20),
+    };
+    (first, if prefix_length < length { 1 << (length - prefix_length) } else { 1 })
 }
 
 /// The value of a denied prefix.

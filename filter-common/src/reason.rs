@@ -132,6 +132,8 @@ reasons! {
 impl Reason {
     /// One more than the largest index that a reason may have.
     pub const SLOTS: u32 = 96;
+    /// Reasons from this index on drop, those below pass.
+    pub const FIRST_DROP: u32 = 32;
 
     /// The index of the reason's counter, below [`Reason::SLOTS`].
     #[inline(always)]
@@ -155,6 +157,13 @@ mod tests {
         for reason in Reason::ALL {
             let index = reason.index() as usize;
             assert!(!core::mem::replace(&mut seen[index], true), "{reason:?} shares index {index}");
+        }
+    }
+
+    #[test]
+    fn indices_tell_drops_from_passes() {
+        for reason in Reason::ALL {
+            assert_eq!(reason.action() == Action::Drop, reason.index() >= Reason::FIRST_DROP, "{reason:?}");
         }
     }
 

@@ -160,7 +160,7 @@ impl Bucket {
     pub const fn new(limit: Limit, source: Address) -> Self {
         let source = match source {
             Address::V4(_) => source.words(),
-            Address::V6(_) => [source.words()[0], 0],
+            Address::V6([network, _]) => [network, 0],
         };
         Self { source, limit: limit as u64 }
     }
@@ -212,16 +212,11 @@ mod tests {
 
     #[test]
     fn hosts_of_one_ipv6_subnet_share_a_bucket_and_ipv4_hosts_do_not() {
-        let v6 = |subnet, host| {
-            let mut octets = [0; 16];
-            octets[7] = subnet;
-            octets[15] = host;
-            Bucket::new(Limit::Sip, Address::V6(octets))
-        };
+        let v6 = |subnet: u64, host: u64| Bucket::new(Limit::Sip, Address::V6([subnet, host]));
         assert_eq!(v6(1, 1), v6(1, 2));
         assert_ne!(v6(1, 1), v6(2, 1));
-        let v4 = |host| Bucket::new(Limit::Sip, Address::V4([192, 0, 2, host]));
+        let v4 = |host: u32| Bucket::new(Limit::Sip, Address::V4(0xc000_0200 + host));
         assert_ne!(v4(1), v4(2));
-        assert_ne!(v4(1), Bucket::new(Limit::Tcp, Address::V4([192, 0, 2, 1])));
+        assert_ne!(v4(1), Bucket::new(Limit::Tcp, Address::V4(0xc000_0201)));
     }
 }

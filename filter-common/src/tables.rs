@@ -2,12 +2,9 @@
 //!
 //! Everything but the source tries is one [`Tables`] value, so that one system call writes it.
 
-use core::{
-    hint::black_box,
-    ops::{BitAnd, BitOr},
-};
+use core::ops::{BitAnd, BitOr};
 
-use crate::Address;
+use crate::{Address, verifier::entry};
 
 /// How many terms a policy can have.
 pub const TERMS: usize = 256;
@@ -93,23 +90,6 @@ impl TermSet {
     }
 }
 
-/// The term, which is below [`TERMS`], in a form that the verifier sees it of.
-///
-/// LLVM finds the lowest bit of a set by a table, packs it with the reason that there could have been instead, and knows
-/// that it is bounded still; the verifier of Linux 6.1 does not. Nor may LLVM know, or it leaves the bound out.
-#[inline(always)]
-pub fn bounded(term: u32) -> usize {
-    black_box(term) as usize % TERMS
-}
-
-/// A field of the packet as an index, in a form that the verifier sees the bound of its type of.
-///
-/// LLVM packs fields together and takes them apart again, after which the verifier of Linux 6.1 has lost it.
-#[inline(always)]
-pub fn index_of<T: Into<usize>>(field: T) -> usize {
-    black_box(field).into()
-}
-
 impl BitAnd for TermSet {
     type Output = Self;
 
@@ -189,8 +169,7 @@ impl PortTables {
     /// Whether this is one of the SBC's own SIP and media ports.
     #[inline(always)]
     pub fn owns(&self, port: u16) -> bool {
-        let port = index_of(port);
-        self.own[port / 64] >> (port % 64) & 1 == 1
+        entry(&self.own, port / 64) >> (port % 64) & 1 == 1
     }
 }
 
@@ -342,8 +321,8 @@ impl Settings {
 pub struct Switch {
     /// The slot of the policy in force, below [`GENERATIONS`].
     pub slot: u32,
-    /// Which lists of live entries have any, a set of [`lists`], and where the live allows are.
-    /// An empty trie costs as much as any.
+    /// Which lists of live entries have any, a set of [`lists`], where the live allows are, and whether the generation may
+    /// be on trial. An empty trie costs as much as any.
     pub lists: u32,
 }
 
@@ -353,11 +332,26 @@ pub mod lists {
     pub const DENY: u32 = 1 << 0;
     /// The live allows, in the slot that the bits above `ALLOW_SLOT` name.
     pub const ALLOW: u32 = 1 << 1;
+    /// The generation is on trial, or was: [`Trial`](crate::Trial) says more. Spares packets that look-up.
+    pub(super) const TRIAL: u32 = 1 << 2;
     /// Where the number of that slot begins.
     pub(super) const ALLOW_SLOT: u32 = 8;
 }
 
 impl Switch {
+    /// The same with the generation in another slot in force. `on_trial`: whether it has yet to be confirmed.
+    #[must_use]
+    pub const fn to(self, slot: u32, on_trial: bool) -> Self {
+        let trial = if on_trial { lists::TRIAL } else { 0 };
+        Self { slot, lists: self.lists & !lists::TRIAL | trial }
+    }
+
+    /// Whether the generation may be on trial.
+    #[inline(always)]
+    pub const fn may_be_on_trial(self) -> bool {
+        self.lists & lists::TRIAL != 0
+    }
+
     /// The slot that the live allows are in; nothing if there are none.
     #[inline(always)]
     pub const fn allows(self) -> Option<u32> {
@@ -394,8 +388,7 @@ mod tests {
 
     /// `198.51.X.Y` for every `X.Y` up to `count`.
     fn addresses(count: u16) -> std::vec::Vec<Address> {
-        let address = |[x, y]: [u8; 2]| Address::V4([198, 51, x, y]);
-        (0..count).map(|index| address(index.to_be_bytes())).collect()
+        (0..count).map(|index| Address::V4(0xc633_0000 + u32::from(index))).collect()
     }
 
     #[test]

@@ -12,9 +12,12 @@ use crate::toolchain::Toolchain;
 
 const TARGET: &str = "bpfel-unknown-none";
 
-/// The package that holds the program, and the name of its object.
+/// The package that holds the programs.
 const PACKAGE: &str = "filter-ebpf";
-const OBJECT: &str = "sipwall";
+/// The object that the binary embeds.
+const FILTER: &str = "sipwall";
+/// The object that measures the filter, and is never shipped.
+const BENCH: &str = "bench";
 
 /// What the program is built from, relative to the workspace.
 const INPUTS: [&str; 6] = [
@@ -50,6 +53,7 @@ const FOREIGN_VARIABLES: [&str; 9] = [
 /// The XDP program of a workspace.
 #[derive(Clone, Debug)]
 pub struct Program {
+    object: &'static str,
     workspace: PathBuf,
     target: PathBuf,
 }
@@ -80,7 +84,12 @@ impl Program {
         let workspace = package.parent().unwrap_or(package).to_owned();
         let shared = env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
         let target = workspace.join(shared.unwrap_or_else(|| "target".into())).join("bpf");
-        Self { workspace, target }
+        Self { object: FILTER, workspace, target }
+    }
+
+    /// The programs that this workspace's filter is measured by.
+    pub fn for_benchmarks() -> Self {
+        Self { object: BENCH, ..Self::of_this_workspace() }
     }
 
     /// The files and directories that it is built from.
@@ -101,14 +110,14 @@ impl Program {
         if !status.success() {
             return Err(BuildError::Failed(status));
         }
-        Ok(self.target.join(TARGET).join("release").join(OBJECT))
+        Ok(self.target.join(TARGET).join("release").join(self.object))
     }
 
     fn command(&self, toolchain: &Toolchain) -> Command {
         let mut cargo = Command::new(&toolchain.compiler.cargo);
         cargo.current_dir(&self.workspace).args(["build", "--release", "--locked"]);
         cargo.args(["-Z", "build-std=core", "--target", TARGET]);
-        cargo.args(["--package", PACKAGE, "--bin", OBJECT]);
+        cargo.args(["--package", PACKAGE, "--bin", self.object]);
         cargo.args(PROFILE.iter().flat_map(|setting| ["--config", setting]));
         cargo.arg("--target-dir").arg(&self.target);
         for variable in FOREIGN_VARIABLES {

@@ -1,99 +1,191 @@
 //! The packet's memory: the only place where it is read.
 
-use core::{hint::black_box, ptr};
+use core::{arch::asm, cell::Cell};
 
 use aya_ebpf::{
     bindings::xdp_md,
     helpers::bpf_xdp_get_buff_len,
     programs::{TcContext, XdpContext},
 };
-use filter_common::packet::{ExtensionWalk, Frame};
+use filter_common::{
+    opaque,
+    packet::{ExtensionWalk, Frame, Header},
+};
 
-/// A frame, and how to walk over extension headers in it.
-pub(crate) struct KernelFrame<W> {
+/// A frame, of which the octets in one piece can be read, and what only the kernel knows of it.
+pub(crate) struct KernelFrame<S> {
     start: usize,
     end: usize,
-    length: usize,
-    walk: W,
+    /// How many octets it has: those that can be read, until somebody wants to know of more.
+    length: Cell<usize>,
+    source: S,
 }
 
 /// A frame as the driver handed it over.
-pub(crate) type XdpFrame = KernelFrame<WalkInKernel>;
+///
+/// A jumbo frame goes on in other buffers, which are not read: headers there are as good as cut off, and dropped.
+pub(crate) type XdpFrame = KernelFrame<Buffers>;
 
 /// A frame that the host sends: the part of a socket buffer that lies in one piece, where the stack has put all headers.
-pub(crate) type SentFrame = KernelFrame<NoWalk>;
+pub(crate) type SentFrame = KernelFrame<Sent>;
+
+/// The longest frame that no driver spreads over several buffers: an Ethernet frame with two tags.
+const LONGEST_IN_ONE: usize = 1522;
 
 impl XdpFrame {
     #[inline(always)]
     pub(crate) fn new(context: &XdpContext) -> Self {
-        let (start, end) = (context.data(), context.data_end());
-        // A jumbo frame goes on in other buffers, which are not read: headers there are as good as cut off, and dropped.
-        // The verifier wants every read compared with `end` itself: did LLVM know how the length comes about, it would
-        // leave out the comparisons that follow from those of the header fields with the length.
-        let length = black_box(length(context));
-        Self { start, end, length, walk: WalkInKernel(context.ctx) }
+        let frame = KernelFrame::of(context.data(), context.data_end(), Buffers(context.ctx));
+        if frame.length.get() > LONGEST_IN_ONE {
+            frame.ask_for_length();
+        }
+        frame
     }
-}
-
-/// The length of a frame over all its buffers.
-#[inline(always)]
-#[expect(clippy::cast_possible_truncation, reason = "a frame's length, and BPF has 64 bits")]
-fn length(context: &XdpContext) -> usize {
-    // SAFETY: the context is the one that the program was given.
-    unsafe { bpf_xdp_get_buff_len(context.ctx) as usize }
 }
 
 impl SentFrame {
     #[inline(always)]
     pub(crate) fn new(context: &TcContext) -> Self {
-        Self { start: context.data(), end: context.data_end(), length: context.len() as usize, walk: NoWalk }
+        KernelFrame::of(context.data(), context.data_end(), Sent(context.len() as usize))
     }
 }
 
-impl<W: Walk> Frame for KernelFrame<W> {
+impl<S: Source> KernelFrame<S> {
+    /// How many octets it has. Where a driver splits headers off, and an IP packet ends with them, padding is left out.
     #[inline(always)]
-    fn length(&self) -> usize {
-        self.length
+    pub(crate) fn length(&self) -> usize {
+        self.length.get()
     }
 
     #[inline(always)]
-    fn read<const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
-        let address = self.start + offset;
-        if address + N > self.end {
-            return None;
+    pub(crate) fn of(start: usize, end: usize, source: S) -> Self {
+        Self { start, end, length: Cell::new(opaque_size(end - start)), source }
+    }
+
+    #[inline(always)]
+    fn ask_for_length(&self) {
+        // The verifier wants every read compared with `end` itself: did LLVM know how the length comes about, it would
+        // leave out the comparisons that follow from those of the header fields with the length.
+        self.length.set(opaque_size(self.source.length()));
+    }
+}
+
+#[inline(always)]
+#[expect(clippy::cast_possible_truncation, reason = "a frame's length, and BPF has 64 bits")]
+fn opaque_size(size: usize) -> usize {
+    opaque(size as u64) as usize
+}
+
+impl<S: Source> Frame for KernelFrame<S> {
+    type Header<const N: usize> = PacketHeader<N>;
+
+    #[inline(always)]
+    fn reaches(&self, length: usize) -> bool {
+        if length > self.length.get() {
+            self.ask_for_length();
         }
-        // SAFETY: the `N` octets lie between the start and the end of the frame, which the verifier checks again.
-        Some(unsafe { ptr::read_unaligned(address as *const [u8; N]) })
+        length <= self.length.get()
+    }
+
+    #[inline(always)]
+    fn read<const N: usize>(&self, offset: usize) -> Option<PacketHeader<N>> {
+        let address = self.start + offset;
+        if address + N > self.end { None } else { Some(PacketHeader(address)) }
     }
 
     #[inline(always)]
     fn walk_extensions(&self, offset: usize, end: usize, next_header: u8) -> ExtensionWalk {
-        self.walk.extensions(offset, end, next_header)
+        self.source.walk_extensions(offset, end, next_header)
     }
 }
 
-/// A way over IPv6 extension headers.
-pub(crate) trait Walk {
-    /// As [`Frame::walk_extensions`].
-    fn extensions(&self, offset: usize, end: usize, next_header: u8) -> ExtensionWalk;
+/// The address of a header, all `N` octets of which lie between the start and the end of the frame.
+#[derive(Clone, Copy)]
+pub(crate) struct PacketHeader<const N: usize>(usize);
+
+/// Loads a number of so many bits from a place in a header.
+///
+/// By an instruction of BPF, which may load from any address in a packet; Rust's loads may not, and LLVM splits them.
+macro_rules! load {
+    ($header:ident, $place:ident, $bits:literal) => {{
+        const { assert!($place + $bits / 8 <= N) };
+        let number: u64;
+        // SAFETY: the octets lie in the frame, which the verifier checks again.
+        unsafe {
+            asm!(
+                concat!("{0} = *(u", $bits, " *)({1} + {2})"),
+                lateout(reg) number,
+                in(reg) $header.0,
+                const $place,
+                options(pure, readonly, nostack)
+            );
+        }
+        number
+    }};
 }
 
-/// By a function that the verifier looks at by itself.
-pub(crate) struct WalkInKernel(*mut xdp_md);
-
-impl Walk for WalkInKernel {
+#[expect(clippy::cast_possible_truncation, reason = "it is what was loaded")]
+impl<const N: usize> Header for PacketHeader<N> {
     #[inline(always)]
-    fn extensions(&self, offset: usize, end: usize, next_header: u8) -> ExtensionWalk {
+    fn u8<const PLACE: usize>(self) -> u8 {
+        load!(self, PLACE, 8) as u8
+    }
+
+    #[inline(always)]
+    fn u16<const PLACE: usize>(self) -> u16 {
+        u16::from_be(load!(self, PLACE, 16) as u16)
+    }
+
+    #[inline(always)]
+    fn u32<const PLACE: usize>(self) -> u32 {
+        u32::from_be(load!(self, PLACE, 32) as u32)
+    }
+
+    #[inline(always)]
+    fn u64<const PLACE: usize>(self) -> u64 {
+        u64::from_be(load!(self, PLACE, 64))
+    }
+}
+
+/// Where a frame comes from.
+pub(crate) trait Source {
+    /// How many octets the frame has, in all its buffers.
+    fn length(&self) -> usize;
+
+    /// As [`Frame::walk_extensions`].
+    fn walk_extensions(&self, offset: usize, end: usize, next_header: u8) -> ExtensionWalk;
+}
+
+/// The buffers of a driver.
+pub(crate) struct Buffers(*mut xdp_md);
+
+impl Source for Buffers {
+    #[inline(always)]
+    #[expect(clippy::cast_possible_truncation, reason = "a frame's length, and BPF has 64 bits")]
+    fn length(&self) -> usize {
+        // SAFETY: the context is the one that the program was given.
+        unsafe { bpf_xdp_get_buff_len(self.0) as usize }
+    }
+
+    /// By a function that the verifier looks at by itself.
+    #[inline(always)]
+    fn walk_extensions(&self, offset: usize, end: usize, next_header: u8) -> ExtensionWalk {
         ExtensionWalk(walk_xdp_extensions(self.0, offset, end, next_header.into()))
     }
 }
 
-/// None: what a host sends of its own accord, and wants answered, has no extension headers. Such a packet opens no flow.
-pub(crate) struct NoWalk;
+/// A socket buffer with so many octets.
+pub(crate) struct Sent(pub(crate) usize);
 
-impl Walk for NoWalk {
+impl Source for Sent {
     #[inline(always)]
-    fn extensions(&self, _: usize, _: usize, _: u8) -> ExtensionWalk {
+    fn length(&self) -> usize {
+        self.0
+    }
+
+    /// None: what a host sends of its own accord, and wants answered, has no extension headers. Such a packet opens no flow.
+    #[inline(always)]
+    fn walk_extensions(&self, _: usize, _: usize, _: u8) -> ExtensionWalk {
         ExtensionWalk::REFUSED
     }
 }

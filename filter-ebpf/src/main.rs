@@ -4,6 +4,7 @@
 
 #![no_std]
 #![no_main]
+#![cfg_attr(target_arch = "bpf", feature(asm_experimental_arch))]
 #![expect(
     clippy::inline_always,
     reason = "a call costs more than most of these functions, and BPF has few registers to pass"
@@ -17,6 +18,7 @@
 
 mod frame;
 mod maps;
+mod outcome;
 mod policy;
 mod samples;
 mod state;
@@ -26,12 +28,7 @@ use aya_ebpf::{
     macros::{classifier, xdp},
     programs::{TcContext, XdpContext},
 };
-use filter_common::{
-    Action, Reason, Verdict, decide, outgoing,
-    packet::Frame,
-    reason_counter,
-    tables::{Tables, flags},
-};
+use filter_common::{Reason, Verdict, decide, outgoing, reason_counter};
 
 use crate::{
     frame::{SentFrame, XdpFrame},
@@ -41,15 +38,15 @@ use crate::{
 
 /// Judges one packet, which may be spread over several buffers: a jumbo frame.
 #[xdp(frags)]
+#[inline(always)]
 pub fn sipwall(context: XdpContext) -> u32 {
     let frame = XdpFrame::new(&context);
-    let bytes = frame.length() as u64;
     let Some(policy) = PolicyInForce::read() else {
-        maps::count_reason(reason_counter(Reason::NoPolicy, false), bytes);
+        maps::count_reason(reason_counter(Reason::NoPolicy, false), frame.length() as u64);
         return xdp_action::XDP_PASS;
     };
     let verdict = decide(&frame, &policy, &KernelState);
-    carry_out(&context, verdict, policy.tables, bytes)
+    outcome::carry_out(&context, verdict, policy.tables, frame.length() as u64)
 }
 
 /// Remembers what this host sends, so that its answers are let in.
@@ -67,35 +64,13 @@ pub fn egress(context: TcContext) -> i32 {
 /// Judges one packet and returns the verdict itself, for test runs: nothing is counted, and nothing can be attached by it,
 /// as the kernel knows no such action.
 #[xdp(frags)]
+#[inline(always)]
 pub fn verdict(context: XdpContext) -> u32 {
     let verdict = match PolicyInForce::read() {
         Some(policy) => decide(&XdpFrame::new(&context), &policy, &KernelState),
         None => Verdict::of(Reason::NoPolicy),
     };
-    verdict.encode()
-}
-
-/// Counts a verdict and turns it into what XDP understands.
-///
-/// A drop is `XDP_DROP`, however malformed the packet is: `XDP_ABORTED` fires a tracepoint for each.
-#[inline(always)]
-fn carry_out(context: &XdpContext, verdict: Verdict, tables: &Tables, bytes: u64) -> u32 {
-    let dropped = verdict.action() == Action::Drop;
-    let would_drop = dropped && tables.settings.has(flags::MONITOR);
-    let counter = reason_counter(verdict.reason, would_drop);
-    maps::count_reason(counter, bytes);
-    let noted = verdict.noted.map(|noted| reason_counter(noted, true));
-    if let Some(noted) = noted {
-        maps::count_reason(noted, bytes);
-    }
-    if let Some(rule) = verdict.rule {
-        maps::count_rule(rule.into(), bytes);
-    }
-    let Some(sampled) = (if dropped { Some(counter) } else { noted }) else {
-        return xdp_action::XDP_PASS;
-    };
-    samples::note(context, sampled);
-    if dropped && !would_drop { xdp_action::XDP_DROP } else { xdp_action::XDP_PASS }
+    verdict.code()
 }
 
 #[cfg(not(test))]

@@ -1,17 +1,22 @@
 //! The maps. User space finds them by these names.
 
 use aya_ebpf::{
+    bindings::BPF_F_MMAPABLE,
     btf_maps::{Array, ArrayOfMaps, HashMap, LpmTrie, PerCpuArray},
     macros::btf_map,
 };
 use filter_common::{
     Counter, GenerationInfo, Name, REASON_COUNTERS, RULE_COUNTERS, SNAPSHOTS, Snapshot, Trial,
     live::{
-        DENY_LISTS as DENY_LIST_PLACES, DenyEntry, DenyList, LIVE_PREFIXES, LiveNotes, LiveTerms as Terms, REMARKS,
-        Remark, RemarkedPrefix,
+        DENY_FILTER_BITS, DENY_LISTS as DENY_LIST_PLACES, DenyEntry, DenyList, LIVE_PREFIXES, LiveNotes,
+        LiveTerms as Terms, REMARKS, Remark, RemarkedPrefix,
     },
+    source_index::{SourceBlock, SourceNode, SourceRoot},
     tables::{DENY_PREFIXES, GENERATIONS, PREFIXES, Switch, Tables},
 };
+
+/// That user space can map a map into its memory.
+const MAPPABLE: usize = BPF_F_MMAPABLE as usize;
 
 /// A trie from a source prefix to the index of its source set.
 pub(crate) type Sources<const N: usize> = LpmTrie<[u8; N], u32, { PREFIXES as usize }>;
@@ -40,6 +45,19 @@ pub(crate) static SOURCES_V4: ArrayOfMaps<Sources<4>, { GENERATIONS as usize }> 
 #[btf_map]
 pub(crate) static SOURCES_V6: ArrayOfMaps<Sources<16>, { GENERATIONS as usize }> = ArrayOfMaps::new();
 
+/// The index in front of those tries: where it begins, for each generation in IPv4 and in IPv6. User space writes it by
+/// mapping it into memory.
+#[btf_map]
+pub(crate) static SOURCE_ROOTS: Array<SourceRoot, { 2 * GENERATIONS as usize }, MAPPABLE> = Array::new();
+
+/// The blocks of that index. How many there are is chosen when the maps are made.
+#[btf_map]
+pub(crate) static SOURCE_BLOCKS: Array<SourceBlock, 1, MAPPABLE> = Array::new();
+
+/// The nodes of that index. How many there are is chosen when the maps are made.
+#[btf_map]
+pub(crate) static SOURCE_NODES: Array<SourceNode, 1, MAPPABLE> = Array::new();
+
 /// The IPv4 deny list, which outlives generations.
 #[btf_map]
 pub(crate) static DENY_V4: Denied<4> = LpmTrie::new();
@@ -47,6 +65,10 @@ pub(crate) static DENY_V4: Denied<4> = LpmTrie::new();
 /// The IPv6 deny list, which outlives generations.
 #[btf_map]
 pub(crate) static DENY_V6: Denied<16> = LpmTrie::new();
+
+/// Bits that are 0 where no address is denied: most are told from those that are without a look into the tries.
+#[btf_map]
+pub(crate) static DENY_FILTER: Array<u64, { DENY_FILTER_BITS as usize / 64 }, MAPPABLE> = Array::new();
 
 /// The lists that were loaded into the deny list.
 #[btf_map]

@@ -3,14 +3,15 @@
 use aya_ebpf::btf_maps::{ArrayOfMaps, lpm_trie::Key};
 use filter_common::{
     Address, Policy,
-    live::{Allowance, LiveQuery, LiveSet, NESTED_DENIES, lists_that_hold},
+    live::{Allowance, LiveQuery, LiveSet, NESTED_DENIES, deny_filter_bits, lists_that_hold},
+    source_index::{self, SourceBlock, SourceIndex, SourceNode, SourceRoot},
     tables::{GENERATIONS, Switch, Tables, lists},
 };
 
 use crate::{
     maps::{
-        DENY_LISTS, DENY_V4, DENY_V6, Denied, LIVE_TERMS, LIVE_V4, LIVE_V6, LiveSources, SOURCES_V4, SOURCES_V6,
-        SWITCH, Sources, TABLES, TRIALS,
+        DENY_FILTER, DENY_LISTS, DENY_V4, DENY_V6, Denied, LIVE_TERMS, LIVE_V4, LIVE_V6, LiveSources, SOURCE_BLOCKS,
+        SOURCE_NODES, SOURCE_ROOTS, SOURCES_V4, SOURCES_V6, SWITCH, Sources, TABLES, TRIALS,
     },
     state,
 };
@@ -27,7 +28,7 @@ impl PolicyInForce {
     #[inline(always)]
     pub(crate) fn read() -> Option<Self> {
         let switch = SWITCH.get(0)?;
-        let slot = slot_in_force(switch.slot)?;
+        let slot = if switch.may_be_on_trial() { slot_in_force(switch.slot)? } else { switch.slot };
         let tables = TABLES.get(slot)?;
         (tables.settings.generation != 0).then_some(Self { switch, slot, tables })
     }
@@ -50,17 +51,21 @@ impl Policy for PolicyInForce {
     #[inline(always)]
     fn source_set(&self, source: Address) -> u32 {
         match source {
-            Address::V4(octets) => source_set(&SOURCES_V4, self.slot, octets),
-            Address::V6(octets) => source_set(&SOURCES_V6, self.slot, octets),
+            Address::V4(address) => match source_index::look_up(&Index(self.slot), source) {
+                Some(set) => set,
+                None => number(ask_sources_v4(self.slot.into(), address.into())),
+            },
+            Address::V6([high, low]) => number(look_up_source_v6(self.slot.into(), high, low)),
         }
     }
 
     #[inline(always)]
     fn is_denied(&self, source: Address) -> bool {
         self.switch.lists & lists::DENY != 0
+            && may_be_denied(source)
             && match source {
-                Address::V4(octets) => is_denied(&DENY_V4, self.slot, octets),
-                Address::V6(octets) => is_denied(&DENY_V6, self.slot, octets),
+                Address::V4(address) => is_denied(&DENY_V4, self.slot, address.to_be_bytes()),
+                Address::V6(words) => is_denied(&DENY_V6, self.slot, octets(words)),
             }
     }
 
@@ -68,8 +73,8 @@ impl Policy for PolicyInForce {
     fn live_allow(&self, source: Address, query: LiveQuery) -> Allowance {
         let Some(slot) = self.switch.allows() else { return Allowance::None };
         let set = match source {
-            Address::V4(octets) => live_set(&LIVE_V4, slot, octets),
-            Address::V6(octets) => live_set(&LIVE_V6, slot, octets),
+            Address::V4(address) => live_set(&LIVE_V4, slot, address.to_be_bytes()),
+            Address::V6(words) => live_set(&LIVE_V6, slot, octets(words)),
         };
         match set.bits() {
             0 => Allowance::None,
@@ -78,8 +83,57 @@ impl Policy for PolicyInForce {
     }
 }
 
+/// The index in front of the source tries, as a slot has it.
+struct Index(u32);
+
+impl SourceIndex for Index {
+    #[inline(always)]
+    fn root(&self, address: Address) -> Option<&SourceRoot> {
+        let family = match address {
+            Address::V4(_) => 0,
+            Address::V6(_) => 1,
+        };
+        SOURCE_ROOTS.get(2 * self.0 + family)
+    }
+
+    #[inline(always)]
+    fn block(&self, place: u32) -> Option<&SourceBlock> {
+        SOURCE_BLOCKS.get(place)
+    }
+
+    #[inline(always)]
+    fn node(&self, place: u32) -> Option<&SourceNode> {
+        SOURCE_NODES.get(place)
+    }
+}
+
+/// What the trie says of an IPv4 address that the index does not know. A global function, which the verifier looks at once,
+/// by itself.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn ask_sources_v4(slot: u64, address: u64) -> u64 {
+    ask_sources(&SOURCES_V4, number(slot), number(address).to_be_bytes()).into()
+}
+
+/// What the index says of an IPv6 address, or else the trie. A global function, for the ways through the index are many.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn look_up_source_v6(slot: u64, high: u64, low: u64) -> u64 {
+    let words = [high, low];
+    source_index::look_up(&Index(number(slot)), Address::V6(words))
+        .unwrap_or_else(|| ask_sources(&SOURCES_V6, number(slot), octets(words)))
+        .into()
+}
+
+/// The number of 32 bits that an argument or a result of a global function is, which have 64.
 #[inline(always)]
-fn source_set<const N: usize>(
+const fn number(register: u64) -> u32 {
+    let [a, b, c, d, ..] = register.to_le_bytes();
+    u32::from_le_bytes([a, b, c, d])
+}
+
+#[inline(always)]
+fn ask_sources<const N: usize>(
     sources: &'static ArrayOfMaps<Sources<N>, { GENERATIONS as usize }>,
     slot: u32,
     octets: [u8; N],
@@ -101,8 +155,7 @@ fn live_set<const N: usize>(
 #[unsafe(no_mangle)]
 #[inline(never)]
 extern "C" fn judge_live(slot: u64, set: u64, query: u64) -> u64 {
-    let [a, b, c, d, ..] = slot.to_le_bytes();
-    match LIVE_TERMS.get(u32::from_le_bytes([a, b, c, d])) {
+    match LIVE_TERMS.get(number(slot)) {
         Some(terms) => terms.judge(LiveSet::new(set), LiveQuery::of_code(query), state::now()).encode(),
         None => Allowance::None.encode(),
     }
@@ -118,8 +171,14 @@ extern "C" fn deny_lists_that_hold() -> u64 {
 /// The same as they are in an entry.
 #[inline(always)]
 fn lists() -> u32 {
-    let [a, b, c, d, ..] = deny_lists_that_hold().to_le_bytes();
-    u32::from_le_bytes([a, b, c, d])
+    number(deny_lists_that_hold())
+}
+
+/// What the filter in front of the deny list says.
+#[inline(always)]
+fn may_be_denied(source: Address) -> bool {
+    let (bit, _) = deny_filter_bits(source, u32::MAX);
+    DENY_FILTER.get(bit / 64).is_none_or(|word| word >> (bit % 64) & 1 == 1)
 }
 
 #[inline(always)]
@@ -137,6 +196,12 @@ fn is_denied<const N: usize>(denied: &'static Denied<N>, slot: u32, octets: [u8;
         length = entry.prefix_length - 1;
     }
     false
+}
+
+/// The octets of an IPv6 address.
+#[inline(always)]
+const fn octets([high, low]: [u64; 2]) -> [u8; 16] {
+    ((high as u128) << 64 | low as u128).to_be_bytes()
 }
 
 /// The key of a single address.

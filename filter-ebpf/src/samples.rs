@@ -2,7 +2,7 @@
 //!
 //! No ring buffer of the kernel's: that has one reader, who must keep up, and nothing for whoever comes later.
 
-use core::{hint::black_box, ptr};
+use core::ptr;
 
 use aya_ebpf::{
     EbpfContext as _,
@@ -14,6 +14,7 @@ use aya_ebpf::{
 };
 use filter_common::{
     Recorder, SAMPLE_OCTETS, SAMPLE_RATE, SAMPLERS as SAMPLER_ENTRIES, SAMPLES as SAMPLE_ENTRIES, Sample, Sampler,
+    opaque,
 };
 
 use crate::state::now;
@@ -83,7 +84,7 @@ fn record(context: &XdpContext, counter: u32) -> Option<()> {
 fn write(context: &XdpContext, sample: *mut Sample, sequence: u64, describe: impl FnOnce(&mut Sample)) {
     let length = context.data_end() - context.data();
     // No frame is empty. The verifier of Linux 6.1 sees both bounds in this form only, and LLVM may know of neither.
-    let kept = (black_box(length.min(SAMPLE_OCTETS) - 1) & (SAMPLE_OCTETS - 1)) + 1;
+    let kept = (opaque(length.min(SAMPLE_OCTETS) as u64 - 1) as usize & (SAMPLE_OCTETS - 1)) + 1;
     // SAFETY: as in `record`; the kernel copies `kept` octets, which are at most as many as there is room for.
     unsafe {
         ptr::write_volatile(&raw mut (*sample).begun, sequence);

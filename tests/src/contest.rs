@@ -85,7 +85,7 @@ impl Contest {
     }
 
     fn named(&self, verdict: Verdict) -> Fate<'_> {
-        (verdict.reason, verdict.rule.map(|rule| self.compiled.rules[usize::from(rule)].name.as_str()))
+        (verdict.reason(), verdict.rule().map(|rule| self.compiled.rules[usize::from(rule)].name.as_str()))
     }
 }
 

@@ -119,7 +119,7 @@ impl Judges {
 
     /// A verdict with its rule's name.
     fn named(&self, verdict: Verdict) -> (Reason, Option<&str>) {
-        (verdict.reason, verdict.rule.map(|rule| self.rules[usize::from(rule)].as_str()))
+        (verdict.reason(), verdict.rule().map(|rule| self.rules[usize::from(rule)].as_str()))
     }
 }
 

@@ -103,8 +103,8 @@ impl Judges<'_> {
     }
 
     fn named(&self, verdict: Verdict) -> (&'static str, Option<&str>) {
-        let rule = verdict.rule.map(|rule| self.compiled.rules[usize::from(rule)].name.as_str());
-        (verdict.reason.name(), rule)
+        let rule = verdict.rule().map(|rule| self.compiled.rules[usize::from(rule)].name.as_str());
+        (verdict.reason().name(), rule)
     }
 }
 

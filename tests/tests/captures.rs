@@ -4,7 +4,6 @@
 
 use std::io::{Cursor, Read};
 
-use filter_common::packet::Frame as _;
 use filter_user::replay::{Capture, CaptureError};
 use tests::captures::{
     ByteOrder::{Big, Little},

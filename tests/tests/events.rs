@@ -10,7 +10,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use filter_common::packet::Frame as _;
 use filter_user::replay::Capture;
 use serde_json::Value;
 use tests::scene::{SBC, SCANNER, Scene, packets};

@@ -48,7 +48,7 @@ impl Worlds {
         let host = decide(frame, &self.policy, &self.state);
         let kernel = self.kernel.judge(frame).expect("the program runs");
         assert_eq!(host, kernel);
-        kernel.reason
+        kernel.reason()
     }
 
     /// Lets both worlds see a frame that the host sends.
@@ -120,7 +120,7 @@ fn the_later_fragment_of_a_dropped_first_one_is_dropped() {
 fn a_first_fragment_is_forgotten_in_time() {
     let worlds = Worlds::new(TRACKED, "");
     let (first, later) = datagram(CARRIER, SIP, 7);
-    let host = |frame: &[u8]| decide(frame, &worlds.policy, &worlds.state).reason;
+    let host = |frame: &[u8]| decide(frame, &worlds.policy, &worlds.state).reason();
     assert_eq!(host(&first), Listed);
     worlds.state.advance(filter_common::FRAGMENT_LIFETIME);
     assert_eq!(host(&later), FragmentEarly);
@@ -199,7 +199,7 @@ fn a_flow_is_forgotten_in_time_and_kept_by_sending() {
     const SECOND: u64 = 1_000_000_000;
     let worlds = Worlds::new(RETURN, "");
     let local = "198.51.100.10:40000";
-    let answer = || decide(udp(RESOLVER, local).as_slice(), &worlds.policy, &worlds.state).reason;
+    let answer = || decide(udp(RESOLVER, local).as_slice(), &worlds.policy, &worlds.state).reason();
     let note = || worlds.state.note(&outgoing(udp(local, RESOLVER).as_slice(), &worlds.policy).expect("a flow"));
     note();
     worlds.state.advance(119 * SECOND);
@@ -221,7 +221,7 @@ fn a_flood_of_new_flows_is_held_to_a_rate() {
         kernel.send(&udp(local, &server(index))).expect("the egress program runs");
     }
     let noted = |kernel: &mut Sandbox, index| {
-        kernel.judge(&udp(&server(index), local)).expect("the program runs").reason == ReturnTraffic
+        kernel.judge(&udp(&server(index), local)).expect("the program runs").reason() == ReturnTraffic
     };
     let kept = (0..20_000).filter(|index| noted(&mut kernel, *index)).count();
     // A burst of 1,000 and 1,000 a second, on each CPU that this test may have run on.
@@ -316,7 +316,7 @@ fn inspection_that_counts_lets_pass_and_notes() {
     let mut worlds = Worlds::new("", "[inspect]\nsip = \"count\"\n");
     let odd = udp_with(CARRIER, SIP, &[0x80]);
     let verdict = worlds.kernel.judge(&odd).expect("the program runs");
-    assert_eq!((verdict.reason, verdict.noted), (Listed, Some(InspectSip)));
+    assert_eq!((verdict.reason(), verdict.noted()), (Listed, Some(InspectSip)));
     worlds.kernel.run(&odd).expect("the program runs");
     let stats = worlds.kernel.stats().expect("the counters can be read");
     let counted = |reason: Reason, action| {
@@ -340,7 +340,7 @@ fn the_t38_escape_spares_a_providers_media() {
     let mut kernel = Sandbox::new().expect("the program loads");
     kernel.publish(&policy).expect("the policy is published");
     let fax = udp_with("203.0.113.64:10000", "198.51.100.10:16384", &[0xff, 0xff]);
-    assert_eq!(kernel.judge(&fax).expect("the program runs").reason, Listed);
+    assert_eq!(kernel.judge(&fax).expect("the program runs").reason(), Listed);
 }
 
 #[test]

@@ -85,7 +85,7 @@ fn headers_beyond_the_first_buffer_are_dropped() {
     ] {
         let verdict = kernel.judge(&frame).expect("a test run");
         assert_eq!(
-            (verdict.reason, kernel.run(&frame).expect("a test run")),
+            (verdict.reason(), kernel.run(&frame).expect("a test run")),
             (reason, action),
             "{} octets",
             frame.len()

@@ -17,7 +17,7 @@ use tests::{
 };
 
 /// Where this version pins, and where another one would.
-const PINS: &str = "/sys/fs/bpf/sipwall/v3";
+const PINS: &str = "/sys/fs/bpf/sipwall/v4";
 const OTHER_PINS: &str = "/sys/fs/bpf/sipwall/v1";
 
 /// Runs a shell's line on the SBC.
@@ -74,7 +74,7 @@ fn assert_carried_over(scene: &Scene, before: &Value, sent: u64) {
     assert_eq!((scene.datagrams("carrier", 5060), scene.datagrams("scanner", 5060)), (3, 0));
     assert_eq!(packets(&scene.stats(), "rule", "carrier/sip-udp", None), 6);
     let pins = scene.host("sbc").command("ls").arg("/sys/fs/bpf/sipwall").output().expect("ls runs");
-    assert_eq!(String::from_utf8_lossy(&pins.stdout).lines().filter(|name| *name == "v3").count(), 1);
+    assert_eq!(String::from_utf8_lossy(&pins.stdout).lines().filter(|name| *name == "v4").count(), 1);
     scene.sipwall(&["detach", "eth0"]).assert_done();
     assert_eq!(scene.datagrams("scanner", 5060), 3);
 }

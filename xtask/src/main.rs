@@ -1,5 +1,6 @@
 //! The project's own commands: `cargo xtask COMMAND`.
 
+mod bench;
 mod build;
 mod demo;
 mod field_table;
@@ -35,6 +36,8 @@ enum Task {
     Demo(demo::Options),
     /// Make the pictures of the documentation anew, of a run with calls and a scan.
     Pictures(pictures::Options),
+    /// Measure what the filter costs, also beside others.
+    Bench(bench::Options),
     /// Lint, then run every test.
     Test(test::Options),
     /// Show how calls fare under a flood, with each way to keep strangers out: the table of `docs/field-tests.md`.
@@ -55,6 +58,7 @@ fn main() -> ExitCode {
         Task::Build(options) => build::run(&options),
         Task::Demo(options) => demo::run(&options),
         Task::Pictures(options) => pictures::run(&options),
+        Task::Bench(options) => bench::run(&options),
         Task::Test(options) => test::run(&options),
         Task::FieldTable => field_table::run(),
         Task::Fuzz(options) => fuzz::run(&options),

@@ -4,7 +4,8 @@ use super::icmp::{self, Message};
 use crate::{
     Address, Reason, Verdict,
     packet::{Packet, Transport, ip},
-    tables::{SourceSet, Tables, TermSet, bounded, flags, index_of},
+    tables::{SourceSet, Tables, TermSet, flags},
+    verifier::entry,
 };
 
 /// Which term allows the packet, by the intersection of what each field allows; or why none does.
@@ -37,8 +38,8 @@ pub(super) fn ports(packet: &Ports, tables: &Tables, source: &SourceSet) -> Resu
         return Err(without_terms(source));
     }
     let ports = &tables.ports[packet.protocol];
-    let to = source.terms & port_set(tables, ports.destination[index_of(packet.destination)]);
-    let from = port_set(tables, ports.source[index_of(packet.source)]);
+    let to = source.terms & port_set(tables, &ports.destination, packet.destination);
+    let from = port_set(tables, &ports.source, packet.source);
     let allowed = if packet.opening { to & from & tables.opening } else { to & from };
     if let Some(term) = allowed.lowest() {
         return Ok(term);
@@ -52,10 +53,10 @@ pub(super) fn ports(packet: &Ports, tables: &Tables, source: &SourceSet) -> Resu
     })
 }
 
-/// The terms that a port class stands for.
+/// The terms that a port satisfies.
 #[inline(always)]
-fn port_set(tables: &Tables, class: u16) -> TermSet {
-    tables.port_sets[class as usize % tables.port_sets.len()]
+fn port_set(tables: &Tables, classes: &[u16; 65536], port: u16) -> TermSet {
+    *entry(&tables.port_sets, *entry(classes, port))
 }
 
 /// Why a source without terms is dropped.
@@ -75,13 +76,13 @@ pub(super) fn later_fragment(packet: &Packet, tables: &Tables, source: &SourceSe
     let terms = if is_of_any_protocol(packet) {
         source.terms
     } else {
-        source.terms & tables.protocols[index_of(packet.protocol)]
+        source.terms & *entry(&tables.protocols, packet.protocol)
     };
     if terms.is_empty() {
         return Verdict::of(Reason::FragmentUnlisted);
     }
-    let rule = terms.single().map(|term| tables.term_rules[bounded(term)]);
-    Verdict { reason: Reason::FragmentListed, noted: None, rule }
+    let verdict = Verdict::of(Reason::FragmentListed);
+    terms.single().map_or(verdict, |term| verdict.by_rule(*entry(&tables.term_rules, term)))
 }
 
 /// Whether a later fragment can be of any protocol: a fragment header of IPv6 names the header that follows it, which may
@@ -94,7 +95,7 @@ pub(super) const fn is_of_any_protocol(packet: &Packet) -> bool {
 /// Which term allows ICMP or another protocol without ports.
 #[inline(always)]
 fn other_protocol(packet: &Packet, tables: &Tables, source: &SourceSet) -> Result<u32, Reason> {
-    let allowed = source.terms & tables.protocols[index_of(packet.protocol)];
+    let allowed = source.terms & *entry(&tables.protocols, packet.protocol);
     if let Some(term) = allowed.lowest() {
         return Ok(term);
     }

@@ -4,8 +4,9 @@
 
 use crate::{
     Reason, Verdict,
-    packet::{Frame, Packet, Transport, place},
+    packet::{Frame, Header as _, Packet, Transport},
     tables::{Tables, flags},
+    verifier::place,
 };
 
 /// The octets of a UDP header and the first one of its payload.
@@ -17,11 +18,10 @@ const UNREADABLE: u8 = 0xff;
 /// The verdict of a packet that `term` allows.
 #[inline(always)]
 pub(super) fn listed<F: Frame + ?Sized>(frame: &F, packet: &Packet, tables: &Tables, term: usize) -> Verdict {
-    let rule = Some(tables.term_rules[term]);
-    let passed = Verdict { reason: Reason::Listed, noted: None, rule };
+    let passed = Verdict::of(Reason::Listed).by_rule(tables.term_rules[term]);
     match suspicion(frame, packet, tables, term) {
         Some((reason, true)) => Verdict::of(reason),
-        Some((reason, false)) => Verdict { noted: Some(reason), ..passed },
+        Some((reason, false)) => passed.noting(reason),
         None => passed,
     }
 }
@@ -43,10 +43,8 @@ fn suspicion<F: Frame + ?Sized>(frame: &F, packet: &Packet, tables: &Tables, ter
     // A payload that begins where the program cannot look is not taken for what it may not be.
     let first = match frame.read::<UDP_HEADER_AND_FIRST>(place(packet.offset)) {
         // What comes behind the datagram is none of it (RFC 768).
-        Some([_, _, _, _, high, low, ..]) if usize::from(u16::from_be_bytes([high, low])) < UDP_HEADER_AND_FIRST => {
-            return None;
-        }
-        Some([.., first]) => first,
+        Some(header) if usize::from(header.u16::<4>()) < UDP_HEADER_AND_FIRST => return None,
+        Some(header) => header.u8::<{ UDP_HEADER_AND_FIRST - 1 }>(),
         None => UNREADABLE,
     };
     if settings.has(SIP) && tables.sip.contains(term) && !begins_sip(first) {

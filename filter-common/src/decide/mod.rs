@@ -13,8 +13,9 @@ use self::icmp::Message;
 use crate::{
     Address, Datagram, FirstFragment, Reason, State, Verdict,
     live::{Allowance, LiveQuery},
-    packet::{self, Content, Fragment, Frame, Packet, Transport, ip},
-    tables::{Settings, SourceSet, Tables, bounded, flags},
+    packet::{self, Frame, Packet, Payload, Transport, ip},
+    tables::{Settings, SourceSet, Tables, flags},
+    verifier::{bounded, entry},
 };
 
 /// A policy that packets can be judged by, wherever its tables are.
@@ -37,19 +38,29 @@ pub trait Policy {
 #[inline(always)]
 pub fn decide<F: Frame + ?Sized, P: Policy, S: State>(frame: &F, policy: &P, state: &S) -> Verdict {
     let settings = &policy.tables().settings;
-    match packet::parse(frame) {
-        Ok(Content::Ip(packet)) => ip_packet(frame, &packet, policy, state),
-        Ok(Content::Arp) => Verdict::of(Reason::Arp),
-        Ok(Content::LinkControl) if settings.has(flags::LINK_CONTROL) => Verdict::of(Reason::LinkControl),
-        Ok(Content::LinkControl | Content::OtherEthertype) => {
-            Verdict::of(unless_out_of_scope(settings, Reason::Ethertype))
-        }
-        Err(reason) => Verdict::of(reason),
-    }
+    // Written out for each family: so the compiler makes code of each that knows how long addresses are.
+    let reason = match packet::payload(frame) {
+        Ok(Payload::Ipv4(offset)) => return ip_packet(frame, packet::ipv4(frame, offset), policy, state),
+        Ok(Payload::Ipv6(offset)) => return ip_packet(frame, packet::ipv6(frame, offset), policy, state),
+        Ok(Payload::Arp) => Reason::Arp,
+        Ok(Payload::LinkControl) if settings.has(flags::LINK_CONTROL) => Reason::LinkControl,
+        Ok(Payload::LinkControl | Payload::Other) => unless_out_of_scope(settings, Reason::Ethertype),
+        Err(reason) => reason,
+    };
+    Verdict::of(reason)
 }
 
 #[inline(always)]
-fn ip_packet<F: Frame + ?Sized, P: Policy, S: State>(frame: &F, packet: &Packet, policy: &P, state: &S) -> Verdict {
+fn ip_packet<F: Frame + ?Sized, P: Policy, S: State>(
+    frame: &F,
+    packet: Result<Packet, Reason>,
+    policy: &P,
+    state: &S,
+) -> Verdict {
+    let packet = match &packet {
+        Ok(packet) => packet,
+        Err(reason) => return Verdict::of(*reason),
+    };
     let tables = policy.tables();
     if let Some(reason) = before_rules(packet, policy, state) {
         return Verdict::of(reason);
@@ -58,7 +69,7 @@ fn ip_packet<F: Frame + ?Sized, P: Policy, S: State>(frame: &F, packet: &Packet,
         return tracked_fragment(packet, state);
     }
     let verdict = by_rules(frame, packet, policy, state);
-    if matches!(packet.fragment, Fragment::First) && tables.settings.has(flags::FRAGMENTS_TRACKED) {
+    if packet.fragment.is_first() && tables.settings.has(flags::FRAGMENTS_TRACKED) {
         return first_fragment(packet, verdict, state);
     }
     verdict
@@ -89,10 +100,10 @@ fn by_rules<F: Frame + ?Sized, P: Policy, S: State>(frame: &F, packet: &Packet, 
     let (tables, source) = (policy.tables(), source_set(policy, packet.source));
     let refused = if matches!(packet.transport, Transport::Absent) {
         let verdict = classify::later_fragment(packet, tables, source);
-        if !matches!(verdict.reason, Reason::FragmentUnlisted) {
+        if !verdict.is(Reason::FragmentUnlisted) {
             return verdict;
         }
-        verdict.reason
+        Reason::FragmentUnlisted
     } else {
         match classify::term(packet, tables, source) {
             Ok(term) => {
@@ -115,7 +126,8 @@ fn by_rules<F: Frame + ?Sized, P: Policy, S: State>(frame: &F, packet: &Packet, 
         return Verdict::of(reason);
     }
     let fragment = matches!(packet.transport, Transport::Absent);
-    Verdict { reason: if fragment { Reason::FragmentListed } else { Reason::Listed }, noted: None, rule }
+    let verdict = Verdict::of(if fragment { Reason::FragmentListed } else { Reason::Listed });
+    rule.map_or(verdict, |rule| verdict.by_rule(rule))
 }
 
 /// What the live allows are asked about a packet. As for an own allow of the policy, every segment of TCP is alike.
@@ -134,8 +146,7 @@ const fn live_query(packet: &Packet) -> LiveQuery {
 /// What the trie has for `address`.
 #[inline(always)]
 fn source_set<P: Policy>(policy: &P, address: Address) -> &SourceSet {
-    let sets = &policy.tables().source_sets;
-    &sets[policy.source_set(address) as usize % sets.len()]
+    entry(&policy.tables().source_sets, policy.source_set(address))
 }
 
 /// A later fragment passes if its first one did, and does not rewrite it.
@@ -144,26 +155,24 @@ fn tracked_fragment<S: State>(packet: &Packet, state: &S) -> Verdict {
     let Some(first) = state.first_fragment(&datagram(packet)) else {
         return Verdict::of(Reason::FragmentEarly);
     };
-    let Fragment::Later(offset) = packet.fragment else {
-        return Verdict::of(Reason::FragmentEarly);
-    };
-    if u32::from(offset) * 8 < u32::from(first.length) {
+    if packet.fragment.offset() < first.length {
         return Verdict::of(Reason::FragmentOverlap);
     }
-    Verdict { reason: Reason::FragmentTracked, noted: None, rule: first.rule() }
+    let verdict = Verdict::of(Reason::FragmentTracked);
+    first.rule().map_or(verdict, |rule| verdict.by_rule(rule))
 }
 
 /// A first fragment that passes is remembered; a second one would rewrite it.
 #[inline(always)]
 fn first_fragment<S: State>(packet: &Packet, verdict: Verdict, state: &S) -> Verdict {
-    if !matches!(verdict.reason, Reason::Listed | Reason::ReturnTraffic) {
+    if !verdict.is(Reason::Listed) && !verdict.is(Reason::ReturnTraffic) {
         return verdict;
     }
     let datagram = datagram(packet);
     if state.first_fragment(&datagram).is_some() {
         return Verdict::of(Reason::FragmentOverlap);
     }
-    state.remember_fragment(&datagram, FirstFragment::new(packet.fragment_length, verdict.rule));
+    state.remember_fragment(&datagram, FirstFragment::new(packet.fragment_length, verdict.rule()));
     verdict
 }
 

@@ -1,10 +1,10 @@
 //! Ethernet II, LLC and up to two VLAN tags.
 
-use super::Frame;
+use super::{Frame, Header};
 use crate::Reason;
 
 /// What follows the Ethernet header, IP with the offset of its header.
-pub(super) enum Payload {
+pub(crate) enum Payload {
     Arp,
     LinkControl,
     Other,
@@ -31,13 +31,12 @@ mod ethertype {
 }
 
 /// The first three octets of the bridge group addresses (IEEE 802.1D, table 7-10).
-const BRIDGE_GROUP: [u8; 3] = [0x01, 0x80, 0xc2];
+const BRIDGE_GROUP: u32 = 0x01_80_c2;
 
 #[inline(always)]
 pub(super) fn parse<F: Frame + ?Sized>(frame: &F) -> Result<Payload, Reason> {
-    let [d0, d1, d2, _, _, _, _, _, _, _, _, _, high, low] =
-        frame.read::<HEADER>(0).ok_or(Reason::EthernetTruncated)?;
-    let mut kind = u16::from_be_bytes([high, low]);
+    let header = frame.read::<HEADER>(0).ok_or(Reason::EthernetTruncated)?;
+    let mut kind = header.u16::<12>();
     let mut offset = HEADER;
     // Written out: a loop here makes every offset behind it unknown to the verifier.
     if is_tag(kind) {
@@ -56,9 +55,15 @@ pub(super) fn parse<F: Frame + ?Sized>(frame: &F) -> Result<Payload, Reason> {
         ethertype::IPV6 => Payload::Ipv6(offset),
         ethertype::ARP => Payload::Arp,
         ethertype::LLDP | ethertype::SLOW_PROTOCOLS | ethertype::EAPOL | ethertype::PTP => Payload::LinkControl,
-        length if length < ethertype::SMALLEST && [d0, d1, d2] == BRIDGE_GROUP => Payload::LinkControl,
+        length if length < ethertype::SMALLEST && is_to_bridge_group(frame) => Payload::LinkControl,
         _ => Payload::Other,
     })
+}
+
+/// Read by itself, for few frames need it.
+#[inline(always)]
+fn is_to_bridge_group<F: Frame + ?Sized>(frame: &F) -> bool {
+    frame.read::<HEADER>(0).is_some_and(|header| header.u32::<0>() >> 8 == BRIDGE_GROUP)
 }
 
 #[inline(always)]
@@ -69,6 +74,5 @@ const fn is_tag(kind: u16) -> bool {
 /// The ethertype behind the tag at `offset`.
 #[inline(always)]
 fn tagged<F: Frame + ?Sized>(frame: &F, offset: usize) -> Result<u16, Reason> {
-    let [_, _, high, low] = frame.read::<VLAN_TAG>(offset).ok_or(Reason::EthernetTruncated)?;
-    Ok(u16::from_be_bytes([high, low]))
+    Ok(frame.read::<VLAN_TAG>(offset).ok_or(Reason::EthernetTruncated)?.u16::<2>())
 }

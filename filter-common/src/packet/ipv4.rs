@@ -1,6 +1,6 @@
 //! IPv4 (RFC 791), with options.
 
-use super::{Fragment, Frame, Network};
+use super::{Fragment, Frame, Header, Network};
 use crate::{Address, Reason};
 
 const HEADER: usize = 20;
@@ -8,8 +8,7 @@ const HEADER: usize = 20;
 #[inline(always)]
 pub(super) fn parse<F: Frame + ?Sized>(frame: &F, start: usize) -> Result<Network, Reason> {
     let header = frame.read::<HEADER>(start).ok_or(Reason::Ipv4Truncated)?;
-    let [version_ihl, _, l0, l1, i0, i1, f0, f1, hop_limit, protocol, _, _, addresses @ ..] = header;
-    let [s0, s1, s2, s3, d0, d1, d2, d3] = addresses;
+    let version_ihl = header.u8::<0>();
     if version_ihl >> 4 != 4 {
         return Err(Reason::Ipv4Version);
     }
@@ -17,18 +16,18 @@ pub(super) fn parse<F: Frame + ?Sized>(frame: &F, start: usize) -> Result<Networ
     if header_length < HEADER {
         return Err(Reason::Ipv4HeaderLength);
     }
-    let total_length = usize::from(u16::from_be_bytes([l0, l1]));
-    if total_length < header_length || start + total_length > frame.length() {
+    let total_length = usize::from(header.u16::<2>());
+    if total_length < header_length || !frame.reaches(start + total_length) {
         return Err(Reason::Ipv4TotalLength);
     }
-    let fragment = u16::from_be_bytes([f0, f1]);
+    let fragment = header.u16::<6>();
     Ok(Network {
-        source: Address::V4([s0, s1, s2, s3]),
-        destination: Address::V4([d0, d1, d2, d3]),
-        hop_limit,
-        protocol,
+        source: Address::V4(header.u32::<12>()),
+        destination: Address::V4(header.u32::<16>()),
+        hop_limit: header.u8::<8>(),
+        protocol: header.u8::<9>(),
         fragment: Fragment::new(fragment & 0x1fff, fragment & 0x2000 != 0),
-        identification: u16::from_be_bytes([i0, i1]).into(),
+        identification: header.u16::<4>().into(),
         fragment_start: start + header_length,
         offset: start + header_length,
         end: start + total_length,

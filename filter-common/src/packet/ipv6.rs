@@ -1,7 +1,7 @@
 //! IPv6 (RFC 8200), with a bounded walk over its extension headers.
 
-use super::{Fragment, Frame, Network, ip, place};
-use crate::{Address, Reason};
+use super::{Fragment, Frame, Header, Network, ip};
+use crate::{Address, Reason, verifier::place};
 
 const HEADER: usize = 40;
 /// Every extension header has at least this many octets, and its length in units of this many.
@@ -10,19 +10,18 @@ const MAX_EXTENSIONS: usize = 6;
 
 #[inline(always)]
 pub(super) fn parse<F: Frame + ?Sized>(frame: &F, start: usize) -> Result<Network, Reason> {
-    let [version, _, _, _, l0, l1, next_header, hop_limit] = frame.read(start).ok_or(Reason::Ipv6Truncated)?;
-    let source = frame.read(start + 8).ok_or(Reason::Ipv6Truncated)?;
-    let destination = frame.read(start + 24).ok_or(Reason::Ipv6Truncated)?;
-    if version >> 4 != 6 {
+    let header = frame.read::<HEADER>(start).ok_or(Reason::Ipv6Truncated)?;
+    if header.u8::<0>() >> 4 != 6 {
         return Err(Reason::Ipv6Version);
     }
-    let payload_length = usize::from(u16::from_be_bytes([l0, l1]));
+    let payload_length = usize::from(header.u16::<4>());
+    let next_header = header.u8::<6>();
     // RFC 2675, section 2: the length of a jumbogram is zero, and a hop-by-hop option has the true one.
     if payload_length == 0 && next_header == ip::HOP_BY_HOP {
         return Err(Reason::Ipv6Jumbogram);
     }
     let end = start + HEADER + payload_length;
-    if end > frame.length() {
+    if !frame.reaches(end) {
         return Err(Reason::Ipv6PayloadLength);
     }
     let offset = start + HEADER;
@@ -33,11 +32,11 @@ pub(super) fn parse<F: Frame + ?Sized>(frame: &F, start: usize) -> Result<Networ
     };
     let Extensions { next_header, offset, fragment, fragment_header } = extensions;
     Ok(Network {
-        source: Address::V6(source),
-        destination: Address::V6(destination),
-        hop_limit,
+        source: Address::V6([header.u64::<8>(), header.u64::<16>()]),
+        destination: Address::V6([header.u64::<24>(), header.u64::<32>()]),
+        hop_limit: header.u8::<7>(),
         protocol: next_header,
-        fragment: fragment.unwrap_or(Fragment::Whole),
+        fragment: fragment.unwrap_or(Fragment::WHOLE),
         identification: identification(frame, fragment, fragment_header),
         fragment_start: fragment_header + UNIT,
         offset,
@@ -49,7 +48,7 @@ pub(super) fn parse<F: Frame + ?Sized>(frame: &F, start: usize) -> Result<Networ
 #[inline(always)]
 fn identification<F: Frame + ?Sized>(frame: &F, fragment: Option<Fragment>, fragment_header: usize) -> u32 {
     match (fragment, frame.read::<UNIT>(place(fragment_header))) {
-        (Some(_), Some([.., a, b, c, d])) => u32::from_be_bytes([a, b, c, d]),
+        (Some(_), Some(header)) => header.u32::<4>(),
         _ => 0,
     }
 }
@@ -174,13 +173,14 @@ impl Chain {
         if self.offset + UNIT > end {
             return Err(truncated);
         }
-        let [next_header, length, f0, f1, ..] = frame.read::<UNIT>(self.offset).ok_or(truncated)?;
+        let header = frame.read::<UNIT>(self.offset).ok_or(truncated)?;
+        let (next_header, length) = (header.u8::<0>(), header.u8::<1>());
         let size = match self.next_header {
             ip::FRAGMENT => {
                 if self.fragment != Self::UNFRAGMENTED {
                     return Err(Reason::Ipv6ExtensionChain);
                 }
-                self.fragment = u16::from_be_bytes([f0, f1]).into();
+                self.fragment = header.u16::<2>().into();
                 self.fragment_header = self.offset;
                 UNIT
             }
@@ -188,7 +188,7 @@ impl Chain {
             ip::AUTHENTICATION => (usize::from(length) + 2) * 4,
             // RFC 8200, section 4.1: immediately after the IPv6 header only.
             ip::HOP_BY_HOP if index > 0 => return Err(Reason::Ipv6ExtensionChain),
-            ip::ROUTING if f0 == 0 && f1 != 0 => return Err(Reason::Ipv6RoutingType0),
+            ip::ROUTING if header.u8::<2>() == 0 && header.u8::<3>() != 0 => return Err(Reason::Ipv6RoutingType0),
             _ => (usize::from(length) + 1) * UNIT,
         };
         // RFC 4302, section 2: an authentication header has 12 octets at least.

@@ -4,22 +4,25 @@ mod ethernet;
 pub mod ip;
 mod ipv4;
 mod ipv6;
+mod octets;
 mod transport;
 
 pub use ipv6::ExtensionWalk;
+pub use octets::{Header, Octets};
 pub use transport::{Transport, tcp_flags};
-
-use core::hint::black_box;
 
 use crate::{Address, Reason};
 
 /// The octets of a frame, wherever they are.
 pub trait Frame {
-    /// How many octets the frame has.
-    fn length(&self) -> usize;
+    /// Whether the frame has so many octets or more.
+    fn reaches(&self, length: usize) -> bool;
+
+    /// A header of `N` octets.
+    type Header<const N: usize>: Header;
 
     /// The `N` octets from `offset`, or nothing if the frame ends before them.
-    fn read<const N: usize>(&self, offset: usize) -> Option<[u8; N]>;
+    fn read<const N: usize>(&self, offset: usize) -> Option<Self::Header<N>>;
 
     /// Walks over IPv6 extension headers, as [`ExtensionWalk::new`] does.
     ///
@@ -32,12 +35,14 @@ pub trait Frame {
 }
 
 impl Frame for [u8] {
-    fn length(&self) -> usize {
-        self.len()
+    type Header<const N: usize> = Octets<N>;
+
+    fn reaches(&self, length: usize) -> bool {
+        length <= self.len()
     }
 
-    fn read<const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
-        self.get(offset..)?.first_chunk().copied()
+    fn read<const N: usize>(&self, offset: usize) -> Option<Octets<N>> {
+        self.get(offset..)?.first_chunk().copied().map(Octets)
     }
 }
 
@@ -79,26 +84,42 @@ pub struct Packet {
     pub end: usize,
 }
 
-/// A packet's place in a fragmented datagram.
+/// A packet's place in a fragmented datagram: the offset in octets, and in the lowest bit whether more comes.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Fragment {
-    /// Not fragmented, or an atomic fragment (RFC 6946).
-    Whole,
-    /// The first fragment: the only one with a transport header.
-    First,
-    /// A later fragment, at this offset in units of 8 octets.
-    Later(u16),
-}
+pub struct Fragment(u16);
 
 impl Fragment {
+    /// Not fragmented, or an atomic fragment (RFC 6946).
+    pub const WHOLE: Self = Self(0);
+
     /// From the offset in units of 8 octets and the more-fragments flag.
     #[inline(always)]
     const fn new(offset: u16, more: bool) -> Self {
-        match (offset, more) {
-            (0, false) => Self::Whole,
-            (0, true) => Self::First,
-            (offset, _) => Self::Later(offset),
-        }
+        Self(offset << 3 | more as u16)
+    }
+
+    /// Whether it is no fragment.
+    #[inline(always)]
+    pub const fn is_whole(self) -> bool {
+        self.0 == 0
+    }
+
+    /// Whether it is the first fragment of several: the only one with a transport header.
+    #[inline(always)]
+    pub const fn is_first(self) -> bool {
+        self.0 == 1
+    }
+
+    /// Whether it is a later fragment.
+    #[inline(always)]
+    pub const fn is_later(self) -> bool {
+        self.offset() != 0
+    }
+
+    /// Where it begins in the datagram, in octets.
+    #[inline(always)]
+    pub const fn offset(self) -> u16 {
+        self.0 & !7
     }
 }
 
@@ -122,23 +143,48 @@ struct Network {
     end: usize,
 }
 
+/// What a frame carries, with the place of its IP header.
+pub(crate) use ethernet::Payload;
+
 /// Reads a frame.
 ///
 /// # Errors
 /// The reason why it is malformed or cannot be walked.
 #[inline(always)]
 pub fn parse<F: Frame + ?Sized>(frame: &F) -> Result<Content, Reason> {
-    let network = match ethernet::parse(frame)? {
-        ethernet::Payload::Arp => return Ok(Content::Arp),
-        ethernet::Payload::LinkControl => return Ok(Content::LinkControl),
-        ethernet::Payload::Other => return Ok(Content::OtherEthertype),
-        ethernet::Payload::Ipv4(offset) => ipv4::parse(frame, offset)?,
-        ethernet::Payload::Ipv6(offset) => ipv6::parse(frame, offset)?,
-    };
-    let transport = transport::parse(frame, &network)?;
+    Ok(match payload(frame)? {
+        Payload::Arp => Content::Arp,
+        Payload::LinkControl => Content::LinkControl,
+        Payload::Other => Content::OtherEthertype,
+        Payload::Ipv4(offset) => Content::Ip(ipv4(frame, offset)?),
+        Payload::Ipv6(offset) => Content::Ip(ipv6(frame, offset)?),
+    })
+}
+
+/// Reads a frame up to its IP header.
+#[inline(always)]
+pub(crate) fn payload<F: Frame + ?Sized>(frame: &F) -> Result<Payload, Reason> {
+    ethernet::parse(frame)
+}
+
+/// Reads the IPv4 packet at `offset`.
+#[inline(always)]
+pub(crate) fn ipv4<F: Frame + ?Sized>(frame: &F, offset: usize) -> Result<Packet, Reason> {
+    packet(frame, &ipv4::parse(frame, offset)?)
+}
+
+/// Reads the IPv6 packet at `offset`.
+#[inline(always)]
+pub(crate) fn ipv6<F: Frame + ?Sized>(frame: &F, offset: usize) -> Result<Packet, Reason> {
+    packet(frame, &ipv6::parse(frame, offset)?)
+}
+
+#[inline(always)]
+fn packet<F: Frame + ?Sized>(frame: &F, network: &Network) -> Result<Packet, Reason> {
+    let transport = transport::parse(frame, network)?;
     let Network { source, destination, hop_limit, protocol, fragment, identification, fragment_start, offset, end } =
-        network;
-    Ok(Content::Ip(Packet {
+        *network;
+    Ok(Packet {
         source,
         destination,
         hop_limit,
@@ -149,7 +195,7 @@ pub fn parse<F: Frame + ?Sized>(frame: &F) -> Result<Content, Reason> {
         transport,
         offset,
         end,
-    }))
+    })
 }
 
 /// A length within an IP packet.
@@ -157,16 +203,4 @@ pub fn parse<F: Frame + ?Sized>(frame: &F) -> Result<Content, Reason> {
 #[expect(clippy::cast_possible_truncation, reason = "the length fields of IP have 16 bits")]
 const fn octets(length: usize) -> u16 {
     length as u16
-}
-
-/// The furthest that a header begins: behind six extension headers of 2,048 octets.
-const LAST_PLACE: usize = 0x3fff;
-
-/// Where a header begins, in a form that the verifier sees the bound of.
-///
-/// LLVM packs an offset together with the reason that there could have been instead, and takes it apart again,
-/// after which the verifier of Linux 6.1 has lost its bound. Nor may LLVM know of it, or it leaves the bound out.
-#[inline(always)]
-pub(crate) fn place(offset: usize) -> usize {
-    black_box(offset) & LAST_PLACE
 }

@@ -1,7 +1,7 @@
 //! TCP (RFC 9293), UDP (RFC 768) and ICMP (RFC 792, RFC 4443) headers.
 
-use super::{Fragment, Frame, Network, ip, place};
-use crate::{Address, Reason};
+use super::{Frame, Header, Network, ip};
+use crate::{Address, Reason, verifier::place};
 
 /// What the decision needs of a transport header.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -57,9 +57,9 @@ const ICMP_HEADER: usize = 8;
 
 #[inline(always)]
 pub(super) fn parse<F: Frame + ?Sized>(frame: &F, network: &Network) -> Result<Transport, Reason> {
-    if let Fragment::Later(offset) = network.fragment {
+    if network.fragment.is_later() {
         // RFC 1858, section 4.2: such a fragment rewrites the flags that the first one showed.
-        if network.protocol == ip::TCP && offset == 1 {
+        if network.protocol == ip::TCP && network.fragment.offset() == 8 {
             return Err(Reason::FragmentOverlap);
         }
         return Ok(Transport::Absent);
@@ -75,38 +75,38 @@ pub(super) fn parse<F: Frame + ?Sized>(frame: &F, network: &Network) -> Result<T
 #[inline(always)]
 fn tcp<F: Frame + ?Sized>(frame: &F, network: &Network) -> Result<Transport, Reason> {
     let header = fixed_header::<TCP_HEADER, F>(frame, network, Reason::TcpTruncated)?;
-    let [s0, s1, d0, d1, _, _, _, _, _, _, _, _, data_offset, flags, ..] = header;
-    let header_length = usize::from(data_offset >> 4) * 4;
+    let header_length = usize::from(header.u8::<12>() >> 4) * 4;
     if header_length < TCP_HEADER {
         return Err(Reason::TcpDataOffset);
     }
     if network.offset + header_length > network.end {
         return Err(truncated(network, Reason::TcpDataOffset));
     }
+    let flags = header.u8::<13>();
     if is_impossible(flags) {
         return Err(Reason::TcpFlags);
     }
-    let (source, destination) = ports([s0, s1, d0, d1])?;
+    let (source, destination) = ports(header)?;
     Ok(Transport::Tcp { source, destination, opening: flags & (tcp_flags::SYN | tcp_flags::ACK) == tcp_flags::SYN })
 }
 
 #[inline(always)]
 fn udp<F: Frame + ?Sized>(frame: &F, network: &Network) -> Result<Transport, Reason> {
-    let [s0, s1, d0, d1, l0, l1, _, _] = fixed_header::<UDP_HEADER, F>(frame, network, Reason::UdpTruncated)?;
-    let length = usize::from(u16::from_be_bytes([l0, l1]));
+    let header = fixed_header::<UDP_HEADER, F>(frame, network, Reason::UdpTruncated)?;
+    let length = usize::from(header.u16::<4>());
     // The length of a fragmented datagram is that of the whole.
-    let beyond = network.offset + length > network.end && matches!(network.fragment, Fragment::Whole);
+    let beyond = network.offset + length > network.end && network.fragment.is_whole();
     if length < UDP_HEADER || beyond {
         return Err(Reason::UdpLength);
     }
-    let (source, destination) = ports([s0, s1, d0, d1])?;
+    let (source, destination) = ports(header)?;
     Ok(Transport::Udp { source, destination })
 }
 
 #[inline(always)]
 fn icmp<F: Frame + ?Sized>(frame: &F, network: &Network) -> Result<Transport, Reason> {
-    let [kind, _, _, _, i0, i1, _, _] = fixed_header::<ICMP_HEADER, F>(frame, network, Reason::IcmpTruncated)?;
-    Ok(Transport::Icmp { kind, identifier: u16::from_be_bytes([i0, i1]) })
+    let header = fixed_header::<ICMP_HEADER, F>(frame, network, Reason::IcmpTruncated)?;
+    Ok(Transport::Icmp { kind: header.u8::<0>(), identifier: header.u16::<4>() })
 }
 
 /// The fixed part of the transport header, which must lie within the IP packet.
@@ -115,7 +115,7 @@ fn fixed_header<const N: usize, F: Frame + ?Sized>(
     frame: &F,
     network: &Network,
     reason: Reason,
-) -> Result<[u8; N], Reason> {
+) -> Result<F::Header<N>, Reason> {
     if network.offset + N > network.end {
         return Err(truncated(network, reason));
     }
@@ -125,15 +125,12 @@ fn fixed_header<const N: usize, F: Frame + ?Sized>(
 /// The reason of a header that is cut short: on a first fragment that is an evasion of its own.
 #[inline(always)]
 const fn truncated(network: &Network, reason: Reason) -> Reason {
-    match network.fragment {
-        Fragment::First => Reason::FragmentTruncated,
-        _ => reason,
-    }
+    if network.fragment.is_first() { Reason::FragmentTruncated } else { reason }
 }
 
 #[inline(always)]
-const fn ports([s0, s1, d0, d1]: [u8; 4]) -> Result<(u16, u16), Reason> {
-    let (source, destination) = (u16::from_be_bytes([s0, s1]), u16::from_be_bytes([d0, d1]));
+fn ports<H: Header>(header: H) -> Result<(u16, u16), Reason> {
+    let (source, destination) = (header.u16::<0>(), header.u16::<2>());
     if source == 0 || destination == 0 {
         return Err(Reason::PortZero);
     }

@@ -167,8 +167,8 @@ impl Run<'_> {
             Outcome::Judged(verdict) => Line {
                 index,
                 action: verdict.action().name(),
-                rule: verdict.rule.and_then(|rule| Some(self.policy.rules.get(usize::from(rule))?.name.as_str())),
-                reason: Some(verdict.reason.name()),
+                rule: verdict.rule().and_then(|rule| Some(self.policy.rules.get(usize::from(rule))?.name.as_str())),
+                reason: Some(verdict.reason().name()),
             },
         };
         self.json(&line)

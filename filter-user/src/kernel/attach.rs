@@ -196,9 +196,9 @@ impl NewFilter<'_> {
 
     fn attach_from(&self, staging: &Pins) -> Result<(u64, Vec<&'static str>)> {
         let Self { interface, target, mode, change, older } = *self;
-        let anew = older.map_or_else(|| Ok(Vec::new()), |older| upgrade::share_maps(older, staging))?;
+        let anew = older.map_or_else(|| Ok(Vec::new()), |older| upgrade::share_maps(older, staging, change.policy))?;
         fault::step();
-        let mut ebpf = program::load(Some(staging.directory()))?;
+        let mut ebpf = program::load(Some(staging.directory()), Some(change.policy))?;
         fault::step();
         program::filter(&mut ebpf)?.pin(staging.program()).context("cannot pin the program")?;
         let egress_program = program::egress(&mut ebpf)?;
@@ -208,6 +208,7 @@ impl NewFilter<'_> {
         build::write(staging)?;
         let mut maps = Maps { directory: Some(staging.directory().to_owned()), ..Maps::of(&mut ebpf)? };
         if let Some(older) = older {
+            maps.refill_deny_filter()?;
             upgrade::continue_generations(older, staging, &mut maps)?;
             if !anew.contains(&baseline::COUNTERS) {
                 baseline::keep_age(older, staging)?;

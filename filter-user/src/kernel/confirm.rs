@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
-use filter_common::tables::Switch;
 
 use super::{
     lock::WriteLock,
@@ -60,6 +59,6 @@ pub fn revert(interface: &str) -> Result<u64> {
     let generation = maps.generation_in(standing.switch.slot)?.context("the switch names no policy")?.generation;
     let slot = standing.trial.fallback;
     fault::step();
-    maps.switch.set(0, Value(Switch { slot, ..standing.switch }), 0).context("cannot write the switch")?;
+    maps.switch.set(0, Value(standing.switch.to(slot, false)), 0).context("cannot write the switch")?;
     Ok(generation)
 }

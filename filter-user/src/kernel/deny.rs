@@ -203,8 +203,15 @@ impl Maps {
     pub(super) fn forget_empty_list(&mut self) -> Result<()> {
         if trie::is_empty(&self.deny_v4)? && trie::is_empty(&self.deny_v6)? {
             self.use_list(lists::DENY, false)?;
+            self.deny_filter.clear()?;
         }
         Ok(())
+    }
+
+    /// Lets packets be looked up in a deny list that was taken over from a filter without this one's filter in front of it.
+    pub(super) fn refill_deny_filter(&mut self) -> Result<()> {
+        let denied = self.denied_prefixes()?;
+        denied.into_iter().try_for_each(|prefix| self.deny_filter.set(prefix))
     }
 
     /// A denied prefix as it is shown, if it holds.

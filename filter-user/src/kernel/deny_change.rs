@@ -95,6 +95,11 @@ impl Maps {
         Ok(())
     }
 
+    /// Every prefix of which there is an entry, whoever holds it.
+    pub(super) fn denied_prefixes(&self) -> Result<Vec<IpNet>> {
+        Ok([prefixes(&self.deny_v4)?, prefixes(&self.deny_v6)?].concat())
+    }
+
     /// The entry of exactly this prefix; one that nothing holds if there is none.
     pub(super) fn denied_entry(&self, prefix: IpNet) -> Result<DenyEntry> {
         let longest = match prefix {
@@ -107,6 +112,9 @@ impl Maps {
     }
 
     fn write_entry(&mut self, prefix: IpNet, entry: DenyEntry) -> Result<()> {
+        if entry.holders != 0 {
+            self.deny_filter.set(prefix)?;
+        }
         match prefix {
             IpNet::V4(_) => write(&mut self.deny_v4, prefix, entry),
             IpNet::V6(_) => write(&mut self.deny_v6, prefix, entry),

@@ -1,5 +1,7 @@
 //! What the programs cost the kernel, and what they ask of it.
 
+use std::{collections::BTreeMap, fs};
+
 use anyhow::{Context as _, Result};
 use aya::{maps::loaded_maps, programs::loaded_programs};
 use aya_obj::{Function, Object, generated::bpf_insn};
@@ -19,6 +21,8 @@ pub struct Footprint {
     pub jitted: u32,
     /// Octets of stack, with those of the functions that it can call: at most 512 (`MAX_BPF_STACK`).
     pub stack: u32,
+    /// How many helpers a packet can meet at the most, with those of the functions that are called, where no loop turns.
+    pub calls: u32,
     /// The numbers of the helpers that it calls (`enum bpf_func_id` in `include/uapi/linux/bpf.h`).
     pub helpers: Vec<i32>,
 }
@@ -48,11 +52,29 @@ impl Sandbox {
                     translated: info.size_translated().context("this kernel does not tell a program's size")?,
                     jitted: info.size_jitted(),
                     stack: stack(own) + deepest(called),
+                    calls: most_calls(own, called.iter().map(|function| most_calls(function, 0)).max().unwrap_or(0)),
                     helpers,
                 })
             })
             .collect()
     }
+}
+
+/// How much memory the maps that this process holds take up, in octets.
+///
+/// # Errors
+/// If the kernel does not tell.
+pub fn memory_of_maps() -> Result<u64> {
+    let mut maps = BTreeMap::new();
+    for entry in fs::read_dir("/proc/self/fdinfo")? {
+        // What was closed meanwhile is no map of ours.
+        let Ok(text) = fs::read_to_string(entry?.path()) else { continue };
+        let field = |name| text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse::<u64>().ok());
+        if let (Some(number), Some(octets)) = (field("map_id:"), field("memlock:")) {
+            maps.insert(number, octets);
+        }
+    }
+    Ok(maps.values().sum())
 }
 
 /// How many programs and maps the kernel holds, whoever made them.
@@ -102,6 +124,67 @@ fn deepest(functions: &[&Function]) -> u32 {
 fn helpers(function: &Function) -> impl Iterator<Item = i32> {
     let calls = function.instructions.iter().filter(|instruction| instruction.code == CALL);
     calls.filter(|instruction| instruction.src_reg() == 0).map(|instruction| instruction.imm)
+}
+
+/// How many helpers the longest way through a function calls, where no loop turns and each function that it calls has so
+/// many.
+fn most_calls(function: &Function, called: u32) -> u32 {
+    /// What is known of an instruction.
+    #[derive(Clone, Copy)]
+    enum Way {
+        Unseen,
+        /// It is on the way that is looked at: what leads back to it is a loop.
+        Open,
+        Most(u32),
+    }
+    let instructions = &function.instructions;
+    let mut ways = vec![Way::Unseen; instructions.len()];
+    let mut open = vec![0];
+    while let Some(&place) = open.last() {
+        let most = |way: Way| if let Way::Most(most) = way { most } else { 0 };
+        let next: Vec<usize> = successors(instructions, place).collect();
+        ways[place] = Way::Open;
+        match next.iter().find(|next| matches!(ways[**next], Way::Unseen)) {
+            Some(unseen) => open.push(*unseen),
+            None => {
+                let behind = next.iter().map(|next| most(ways[*next])).max().unwrap_or(0);
+                ways[place] = Way::Most(behind + calls_of(&instructions[place], called));
+                open.pop();
+            }
+        }
+    }
+    match ways.first() {
+        Some(Way::Most(most)) => *most,
+        _ => 0,
+    }
+}
+
+/// How many helpers an instruction calls.
+fn calls_of(instruction: &bpf_insn, called: u32) -> u32 {
+    match (instruction.code, instruction.src_reg()) {
+        (CALL, PSEUDO_CALL) => called,
+        (CALL, _) => 1,
+        _ => 0,
+    }
+}
+
+/// Where an instruction can lead.
+fn successors(instructions: &[bpf_insn], place: usize) -> impl Iterator<Item = usize> {
+    /// `BPF_JMP | BPF_JA`, `BPF_JMP | BPF_EXIT`, `BPF_LD | BPF_IMM | BPF_DW` and the classes `BPF_JMP` and `BPF_JMP32`.
+    const JUMP: u8 = 0x05;
+    const EXIT: u8 = 0x95;
+    const LOAD_WIDE: u8 = 0x18;
+    const JUMPS: [u8; 2] = [5, 6];
+    let instruction = instructions[place];
+    let target = place.checked_add_signed(isize::from(instruction.off) + 1);
+    let [following, jump] = match instruction.code {
+        EXIT => [None, None],
+        JUMP => [None, target],
+        LOAD_WIDE => [Some(place + 2), None],
+        code if JUMPS.contains(&(code & 7)) && code != CALL => [Some(place + 1), target],
+        _ => [Some(place + 1), None],
+    };
+    following.into_iter().chain(jump).filter(|next| *next < instructions.len())
 }
 
 /// How deep a function reaches into its stack frame, as the verifier rounds it up.

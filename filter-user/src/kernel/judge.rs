@@ -94,14 +94,14 @@ pub fn judge_after(interface: &str, frame: &[u8], change: &LiveChange) -> Result
         Some(live) => decide(frame, &policy.with_live(live.clone(), now), &Stateless),
         None => by_policy,
     };
-    let rule = verdict.rule.map(|rule| maps.rule_name(rule)).transpose()?;
+    let rule = verdict.rule().map(|rule| maps.rule_name(rule)).transpose()?;
     let live_allow = (verdict != by_policy).then(|| {
         let allows = live.map(|live| live.allows()).unwrap_or_default();
         allows.iter().find(|allow| rule.as_deref() == Some(&allow.rule())).map(|allow| LiveEntry::new(allow, now))
     });
     Ok(Judgement {
         monitor: info.flags & flags::MONITOR != 0,
-        denied: match denied.filter(|_| verdict.reason == Reason::Denied) {
+        denied: match denied.filter(|_| verdict.reason() == Reason::Denied) {
             Some(prefix) => maps.describe_denied(prefix)?,
             None => None,
         },
@@ -118,7 +118,7 @@ impl Judgement {
             generation,
             action: verdict.action(),
             rule: None,
-            reason: verdict.reason,
+            reason: verdict.reason(),
             monitor: false,
             live_allow: None,
             denied: None,
@@ -196,7 +196,7 @@ impl Maps {
             Some(host @ IpNet::V6(_)) => lookup(trie::in_slot(&self.sources_v6, place)?, host)?,
             None => None,
         };
-        Ok(HostPolicy::of_parts(tables, host.zip(set), denied))
+        Ok(HostPolicy::of_parts(tables, host.zip(set).into_iter().collect(), denied))
     }
 
     /// The denied prefix that holds for a source, found as the data plane does.

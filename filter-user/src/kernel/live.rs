@@ -14,6 +14,7 @@ use super::{
     lock::WriteLock,
     maps::{Maps, Value},
     pins::Pins,
+    publish::at_once,
     readback, standing,
     trie::{self, LiveSources, Place},
 };
@@ -158,17 +159,17 @@ impl Maps {
         let tables = LiveTables::new(allows, &counters)?;
         let switch = self.standing()?.switch;
         let slot = (switch.allow_slot() + 1) % GENERATIONS;
-        let v4 = trie::create(LIVE_PREFIXES, &tables.sources)?;
-        let v6 = trie::create(LIVE_PREFIXES, &tables.sources)?;
         let place = Place::live(slot, self.directory.as_deref());
+        let Self { live_v4, live_v6, live_terms, live_notes, .. } = self;
         fault::step();
-        trie::place(&mut self.live_v4, place, v4)?;
-        fault::step();
-        trie::place(&mut self.live_v6, place, v6)?;
-        fault::step();
-        self.live_terms.set(slot, Value(tables.terms), 0).context("cannot write the live allows")?;
-        fault::step();
-        self.live_notes.set(slot, Value(tables.notes), 0).context("cannot write the live allows")?;
+        at_once(
+            || trie::place(live_v4, place, trie::create(LIVE_PREFIXES, &tables.sources)?),
+            || trie::place(live_v6, place, trie::create(LIVE_PREFIXES, &tables.sources)?),
+            || {
+                live_terms.set(slot, Value(tables.terms), 0).context("cannot write the live allows")?;
+                live_notes.set(slot, Value(tables.notes), 0).context("cannot write the live allows")
+            },
+        )?;
         fault::step();
         self.switch
             .set(0, Value(switch.with_allows(slot, !allows.is_empty())), 0)

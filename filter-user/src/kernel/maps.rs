@@ -11,13 +11,15 @@ use bytemuck::TransparentWrapper;
 use filter_common::{
     BUCKETS, Counter, FLOWS, FRAGMENTS, GenerationInfo, Name, REASON_COUNTERS, RULE_COUNTERS, SAMPLERS, SAMPLES,
     SNAPSHOTS, Snapshot, Trial,
-    live::{DENY_LISTS, DenyList, LiveNotes, LiveTerms, REMARKS, Remark, RemarkedPrefix},
+    live::{DENY_FILTER_BITS, DENY_LISTS, DenyList, LiveNotes, LiveTerms, REMARKS, Remark, RemarkedPrefix},
     tables::{DENY_PREFIXES, GENERATIONS, Switch, Tables},
 };
 
 use super::{
+    deny_filter::DenyFilter,
     permission,
     samples::SampleMaps,
+    source_index::IndexMaps,
     trie::{Denied, LiveSources, Sources},
 };
 
@@ -40,8 +42,10 @@ pub(super) struct Maps {
     pub(super) tables: Shared<Tables>,
     pub(super) sources_v4: ArrayOfMaps<MapData, Sources<4>>,
     pub(super) sources_v6: ArrayOfMaps<MapData, Sources<16>>,
+    pub(super) source_index: IndexMaps,
     pub(super) deny_v4: Denied<4>,
     pub(super) deny_v6: Denied<16>,
+    pub(super) deny_filter: DenyFilter,
     pub(super) deny_lists: Shared<[DenyList; DENY_LISTS as usize]>,
     pub(super) deny_comments: HashMap<MapData, Value<RemarkedPrefix>, Value<Remark>>,
     pub(super) live_v4: ArrayOfMaps<MapData, LiveSources<4>>,
@@ -69,33 +73,38 @@ enum Lifetime {
 
 use Lifetime::{Lasting, Passing, Policy};
 
-/// Every map's name, how many entries it must have to be the one that this program knows, and how long it is needed.
-const SHAPES: [(&str, u32, Lifetime); 25] = [
-    ("SWITCH", 1, Policy),
-    ("TRIALS", GENERATIONS, Policy),
-    ("TABLES", GENERATIONS, Policy),
-    ("SOURCES_V4", GENERATIONS, Policy),
-    ("SOURCES_V6", GENERATIONS, Policy),
-    ("DENY_V4", DENY_PREFIXES, Lasting),
-    ("DENY_V6", DENY_PREFIXES, Lasting),
-    ("DENY_LISTS", 1, Lasting),
-    ("DENY_COMMENTS", REMARKS, Lasting),
-    ("LIVE_V4", GENERATIONS, Lasting),
-    ("LIVE_V6", GENERATIONS, Lasting),
-    ("LIVE_TERMS", GENERATIONS, Lasting),
-    ("LIVE_NOTES", GENERATIONS, Lasting),
-    ("REASONS", REASON_COUNTERS, Lasting),
-    ("RULES", RULE_COUNTERS, Lasting),
-    ("RULE_NAMES", RULE_COUNTERS, Lasting),
-    ("HISTORY", SNAPSHOTS, Lasting),
-    ("GENERATION_INFO", GENERATIONS, Policy),
-    ("FRAGMENTS", FRAGMENTS, Lasting),
-    ("FLOWS", FLOWS, Lasting),
-    ("BUCKETS", BUCKETS, Lasting),
-    ("NEW_ENTRIES_DUE", 2, Lasting),
-    ("SAMPLERS", SAMPLERS, Passing),
-    ("SAMPLES", SAMPLES, Passing),
-    ("RECORDER", 1, Passing),
+/// Every map's name; how many entries it must have to be the one that this program knows, nothing where that depends on the
+/// policy; and how long it is needed.
+const SHAPES: [(&str, Option<u32>, Lifetime); 29] = [
+    ("SWITCH", Some(1), Policy),
+    ("TRIALS", Some(GENERATIONS), Policy),
+    ("TABLES", Some(GENERATIONS), Policy),
+    ("SOURCES_V4", Some(GENERATIONS), Policy),
+    ("SOURCES_V6", Some(GENERATIONS), Policy),
+    ("SOURCE_ROOTS", Some(2 * GENERATIONS), Policy),
+    ("SOURCE_BLOCKS", None, Policy),
+    ("SOURCE_NODES", None, Policy),
+    ("DENY_V4", Some(DENY_PREFIXES), Lasting),
+    ("DENY_V6", Some(DENY_PREFIXES), Lasting),
+    ("DENY_FILTER", Some(DENY_FILTER_BITS / 64), Policy),
+    ("DENY_LISTS", Some(1), Lasting),
+    ("DENY_COMMENTS", Some(REMARKS), Lasting),
+    ("LIVE_V4", Some(GENERATIONS), Lasting),
+    ("LIVE_V6", Some(GENERATIONS), Lasting),
+    ("LIVE_TERMS", Some(GENERATIONS), Lasting),
+    ("LIVE_NOTES", Some(GENERATIONS), Lasting),
+    ("REASONS", Some(REASON_COUNTERS), Lasting),
+    ("RULES", Some(RULE_COUNTERS), Lasting),
+    ("RULE_NAMES", Some(RULE_COUNTERS), Lasting),
+    ("HISTORY", Some(SNAPSHOTS), Lasting),
+    ("GENERATION_INFO", Some(GENERATIONS), Policy),
+    ("FRAGMENTS", Some(FRAGMENTS), Lasting),
+    ("FLOWS", Some(FLOWS), Lasting),
+    ("BUCKETS", Some(BUCKETS), Lasting),
+    ("NEW_ENTRIES_DUE", Some(2), Lasting),
+    ("SAMPLERS", Some(SAMPLERS), Passing),
+    ("SAMPLES", Some(SAMPLES), Passing),
+    ("RECORDER", Some(1), Passing),
 ];
 
 /// The names of the maps in the object and of their pins.
@@ -139,8 +148,10 @@ impl Maps {
             tables: map("TABLES")?.try_into()?,
             sources_v4: map("SOURCES_V4")?.try_into()?,
             sources_v6: map("SOURCES_V6")?.try_into()?,
+            source_index: IndexMaps::collect(&mut map)?,
             deny_v4: map("DENY_V4")?.try_into()?,
             deny_v6: map("DENY_V6")?.try_into()?,
+            deny_filter: DenyFilter::new(map("DENY_FILTER")?)?,
             deny_lists: map("DENY_LISTS")?.try_into()?,
             deny_comments: map("DENY_COMMENTS")?.try_into()?,
             live_v4: map("LIVE_V4")?.try_into()?,
@@ -176,9 +187,9 @@ pub(super) fn check_shapes(directory: &Path) -> Result<()> {
 /// aya takes a pinned map as it is; its types and sizes are compared when it is converted, its capacity here.
 fn check_shape(name: &str, path: &Path) -> Result<()> {
     let info = MapInfo::from_pin(path).with_context(|| format!("cannot open `{}`", path.display()))?;
-    let expected = SHAPES.iter().find(|(known, ..)| *known == name).map(|(_, entries, _)| *entries);
+    let expected = SHAPES.iter().find(|(known, ..)| *known == name).and_then(|(_, entries, _)| *entries);
     ensure!(
-        expected == Some(info.max_entries()),
+        expected.is_none_or(|entries| entries == info.max_entries()),
         "`{}` has room for {} entries, which is not this version's shape\nhint: `sipwall detach` removes whatever is pinned there",
         path.display(),
         info.max_entries(),

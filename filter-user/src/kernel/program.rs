@@ -8,7 +8,8 @@ use aya::{
     programs::{Program, SchedClassifier, Xdp},
 };
 
-use super::maps;
+use super::{maps, source_index};
+use crate::policy::CompiledPolicy;
 
 /// The name of the program that filters.
 pub(super) const FILTER: &str = "sipwall";
@@ -20,26 +21,28 @@ pub(super) const VERDICT: &str = "verdict";
 /// The object as the build made it.
 pub(super) static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/sipwall"));
 
-/// Loads the program with maps of its own; with `pins`, the maps are pinned into that directory.
-pub(super) fn load(pins: Option<&Path>) -> Result<Ebpf> {
+/// Loads the program with maps of its own, which have room for the policy; with `pins`, the maps are pinned into that
+/// directory.
+pub(super) fn load(pins: Option<&Path>, policy: Option<&CompiledPolicy>) -> Result<Ebpf> {
     let mut ebpf = match pins {
-        Some(directory) => load_maps(directory)?,
-        None => create_maps(&mut EbpfLoader::new())?,
+        Some(directory) => load_maps(directory, policy)?,
+        None => create_maps(&mut EbpfLoader::new(), policy)?,
     };
     filter(&mut ebpf)?.load().context("the kernel refuses the BPF program")?;
     Ok(ebpf)
 }
 
 /// Makes the maps and pins them into a directory, but for those that are pinned there already, which are taken as they are.
-pub(super) fn load_maps(directory: &Path) -> Result<Ebpf> {
+pub(super) fn load_maps(directory: &Path, policy: Option<&CompiledPolicy>) -> Result<Ebpf> {
     let mut loader = EbpfLoader::new();
     for name in maps::NAMES {
         loader.map_pin_path(name, directory.join(name));
     }
-    create_maps(&mut loader)
+    create_maps(&mut loader, policy)
 }
 
-fn create_maps(loader: &mut EbpfLoader<'_>) -> Result<Ebpf> {
+fn create_maps(loader: &mut EbpfLoader<'_>, policy: Option<&CompiledPolicy>) -> Result<Ebpf> {
+    source_index::make_room(loader, policy);
     loader.load(OBJECT).context("cannot create the BPF maps (this needs root)")
 }
 

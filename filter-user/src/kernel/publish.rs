@@ -2,10 +2,11 @@
 
 use std::{
     collections::HashMap,
+    thread,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, anyhow, bail};
 use bytemuck::TransparentWrapper as _;
 use filter_common::{
     GenerationInfo, Name, RULE_COUNTERS,
@@ -49,7 +50,8 @@ impl Maps {
         fault::step();
         self.trials.set(slot, Value(standing.trial(confirm_within)?), 0)?;
         fault::step();
-        self.switch.set(0, Value(Switch { slot, ..standing.switch }), 0).context("cannot switch to the new policy")?;
+        let switch = standing.switch.to(slot, confirm_within.is_some());
+        self.switch.set(0, Value(switch), 0).context("cannot switch to the new policy")?;
         Ok(Published { generation, counters })
     }
 
@@ -64,13 +66,17 @@ impl Maps {
         Ok(())
     }
 
+    /// Writes the tries of both families and the index in front of them. All at once: replacing a trie waits until no packet
+    /// is left that saw the one that stood there before.
     fn write_sources(&mut self, slot: u32, sources: &[(IpNet, u32)]) -> Result<()> {
-        let (v4, v6) = (trie::create(PREFIXES, sources)?, trie::create(PREFIXES, sources)?);
-        let place = Place::sources(slot, self.directory.as_deref());
+        let Self { sources_v4, sources_v6, source_index, directory, .. } = self;
+        let place = Place::sources(slot, directory.as_deref());
         fault::step();
-        trie::place(&mut self.sources_v4, place, v4)?;
-        fault::step();
-        trie::place(&mut self.sources_v6, place, v6)
+        at_once(
+            || trie::place(sources_v4, place, trie::create(PREFIXES, sources)?),
+            || trie::place(sources_v6, place, trie::create(PREFIXES, sources)?),
+            || source_index.write(slot, sources),
+        )
     }
 
     /// The counter of each rule. A rule that was there before keeps its own.
@@ -116,6 +122,22 @@ impl Maps {
         fault::step();
         self.tables.set(slot, Value::wrap_ref(&*tables), 0).context("cannot write the policy's tables")
     }
+}
+
+/// Does three things at once.
+pub(super) fn at_once(
+    one: impl FnOnce() -> Result<()> + Send,
+    another: impl FnOnce() -> Result<()> + Send,
+    here: impl FnOnce() -> Result<()>,
+) -> Result<()> {
+    thread::scope(|scope| {
+        let others = [scope.spawn(one), scope.spawn(another)];
+        let here = here();
+        for other in others {
+            other.join().map_err(|_| anyhow!("a thread that writes maps panicked"))??;
+        }
+        here
+    })
 }
 
 /// What is recorded of a generation.

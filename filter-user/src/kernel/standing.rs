@@ -110,7 +110,11 @@ impl Maps {
     pub(super) fn end_trial(&mut self) -> Result<()> {
         let Standing { switch, trial, now: _ } = self.standing()?;
         fault::step();
-        self.trials.set(switch.slot, Value(Trial { confirmed: 1, ..trial }), 0).context("cannot write the confirmation")
+        self.trials
+            .set(switch.slot, Value(Trial { confirmed: 1, ..trial }), 0)
+            .context("cannot write the confirmation")?;
+        fault::step();
+        self.switch.set(0, Value(switch.to(switch.slot, false)), 0).context("cannot write the switch")
     }
 }
 

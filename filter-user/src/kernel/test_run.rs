@@ -42,7 +42,7 @@ impl Sandbox {
     /// # Errors
     /// If the kernel refuses it, which it does to all but root.
     pub fn new() -> Result<Self> {
-        let mut ebpf = program::load(None)?;
+        let mut ebpf = program::load(None, None)?;
         program::verdict(&mut ebpf)?.load().context("the kernel refuses the BPF program")?;
         program::egress(&mut ebpf)?.load().context("the kernel refuses the egress program")?;
         let maps = Maps::of(&mut ebpf)?;
@@ -115,10 +115,12 @@ impl Sandbox {
     /// If the kernel refuses the frame, or the program ends in something that is no verdict.
     pub fn judge(&mut self, frame: &[u8]) -> Result<Verdict> {
         let code = test_run(program::verdict(&mut self.ebpf)?, frame)?;
-        let Verdict { reason, noted, rule } = Verdict::decode(code).context("the program ended in something else")?;
+        let verdict = Verdict::of_code(code).context("the program ended in something else")?;
         let place = |counter| self.counters.iter().position(|known| *known == counter).context("a rule of no policy");
-        let rule = rule.map(place).transpose()?;
-        Ok(Verdict { reason, noted, rule: rule.map(u16::try_from).transpose()? })
+        Ok(match verdict.rule().map(place).transpose()? {
+            Some(place) => verdict.by_rule(u16::try_from(place)?),
+            None => verdict,
+        })
     }
 
     /// Runs the program on what the host sends on a frame of at least 14 octets.

@@ -18,7 +18,7 @@ use super::{
     pins::{self, Pins},
     program,
 };
-use crate::fault;
+use crate::{fault, policy::CompiledPolicy};
 
 /// Puts this binary's program in the place of the one that runs on these pins, which are of this ABI, unless it is the same.
 /// The maps stay as they are. Returns whether it did.
@@ -28,7 +28,7 @@ pub(super) fn swap_program(pins: &Pins) -> Result<bool> {
     }
     // A map that is pinned is taken as it is.
     maps::check_shapes(pins.directory())?;
-    let mut ebpf = program::load(Some(pins.directory()))?;
+    let mut ebpf = program::load(Some(pins.directory()), None)?;
     let egress = program::egress(&mut ebpf)?;
     egress.load().context("the kernel refuses the egress program")?;
     pins::pin_over(&pins.egress_program(), |path| egress.pin(path))?;
@@ -49,9 +49,9 @@ pub(super) fn swap_program(pins: &Pins) -> Result<bool> {
 
 /// Puts the lasting maps of a filter of another ABI among the new pins of this one, which nothing uses yet. Returns the names
 /// of those that are of another shape, and begin anew.
-pub(super) fn share_maps(old: &Pins, new: &Pins) -> Result<Vec<&'static str>> {
+pub(super) fn share_maps(old: &Pins, new: &Pins, policy: &CompiledPolicy) -> Result<Vec<&'static str>> {
     // What the maps of this version are like is seen best when they are made.
-    drop(program::load_maps(new.directory())?);
+    drop(program::load_maps(new.directory(), Some(policy))?);
     let mut anew = Vec::new();
     for name in maps::lasting() {
         let [from, to] = [old, new].map(|pins| pins.directory().join(name));

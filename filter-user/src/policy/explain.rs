@@ -54,12 +54,12 @@ impl<'p> Explainer<'p> {
     pub fn explain(&self, frame: &[u8]) -> Explanation {
         let verdict = decide(frame, &self.host, &Stateless);
         let source = source(frame);
-        let term = verdict.rule.and_then(|term| self.compiled.terms.get(usize::from(term)));
-        let (matched_prefix, origin) = source.and_then(|source| self.cause(source, verdict.reason, term)).unzip();
+        let term = verdict.rule().and_then(|term| self.compiled.terms.get(usize::from(term)));
+        let (matched_prefix, origin) = source.and_then(|source| self.cause(source, verdict.reason(), term)).unzip();
         Explanation {
             action: verdict.action(),
             rule: term.map(|term| self.compiled.rules[term.rule].name.clone()),
-            reason: verdict.reason,
+            reason: verdict.reason(),
             matched_prefix,
             origin,
         }

@@ -5,18 +5,21 @@ use std::net::IpAddr;
 use filter_common::{
     Address, Policy,
     live::{Allowance, LiveQuery, LiveSet},
+    source_index::look_up,
     tables::Tables,
 };
 use ipnet::IpNet;
 use prefix_trie::joint::{JointPrefixMap, JointPrefixSet};
 
-use super::{CompiledPolicy, LiveTables};
+use super::{CompiledPolicy, FamilyIndex, IndexRoom, LiveTables};
 
 /// The tables and tries of a compiled policy in memory.
 #[derive(Clone)]
 pub struct HostPolicy {
     tables: Box<Tables>,
     sources: JointPrefixMap<IpNet, u32>,
+    /// In front of `sources`, as in the kernel: IPv4, IPv6.
+    index: [FamilyIndex; 2],
     denied: JointPrefixSet<IpNet>,
     live: Option<HostLive>,
 }
@@ -32,21 +35,17 @@ struct HostLive {
 impl HostPolicy {
     /// A policy whose verdicts name places in [`CompiledPolicy::rules`].
     pub fn new(compiled: &CompiledPolicy) -> Self {
-        Self {
-            tables: compiled.tables.clone(),
-            sources: compiled.sources.iter().copied().collect(),
-            denied: compiled.denied.iter().copied().collect(),
-            live: None,
-        }
+        Self::of_parts(compiled.tables.clone(), compiled.sources.clone(), compiled.denied.iter().copied())
     }
 
-    /// A policy of these parts: tables, the source trie, and what is denied.
+    /// A policy of these parts: tables, the source trie, whose prefixes ascend, and what is denied.
     pub(crate) fn of_parts(
         tables: Box<Tables>,
-        sources: impl IntoIterator<Item = (IpNet, u32)>,
+        sources: Vec<(IpNet, u32)>,
         denied: impl IntoIterator<Item = IpNet>,
     ) -> Self {
-        Self { tables, sources: sources.into_iter().collect(), denied: denied.into_iter().collect(), live: None }
+        let index = [true, false].map(|v4| FamilyIndex::new(&sources, v4, IndexRoom::MOST));
+        Self { tables, sources: sources.into_iter().collect(), index, denied: denied.into_iter().collect(), live: None }
     }
 
     /// The policy with these live allows beside it. `now`: the monotonic clock in nanoseconds, by which they end.
@@ -72,7 +71,11 @@ impl Policy for HostPolicy {
     }
 
     fn source_set(&self, source: Address) -> u32 {
-        self.sources.get_lpm(&host(source)).map_or(0, |(_, set)| *set)
+        let index = match source {
+            Address::V4(_) => &self.index[0],
+            Address::V6(_) => &self.index[1],
+        };
+        look_up(index, source).unwrap_or_else(|| self.sources.get_lpm(&host(source)).map_or(0, |(_, set)| *set))
     }
 
     fn is_denied(&self, source: Address) -> bool {

@@ -15,6 +15,7 @@ mod port_set;
 mod probe;
 mod rate;
 mod refusal;
+mod source_index;
 mod state;
 mod summary;
 
@@ -33,5 +34,6 @@ pub use port_set::PortSet;
 pub use probe::{Endpoint, Probe, ProbeError, Protocol, TcpFlags};
 pub use rate::PacketRate;
 pub use refusal::{Code, Refusal, Refusals};
+pub use source_index::{FamilyIndex, IndexRoom};
 pub use state::HostState;
 pub use summary::{ProviderSummary, RuleSummary, Summary};

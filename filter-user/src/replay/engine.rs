@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 use anyhow::Result;
 use filter_common::{
     Reason, Verdict, decide,
-    packet::{self, Content, Fragment, Frame as _},
+    packet::{self, Content},
     tables::flags,
 };
 
@@ -51,7 +51,7 @@ impl HostEngine {
         self.state.advance_to(frame.time());
         let verdict = decide(frame, &self.policy, &self.state);
         // The first fragment may be one of those whose fate is unknown.
-        let early = self.any_unknown && verdict.reason == Reason::FragmentEarly;
+        let early = self.any_unknown && verdict.reason() == Reason::FragmentEarly;
         if early || frame.has_missed() { Outcome::Unknown } else { Outcome::Judged(verdict) }
     }
 }
@@ -110,5 +110,5 @@ impl Engine for KernelEngine {
 }
 
 fn is_fragment(frame: &CapturedFrame<'_>) -> bool {
-    matches!(packet::parse(frame), Ok(Content::Ip(packet)) if packet.fragment != Fragment::Whole)
+    matches!(packet::parse(frame), Ok(Content::Ip(packet)) if !packet.fragment.is_whole())
 }

@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 
-use filter_common::packet::Frame;
+use filter_common::packet::{Frame, Octets};
 
 /// A captured frame.
 ///
@@ -39,6 +39,11 @@ impl<'a> CapturedFrame<'a> {
         self.octets
     }
 
+    /// How many octets it had on the wire.
+    pub const fn length(&self) -> usize {
+        self.length
+    }
+
     /// Whether all of it was captured.
     pub const fn is_whole(&self) -> bool {
         self.octets.len() == self.length
@@ -51,11 +56,13 @@ impl<'a> CapturedFrame<'a> {
 }
 
 impl Frame for CapturedFrame<'_> {
-    fn length(&self) -> usize {
-        self.length
+    type Header<const N: usize> = Octets<N>;
+
+    fn reaches(&self, length: usize) -> bool {
+        length <= self.length
     }
 
-    fn read<const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
+    fn read<const N: usize>(&self, offset: usize) -> Option<Octets<N>> {
         let read = self.octets.read(offset);
         let was_there = offset.checked_add(N).is_some_and(|end| end <= self.length);
         if read.is_none() && was_there {
@@ -71,7 +78,11 @@ mod tests {
 
     fn check(captured: usize, offset: usize, expected: Option<[u8; 2]>, missed: bool) {
         let frame = CapturedFrame::new(&[1, 2, 3, 4, 5, 6][..captured], 6);
-        assert_eq!((frame.read(offset), frame.has_missed()), (expected, missed), "{captured} octets, at {offset}");
+        assert_eq!(
+            (frame.read(offset).map(|Octets(octets)| octets), frame.has_missed()),
+            (expected, missed),
+            "{captured} octets, at {offset}"
+        );
         assert_eq!(frame.length(), 6);
     }
 

@@ -1,6 +1,6 @@
 //! What became of a capture's frames, added up.
 
-use filter_common::{Action, Reason, Verdict};
+use filter_common::{Action, Reason};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -55,14 +55,15 @@ impl Tally {
 
     /// Counts a frame and what became of it.
     pub fn count(&mut self, frame: &CapturedFrame<'_>, outcome: Outcome) {
-        let Outcome::Judged(Verdict { reason, noted: _, rule }) = outcome else {
+        let Outcome::Judged(verdict) = outcome else {
             self.unknown += 1;
             return;
         };
+        let reason = verdict.reason();
         if let Some(count) = self.reasons.get_mut(reason as usize) {
             *count += 1;
         }
-        if let Some(count) = rule.and_then(|rule| self.rules.get_mut(usize::from(rule))) {
+        if let Some(count) = verdict.rule().and_then(|rule| self.rules.get_mut(usize::from(rule))) {
             *count += 1;
         }
         if reason.action() == Action::Drop {

@@ -40,7 +40,7 @@ impl Lab {
 
     pub(crate) fn judge(&self, frame: &[u8]) -> Outcome {
         let verdict = decide(frame, &self.host, &Stateless);
-        match (verdict.reason, verdict.rule) {
+        match (verdict.reason(), verdict.rule()) {
             (Reason::Listed, Some(rule)) => Ok(self.compiled.rules[usize::from(rule)].name.clone()),
             (reason, _) => Err(reason.name()),
         }

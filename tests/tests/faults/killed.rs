@@ -40,7 +40,7 @@ fn a_first_attach_that_is_killed_filters_as_a_whole_or_not_at_all() {
 #[test]
 fn an_upgrade_that_is_killed_filters_all_the_time() {
     let stage = Stage::attached();
-    let forget = || stage.shell("rm -f /sys/fs/bpf/sipwall/v3/eth0/build");
+    let forget = || stage.shell("rm -f /sys/fs/bpf/sipwall/v4/eth0/build");
     forget();
     let steps = stage.kill_at_every_step(&["attach", "eth0", "--policy", &stage.policy], |step| {
         assert_eq!(stage.assert_whole(step), InForce::Policy);
@@ -55,7 +55,7 @@ fn an_upgrade_that_is_killed_filters_all_the_time() {
 #[test]
 fn an_upgrade_from_another_abi_that_is_killed_filters_all_the_time() {
     let stage = Stage::attached();
-    let age = || stage.shell("cd /sys/fs/bpf/sipwall && if [ -e v3/eth0/link ]; then rm -rf v1 && mv v3 v1; fi");
+    let age = || stage.shell("cd /sys/fs/bpf/sipwall && if [ -e v4/eth0/link ]; then rm -rf v1 && mv v4 v1; fi");
     age();
     let attach = ["attach", "eth0", "--policy", &stage.policy];
     let steps = stage.kill_at_every_step(&attach, |step| {

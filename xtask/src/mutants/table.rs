@@ -47,16 +47,21 @@ pub(super) const MUTANTS: [Mutant; 34] = [
     mutant(
         "IPv4 total length one beyond the frame",
         IPV4,
-        "start + total_length > frame.length()",
-        "start + total_length > frame.length() + 1",
+        "!frame.reaches(start + total_length)",
+        "!frame.reaches(start + total_length - 1)",
     ),
     mutant("seven extension headers", IPV6, "MAX_EXTENSIONS: usize = 6", "MAX_EXTENSIONS: usize = 7"),
-    mutant("routing type 0 never refused", IPV6, "if f0 == 0 && f1 != 0", "if f0 == 0 && f1 == 255"),
+    mutant(
+        "routing type 0 never refused",
+        IPV6,
+        "header.u8::<2>() == 0 && header.u8::<3>() != 0",
+        "header.u8::<2>() == 0 && header.u8::<3>() == 255",
+    ),
     mutant(
         "TCP fragment at offset 8 passes",
         TRANSPORT,
-        "network.protocol == ip::TCP && offset == 1",
-        "network.protocol == ip::TCP && offset == 0",
+        "network.protocol == ip::TCP && network.fragment.offset() == 8",
+        "network.protocol == ip::TCP && network.fragment.offset() == 0",
     ),
     mutant("UDP length 7", TRANSPORT, "length < UDP_HEADER || beyond", "length + 1 < UDP_HEADER || beyond"),
     mutant("SYN with RST", TRANSPORT, "flags & (FIN | RST) != 0", "flags & FIN != 0"),
@@ -137,8 +142,8 @@ pub(super) const MUTANTS: [Mutant; 34] = [
     mutant(
         "hosts of one IPv6 subnet share no limit",
         STATE,
-        "Address::V6(_) => [source.words()[0], 0],",
-        "Address::V6(_) => source.words(),",
+        "Address::V6([network, _]) => [network, 0],",
+        "Address::V6(words) => words,",
     ),
     mutant(
         "one packet less than the burst",

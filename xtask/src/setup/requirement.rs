@@ -21,17 +21,20 @@ pub(crate) enum Purpose {
     Lint,
     /// The demo.
     Demo,
+    /// The benchmarks.
+    Bench,
     /// Everything, tests included.
     Test,
     /// The pictures of the documentation, besides what the tests need.
     Pictures,
 }
 
-const BUILDING: &[Purpose] = &[Purpose::Build, Purpose::Lint, Purpose::Demo, Purpose::Test];
+const BUILDING: &[Purpose] = &[Purpose::Build, Purpose::Lint, Purpose::Demo, Purpose::Bench, Purpose::Test];
 const LINTING: &[Purpose] = &[Purpose::Lint, Purpose::Test];
-const RUNNING: &[Purpose] = &[Purpose::Demo, Purpose::Test];
+const RUNNING: &[Purpose] = &[Purpose::Demo, Purpose::Bench, Purpose::Test];
 const TESTING: &[Purpose] = &[Purpose::Test];
 const PICTURING: &[Purpose] = &[Purpose::Pictures];
+const BENCHING: &[Purpose] = &[Purpose::Bench];
 
 /// Something that must be installed.
 #[derive(Debug)]
@@ -101,7 +104,14 @@ pub(super) fn requirements(places: &Places) -> Vec<Requirement> {
         for_tests(tool(places, "dpkg-deb", "dpkg", "makes the Debian package")),
         for_tests(tool(places, "systemd-analyze", "systemd", "rates the unit of the service")),
         emulator(places),
-        for_tests(tool(places, "ethtool", "ethtool", "sets what a NIC takes off")),
+        Requirement {
+            purposes: &[Purpose::Bench, Purpose::Test],
+            ..tool(places, "ethtool", "ethtool", "sets what a NIC takes off")
+        },
+        for_benchmarks(tool(places, "xdp-filter", "xdp-tools", "is compared with the filter")),
+        for_benchmarks(tool(places, "nft", "nftables", "is compared with the filter")),
+        for_benchmarks(tool(places, "iptables", "iptables", "is compared with the filter")),
+        for_benchmarks(tool(places, "ipset", "ipset", "is compared with the filter")),
         for_tests(tool(places, "busybox", "busybox-static", "is what the older kernel starts")),
         for_tests(tool(places, "cpio", "cpio", "packs what the older kernel finds")),
         older_kernel(),
@@ -164,6 +174,10 @@ fn for_tests(requirement: Requirement) -> Requirement {
 
 fn for_pictures(requirement: Requirement) -> Requirement {
     Requirement { purposes: PICTURING, ..requirement }
+}
+
+fn for_benchmarks(requirement: Requirement) -> Requirement {
+    Requirement { purposes: BENCHING, ..requirement }
 }
 
 /// An emulator that is installed will do.

@@ -1,0 +1,175 @@
+//! What changes cost, and what it takes to hold them.
+
+use std::{
+    fmt, fs,
+    path::Path,
+    process::Stdio,
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result, ensure};
+use filter_user::{
+    kernel::{Sandbox, memory_of_maps},
+    policy::{CompiledPolicy, Policy},
+};
+use lab::{Host, Lab, Plan};
+use serde::Serialize;
+
+use crate::{
+    path::{self, sipwall},
+    policies::{self, Family, Layout},
+    statistics::Rounds,
+    table,
+};
+
+const ROUNDS: usize = 3;
+const HOST: &str = "sbc";
+/// How long the service may take to come up.
+const UP: Duration = Duration::from_mins(1);
+
+/// What was measured: a name, a figure, and what it is meant to be at the most.
+#[derive(Serialize)]
+pub(crate) struct Report {
+    rows: Vec<Row>,
+}
+
+#[derive(Serialize)]
+struct Row {
+    what: String,
+    unit: &'static str,
+    measured: f64,
+    noise: f64,
+    aim: f64,
+}
+
+/// Measures all of it.
+pub(crate) fn measure(quick: bool) -> Result<Report> {
+    let mut rows = Vec::new();
+    let sizes: &[(u32, f64)] = if quick { &[(10_000, 10.0)] } else { &[(10_000, 10.0), (100_000, 150.0)] };
+    for (size, aim) in sizes {
+        rows.push(publishing(*size, *aim)?);
+    }
+    let denied = if quick { 10_000 } else { 1_000_000 };
+    rows.push(memory(0, 8.0)?);
+    rows.push(memory(denied, 200.0)?);
+    rows.extend(commands(denied)?);
+    Ok(Report { rows })
+}
+
+/// Compiles a policy and puts it in force.
+fn publishing(size: u32, aim: f64) -> Result<Row> {
+    let directory = tempfile::tempdir()?;
+    let file = directory.path().join("policy.toml");
+    let nets = policies::prefixes(Family::V4, Layout::Clustered, size);
+    fs::write(&file, policies::text(&nets, "", "")?)?;
+    let policy = Policy::load(&file).context("the policy does not load")?;
+    let mut kernel = Sandbox::new()?;
+    let publish = || -> Result<()> {
+        let compiled: CompiledPolicy = policy.compile().context("the policy does not compile")?;
+        kernel.publish(&compiled).map(drop)
+    };
+    Row::timed(format!("compile and publish {} prefixes", table::whole(size)), aim, publish)
+}
+
+/// What the commands take on a host, with the service running in the end.
+fn commands(denied: u32) -> Result<Vec<Row>> {
+    let lab = Lab::new(&[Plan::new(HOST, ["198.51.100.10/32".parse()?])])?;
+    let host = lab.host(HOST)?;
+    let directory = tempfile::tempdir()?;
+    let nets = policies::prefixes(Family::V4, Layout::Clustered, 1000);
+    path::attach(host, &nets, false, 0)?;
+    let run = |arguments: &[&str], file: Option<&Path>| sipwall(host, arguments, file).map(drop);
+    let mut rows =
+        vec![Row::timed("start a command that prints its version".into(), f64::NAN, || run(&["--version"], None))?];
+    let mut number = 0;
+    rows.push(Row::timed("one `allow add`, the whole command".into(), 5.0, || {
+        number += 1;
+        run(&["allow", "add", &format!("203.0.113.{number}"), "--udp", "5060"], None)
+    })?);
+    let list = directory.path().join("denied");
+    fs::write(&list, policies::denied(denied))?;
+    let many = table::whole(denied);
+    let load = || run(&["deny", "load"], Some(&list));
+    rows.push(Row::once(format!("load {many} denied prefixes, the whole command"), 5000.0, load)?);
+    let others: Vec<String> = (0..1000).map(|number| format!("198.18.{}.{}", number / 250, number % 250)).collect();
+    let mut add = vec!["deny", "add"];
+    add.extend(others.iter().map(String::as_str));
+    rows.push(Row::once("deny 1,000 more, the whole command".into(), 20.0, || run(&add, None))?);
+    let policy = directory.path().join("policy.toml");
+    fs::write(&policy, policies::text(&nets, "", "")?)?;
+    rows.push(resident(host, &policy, &many)?);
+    Ok(rows)
+}
+
+/// How much memory of its own the service takes up.
+fn resident(host: &Host, policy: &Path, denied: &str) -> Result<Row> {
+    let state = policy.with_file_name("state");
+    let mut command = host.command(path::binary()?);
+    command.args(["run", "--policy"]).arg(policy).arg("--state").arg(state);
+    let service = lab::Process::start(command.stdout(Stdio::null()).stderr(Stdio::null()))?;
+    let status = procfs::process::Process::new(service.id().try_into()?)?;
+    let begun = Instant::now();
+    // It has settled when its memory no longer grows.
+    let (mut last, mut same) = (0, 0);
+    while same < 20 {
+        ensure!(begun.elapsed() < UP, "the service does not come up");
+        thread::sleep(Duration::from_millis(100));
+        let now = status.status()?.vmrss.context("the service has ended")?;
+        same = if now == last { same + 1 } else { 0 };
+        last = now;
+    }
+    #[expect(clippy::cast_precision_loss, reason = "there is less memory than a float has bits for")]
+    let measured = last as f64 / 1024.0;
+    let what = format!("resident memory of the service, {denied} prefixes denied");
+    Ok(Row { what, unit: "MB", measured, noise: 0.0, aim: 24.0 })
+}
+
+/// How much memory the maps take up with so many prefixes denied. No other maps may be held meanwhile.
+fn memory(denied: u32, aim: f64) -> Result<Row> {
+    let mut kernel = Sandbox::new()?;
+    let directory = tempfile::tempdir()?;
+    let file = directory.path().join("policy.toml");
+    fs::write(directory.path().join("denied"), policies::denied(denied))?;
+    let deny = if denied == 0 { "" } else { "[[deny]]\nname = \"many\"\nfile = \"denied\"\n" };
+    fs::write(&file, policies::text(&policies::prefixes(Family::V4, Layout::Clustered, 1000), "", deny)?)?;
+    let policy = Policy::load(&file).context("the policy does not load")?;
+    kernel.publish(&policy.compile().context("the policy does not compile")?)?;
+    #[expect(clippy::cast_precision_loss, reason = "there is less memory than a float has bits for")]
+    let measured = memory_of_maps()? as f64 / f64::from(1 << 20);
+    let what = format!("maps, 1,000 prefixes, {} denied", table::whole(denied));
+    Ok(Row { what, unit: "MB", measured, noise: 0.0, aim })
+}
+
+impl Row {
+    /// What something takes, in milliseconds: the median of a few times.
+    fn timed(what: String, aim: f64, mut action: impl FnMut() -> Result<()>) -> Result<Self> {
+        let mut rounds = Rounds::NONE;
+        for _ in 0..ROUNDS {
+            let begun = Instant::now();
+            action()?;
+            rounds.add(begun.elapsed().as_secs_f64() * 1e3);
+        }
+        Ok(Self { what, unit: "ms", measured: rounds.median(), noise: rounds.noise(), aim })
+    }
+
+    /// The same for what can be done once.
+    fn once(what: String, aim: f64, action: impl FnOnce() -> Result<()>) -> Result<Self> {
+        let begun = Instant::now();
+        action()?;
+        Ok(Self { what, unit: "ms", measured: begun.elapsed().as_secs_f64() * 1e3, noise: 0.0, aim })
+    }
+
+    fn cells(&self) -> [String; 4] {
+        let Self { what, unit, measured, noise, aim } = self;
+        let aim = if aim.is_finite() { format!("{aim:.0} {unit}") } else { String::new() };
+        [what.clone(), format!("{measured:.1} {unit}"), aim, format!("{:.0} %", noise * 100.0)]
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let header = ["what", "measured", "at the most", "noise"];
+        write!(formatter, "{}", table::markdown(header, 1, self.rows.iter().map(Row::cells)))
+    }
+}

@@ -1,0 +1,225 @@
+//! A packet's whole way: from a veth pair to where it is dropped or taken in, beside others.
+
+mod contestant;
+mod network;
+mod tool;
+
+pub(crate) use contestant::{attach, binary, sipwall};
+
+use std::{fmt, net::UdpSocket, time::Duration};
+
+use anyhow::{Context as _, Result, ensure};
+use filter_user::kernel::{Bench, PathProgram};
+use ipnet::IpNet;
+use serde::Serialize;
+
+use self::{
+    contestant::{ALL, Contestant, EMPTY, SIPWALL},
+    network::Network,
+};
+use crate::{
+    policies::{self, CLOSED, Family, Layout, OPEN, PORTS, Sources},
+    statistics::Rounds,
+    table,
+};
+
+const ROUNDS: usize = 3;
+/// A host with no program, and one whose filter lets the packets in.
+const PASSING: [(&str, &str); 2] = [("no program", "bare"), (SIPWALL, "passing")];
+/// How many packets may be counted elsewhere, in a million: what hosts say by themselves.
+const STRAY: u64 = 100;
+
+/// What was measured.
+#[derive(Serialize)]
+pub(crate) struct Report {
+    prefixes: u32,
+    denied: u32,
+    drop: Vec<Flood>,
+    pass: Vec<Cost>,
+}
+
+/// What everyone makes of one flood.
+#[derive(Serialize)]
+struct Flood {
+    flood: &'static str,
+    costs: Vec<Cost>,
+}
+
+#[derive(Serialize)]
+struct Cost {
+    name: &'static str,
+    nanoseconds: f64,
+    noise: f64,
+    /// By what empty programs cost in the same run.
+    by_empty: f64,
+    /// By what the filter costs in the same run.
+    by_sipwall: f64,
+    aim: Option<f64>,
+    most: Option<f64>,
+}
+
+/// How much is measured.
+struct Extent {
+    prefixes: u32,
+    denied: u32,
+    /// Of xdp-filter, which takes them one by one.
+    addresses: usize,
+    cost: Duration,
+    floods: &'static [(&'static str, Sources, u16)],
+}
+
+const FULL: Extent = Extent {
+    prefixes: 1000,
+    denied: 1_000_000,
+    addresses: 1000,
+    cost: Duration::from_millis(1500),
+    floods: &[
+        ("listed sources, closed port", Sources::Listed, CLOSED),
+        ("unlisted sources beside listed ones", Sources::Near, OPEN),
+    ],
+};
+
+const QUICK: Extent = Extent {
+    prefixes: 1000,
+    denied: 10_000,
+    addresses: 16,
+    cost: Duration::from_millis(300),
+    floods: &[("listed sources, closed port", Sources::Listed, CLOSED)],
+};
+
+/// Measures everyone.
+pub(crate) fn measure(bench: Bench, quick: bool) -> Result<Report> {
+    let Extent { prefixes: count, denied, addresses, cost, floods } = if quick { QUICK } else { FULL };
+    let prefixes = policies::prefixes(Family::V4, Layout::Clustered, count);
+    let contestants = Contestant::all(&prefixes, addresses);
+    let hosts = contestants.iter().map(|contestant| contestant.host).chain(PASSING.map(|(_, host)| host));
+    let mut network = Network::new(bench, &hosts.collect::<Vec<_>>())?;
+    network.bench.set_peer(&policies::policy(&prefixes)?.sources, &PORTS)?;
+    for contestant in &contestants {
+        contestant.start(&mut network, &prefixes, denied)?;
+    }
+    let drop = floods.iter().map(|(flood, sources, port)| {
+        network.bench.set_sources(&policies::sources(*sources, Family::V4, &prefixes))?;
+        Ok(Flood { flood, costs: dropping(&mut network, &contestants, *port, cost)? })
+    });
+    let drop = drop.collect::<Result<_>>()?;
+    network.bench.set_sources(&policies::sources(Sources::Listed, Family::V4, &prefixes))?;
+    Ok(Report { prefixes: count, denied, drop, pass: passing(&mut network, &prefixes, cost)? })
+}
+
+/// Floods everyone in turns.
+fn dropping(network: &mut Network, contestants: &[Contestant], port: u16, cost: Duration) -> Result<Vec<Cost>> {
+    let mut rounds = vec![Rounds::NONE; contestants.len()];
+    for _ in 0..ROUNDS {
+        for (contestant, rounds) in contestants.iter().zip(&mut rounds) {
+            let before = contestant.dropped(network)?;
+            let flooded = network.flood(contestant.host, port, cost)?;
+            let dropped = contestant.dropped(network)? - before;
+            ensure!(
+                dropped.abs_diff(flooded.received) <= STRAY + flooded.received / 1_000_000 * STRAY,
+                "{} dropped {dropped} of {} packets: it did other work than the others",
+                contestant.name,
+                flooded.received
+            );
+            rounds.add(flooded.nanoseconds);
+        }
+    }
+    let of =
+        |name| contestants.iter().position(|contestant| contestant.name == name).map(|place| rounds[place].median());
+    let (empty, sipwall) = of(EMPTY).zip(of(SIPWALL)).context("nothing to compare with")?;
+    Ok(contestants
+        .iter()
+        .zip(&rounds)
+        .map(|(contestant, rounds)| {
+            let (nanoseconds, noise) = (rounds.median(), rounds.noise());
+            let Contestant { name, aim, most, .. } = contestant;
+            Cost {
+                name,
+                nanoseconds,
+                noise,
+                by_empty: nanoseconds / empty,
+                by_sipwall: nanoseconds / sipwall,
+                aim: *aim,
+                most: *most,
+            }
+        })
+        .collect())
+}
+
+/// Lets listed media in to a socket that nobody reads, without a program and through the filter.
+fn passing(network: &mut Network, prefixes: &[IpNet], cost: Duration) -> Result<Vec<Cost>> {
+    let [_, (_, filtered)] = PASSING;
+    attach(network.host(filtered)?, prefixes, false, 0)?;
+    let mut sockets = Vec::new();
+    for (_, host) in PASSING {
+        sockets.push(network.host(host)?.enter(|| UdpSocket::bind(("0.0.0.0", OPEN)))??);
+    }
+    let mut rounds = [const { Rounds::NONE }; PASSING.len()];
+    for _ in 0..ROUNDS {
+        for ((_, host), rounds) in PASSING.into_iter().zip(&mut rounds) {
+            rounds.add(network.flood(host, OPEN, cost)?.nanoseconds);
+        }
+    }
+    let dropped = contestant::dropped(network.host(filtered)?)?;
+    ensure!(dropped <= STRAY, "the filter dropped {dropped} packets that it should let in");
+    let [bare, sipwall] = rounds.each_ref().map(Rounds::median);
+    Ok(PASSING
+        .into_iter()
+        .zip(&rounds)
+        .map(|((name, _), rounds)| {
+            let (nanoseconds, noise) = (rounds.median(), rounds.noise());
+            Cost {
+                name,
+                nanoseconds,
+                noise,
+                by_empty: nanoseconds / bare,
+                by_sipwall: nanoseconds / sipwall,
+                aim: None,
+                most: None,
+            }
+        })
+        .collect())
+}
+
+impl Network {
+    /// Attaches one of the benchmark's own programs.
+    fn attach(&mut self, host: &str, program: PathProgram, generic: bool) -> Result<()> {
+        self.inside(host, |bench| bench.attach(program, "eth0", generic))
+    }
+}
+
+impl Cost {
+    fn cells(&self, reference: &str) -> [String; 6] {
+        let Self { name, nanoseconds, noise, by_empty, by_sipwall, aim, most } = self;
+        [
+            (*name).to_owned(),
+            format!("{nanoseconds:.0}"),
+            ratio(*by_empty, (*name == SIPWALL || *name == ALL).then_some(f64::INFINITY)),
+            if *name == reference { String::new() } else { ratio(*by_sipwall, *most) },
+            aim.map_or_else(String::new, |aim| format!("{aim:.1}")),
+            format!("{:.0} %", noise * 100.0),
+        ]
+    }
+}
+
+/// A ratio, unless it is one that cannot be.
+fn ratio(ratio: f64, most: Option<f64>) -> String {
+    match most {
+        Some(most) if ratio > most => format!("wrong: above {most:.1}"),
+        _ => format!("{ratio:.2}"),
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { prefixes, denied, drop, pass } = self;
+        let (prefixes, denied) = (table::whole(*prefixes), table::whole(*denied));
+        for Flood { flood, costs } in drop {
+            let header = [flood, "ns", "by empty", "by sipwall", "aim", "noise"];
+            writeln!(formatter, "{}\n", table::markdown(header, 1, costs.iter().map(|cost| cost.cells(SIPWALL))))?;
+        }
+        let header = ["passing listed media", "ns", "by no program", "", "", "noise"];
+        writeln!(formatter, "{}\n", table::markdown(header, 1, pass.iter().map(|cost| cost.cells(cost.name))))?;
+        write!(formatter, "{prefixes} prefixes; all options: {denied} denied prefixes too.")
+    }
+}

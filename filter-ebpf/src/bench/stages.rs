@@ -1,0 +1,138 @@
+//! The stages of the filter, each with all that stand before it.
+
+use aya_ebpf::{btf_maps::Array, macros::btf_map, programs::XdpContext};
+use filter_common::{
+    Address, Policy, Reason, Verdict, decide,
+    live::{Allowance, LiveQuery},
+    packet::{self, Content, Frame, Packet, Transport},
+    tables::Tables,
+};
+
+use crate::{
+    headers::{Header, Outcome},
+    outcome,
+    policy::PolicyInForce,
+    state::KernelState,
+};
+
+/// The source set of what is listed.
+#[btf_map]
+static BENCH_LISTED: Array<u32, 1> = Array::new();
+
+/// A policy that knows every source without looking it up.
+struct Known {
+    policy: PolicyInForce,
+    source_set: u32,
+}
+
+impl Policy for Known {
+    #[inline(always)]
+    fn tables(&self) -> &Tables {
+        self.policy.tables
+    }
+
+    #[inline(always)]
+    fn source_set(&self, _: Address) -> u32 {
+        self.source_set
+    }
+
+    #[inline(always)]
+    fn is_denied(&self, source: Address) -> bool {
+        self.policy.is_denied(source)
+    }
+
+    #[inline(always)]
+    fn live_allow(&self, source: Address, query: LiveQuery) -> Allowance {
+        self.policy.live_allow(source, query)
+    }
+}
+
+impl Outcome {
+    const REFUSED: Self = Self { passes: false, digest: 0 };
+
+    #[inline(always)]
+    fn of(verdict: Verdict) -> Self {
+        Self { passes: verdict.is(Reason::Listed), digest: verdict.code().into() }
+    }
+}
+
+#[inline(always)]
+pub(crate) fn nothing(_: &XdpContext, header: &Header) -> Outcome {
+    let octet = header.read::<14>(0).map_or(0, packet::Header::u8::<12>);
+    Outcome { passes: false, digest: octet.into() }
+}
+
+#[inline(always)]
+pub(crate) fn parse(_: &XdpContext, header: &Header) -> Outcome {
+    Outcome { passes: false, digest: parsed(header) }
+}
+
+#[inline(always)]
+pub(crate) fn policy_in_force(_: &XdpContext, header: &Header) -> Outcome {
+    let generation = PolicyInForce::read().map_or(0, |policy| policy.tables.settings.generation);
+    Outcome { passes: false, digest: parsed(header).wrapping_add(generation) }
+}
+
+#[inline(always)]
+pub(crate) fn unlisted(_: &XdpContext, header: &Header) -> Outcome {
+    known(header, 0)
+}
+
+#[inline(always)]
+pub(crate) fn listed(_: &XdpContext, header: &Header) -> Outcome {
+    known(header, BENCH_LISTED.get(0).copied().unwrap_or_default())
+}
+
+#[inline(always)]
+pub(crate) fn decision(_: &XdpContext, header: &Header) -> Outcome {
+    match PolicyInForce::read() {
+        Some(policy) => Outcome::of(decide(header, &policy, &KernelState)),
+        None => Outcome::REFUSED,
+    }
+}
+
+#[inline(always)]
+pub(crate) fn counted(_: &XdpContext, header: &Header) -> Outcome {
+    let Some(policy) = PolicyInForce::read() else { return Outcome::REFUSED };
+    let verdict = decide(header, &policy, &KernelState);
+    outcome::count(verdict, policy.tables, header.length() as u64);
+    Outcome::of(verdict)
+}
+
+#[inline(always)]
+pub(crate) fn whole(context: &XdpContext, header: &Header) -> Outcome {
+    let Some(policy) = PolicyInForce::read() else { return Outcome::REFUSED };
+    let verdict = decide(header, &policy, &KernelState);
+    outcome::carry_out(context, verdict, policy.tables, header.length() as u64);
+    Outcome::of(verdict)
+}
+
+#[inline(always)]
+fn known(header: &Header, source_set: u32) -> Outcome {
+    match PolicyInForce::read() {
+        Some(policy) => Outcome::of(decide(header, &Known { policy, source_set }, &KernelState)),
+        None => Outcome::REFUSED,
+    }
+}
+
+/// What the parser found, in one number.
+#[inline(always)]
+fn parsed(header: &Header) -> u64 {
+    match packet::parse(header) {
+        Ok(Content::Ip(packet)) => digest(&packet),
+        Ok(_) => 1,
+        Err(reason) => reason.index().into(),
+    }
+}
+
+#[inline(always)]
+fn digest(packet: &Packet) -> u64 {
+    let [high, low] = packet.source.words();
+    let ports = match packet.transport {
+        Transport::Udp { source, destination } | Transport::Tcp { source, destination, .. } => {
+            u64::from(source) << 16 | u64::from(destination)
+        }
+        _ => 0,
+    };
+    high ^ low ^ ports
+}

@@ -1,0 +1,341 @@
+//! The table in front of the source tries, made from the prefixes that they have.
+
+use std::net::IpAddr;
+
+use bytemuck::zeroed_box;
+use filter_common::{
+    Address,
+    source_index::{Cell, RUNS, SourceBlock, SourceIndex, SourceNode, SourceRoot},
+};
+use ipnet::IpNet;
+
+/// How many blocks and nodes an index may have.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct IndexRoom {
+    /// Blocks.
+    pub blocks: usize,
+    /// Nodes.
+    pub nodes: usize,
+}
+
+impl IndexRoom {
+    /// All that cells can lead to.
+    pub const MOST: Self = Self { blocks: Cell::BLOCKS as usize, nodes: Cell::NODES as usize };
+}
+
+/// The index of one family's sources.
+#[derive(Clone)]
+pub struct FamilyIndex {
+    /// Where the look-up begins.
+    pub root: Box<SourceRoot>,
+    /// The blocks.
+    pub blocks: Vec<SourceBlock>,
+    /// The nodes.
+    pub nodes: Vec<SourceNode>,
+}
+
+/// The first number from which on a cell holds.
+type Run = (u16, Cell);
+
+/// An address, its bits in the upper part whatever its family, from which on another set holds, as a cell.
+type Cut = (u128, Cell);
+
+/// How many bits an address has.
+const WIDTH: u32 = u128::BITS;
+
+/// How many bits are looked up at a time.
+const STRIDE: u32 = 16;
+
+impl FamilyIndex {
+    /// The index of those of the sources that are of the family. They ascend, and what they say of sets is that of the tries.
+    ///
+    /// Where there is no room for more, the trie is to be asked.
+    pub fn new(sources: &[(IpNet, u32)], v4: bool, room: IndexRoom) -> Self {
+        let of_family = sources.iter().filter(|(prefix, _)| prefix.addr().is_ipv4() == v4);
+        let cuts = cuts(of_family);
+        let mut making = Making { blocks: Vec::new(), nodes: Vec::new(), room };
+        let runs = making.level(0, &cuts, Cell::default());
+        let mut root: Box<SourceRoot> = zeroed_box();
+        fill(&mut root.cells, 0, &runs);
+        Self { root, blocks: making.blocks, nodes: making.nodes }
+    }
+}
+
+impl SourceIndex for FamilyIndex {
+    fn root(&self, _: Address) -> Option<&SourceRoot> {
+        Some(&self.root)
+    }
+
+    fn block(&self, place: u32) -> Option<&SourceBlock> {
+        self.blocks.get(usize::try_from(place).ok()?)
+    }
+
+    fn node(&self, place: u32) -> Option<&SourceNode> {
+        self.nodes.get(usize::try_from(place).ok()?)
+    }
+}
+
+/// Where the set of the longest prefix changes, ascending.
+fn cuts<'a>(sources: impl Iterator<Item = &'a (IpNet, u32)>) -> Vec<Cut> {
+    let mut cuts = Vec::new();
+    // The last address of each prefix that covers the current one, outermost first, with its cell.
+    let mut around: Vec<(u128, Cell)> = Vec::new();
+    for (prefix, set) in sources {
+        let (first, last) = ends(prefix);
+        close(&mut cuts, &mut around, Some(first));
+        let cell = Cell::set(*set).unwrap_or(Cell::ASK);
+        cut(&mut cuts, first, cell);
+        around.push((last, cell));
+    }
+    close(&mut cuts, &mut around, None);
+    cuts
+}
+
+/// Ends the prefixes that end before an address; all, if none is given.
+fn close(cuts: &mut Vec<Cut>, around: &mut Vec<(u128, Cell)>, before: Option<u128>) {
+    while let Some((last, _)) = around.pop_if(|(last, _)| before.is_none_or(|address| *last < address)) {
+        if let Some(next) = last.checked_add(1) {
+            cut(cuts, next, around.last().map_or_else(Cell::default, |(_, cell)| *cell));
+        }
+    }
+}
+
+/// Lets a cell hold from an address on.
+fn cut(cuts: &mut Vec<Cut>, from: u128, cell: Cell) {
+    cuts.pop_if(|(start, _)| *start == from);
+    if cuts.last().map_or_else(Cell::default, |(_, before)| *before) != cell {
+        cuts.push((from, cell));
+    }
+}
+
+/// The first address of a prefix and its last.
+fn ends(prefix: &IpNet) -> (u128, u128) {
+    let first = match prefix.network() {
+        IpAddr::V4(address) => u128::from(u32::from(address)) << (WIDTH - u32::BITS),
+        IpAddr::V6(address) => address.into(),
+    };
+    let host = u128::MAX.checked_shr(prefix.prefix_len().into()).unwrap_or_default();
+    (first, first | host)
+}
+
+/// An index that is being made.
+struct Making {
+    blocks: Vec<SourceBlock>,
+    nodes: Vec<SourceNode>,
+    room: IndexRoom,
+}
+
+impl Making {
+    /// The runs of the 16 bits behind `depth` of them, by the cuts behind their first address, from which on `cell` holds.
+    fn level(&mut self, depth: u32, cuts: &[Cut], mut cell: Cell) -> Vec<Run> {
+        let shift = WIDTH - STRIDE - depth;
+        #[expect(clippy::cast_possible_truncation, reason = "the bits above are those that were looked up before")]
+        let number = |(start, _): &Cut| (start >> shift) as u16;
+        let mut runs = vec![(0, cell)];
+        for same in cuts.chunk_by(|one, next| number(one) == number(next)) {
+            let at = number(&same[0]);
+            let begins_there = same[0].0.trailing_zeros() >= shift;
+            let (first, inside) = if begins_there { (same[0].1, &same[1..]) } else { (cell, same) };
+            let within = if inside.is_empty() { first } else { self.deeper(depth + STRIDE, inside, first) };
+            run(&mut runs, at, within);
+            cell = same[same.len() - 1].1;
+            if let Some(next) = at.checked_add(1) {
+                run(&mut runs, next, cell);
+            }
+        }
+        runs
+    }
+
+    fn deeper(&mut self, depth: u32, cuts: &[Cut], cell: Cell) -> Cell {
+        let runs = self.level(depth, cuts, cell);
+        if runs.len() <= RUNS { self.node(&runs) } else { self.upper_block(&runs) }
+    }
+
+    /// A cell that leads to a node with these runs.
+    fn node(&mut self, runs: &[Run]) -> Cell {
+        let place = self.nodes.len();
+        if place >= self.room.nodes {
+            return Cell::ASK;
+        }
+        // Runs that there are not are like the last one.
+        let (_, last) = runs[runs.len() - 1];
+        let mut node = SourceNode { starts: [u16::MAX; RUNS], cells: [last; RUNS] };
+        for ((start, cell), run) in node.starts.iter_mut().zip(&mut node.cells).zip(runs) {
+            (*start, *cell) = *run;
+        }
+        self.nodes.push(node);
+        u16::try_from(place).map_or(Cell::ASK, Cell::node)
+    }
+
+    /// A cell that leads to a block by the upper 8 bits.
+    fn upper_block(&mut self, runs: &[Run]) -> Cell {
+        let Some(place) = self.block() else { return Cell::ASK };
+        for upper in 0..=u8::MAX {
+            let within = within(runs, upper);
+            let cell = match within.as_slice() {
+                [(_, cell)] => *cell,
+                few if few.len() <= RUNS => self.node(few),
+                many => self.lower_block(upper, many),
+            };
+            self.blocks[usize::from(place)].0[usize::from(upper)] = cell;
+        }
+        Cell::block(place)
+    }
+
+    /// A cell that leads to a block by the lower 8 bits.
+    fn lower_block(&mut self, upper: u8, runs: &[Run]) -> Cell {
+        let Some(place) = self.block() else { return Cell::ASK };
+        fill(&mut self.blocks[usize::from(place)].0, u16::from(upper) << 8, runs);
+        Cell::block(place)
+    }
+
+    fn block(&mut self) -> Option<u16> {
+        let place = self.blocks.len();
+        if place >= self.room.blocks {
+            return None;
+        }
+        self.blocks.push(SourceBlock([Cell::default(); 1 << 8]));
+        u16::try_from(place).ok()
+    }
+}
+
+/// Lets a cell hold from a number on.
+fn run(runs: &mut Vec<Run>, from: u16, cell: Cell) {
+    runs.pop_if(|(start, _)| *start == from);
+    if runs.last().is_none_or(|(_, before)| *before != cell) {
+        runs.push((from, cell));
+    }
+}
+
+/// The runs of the numbers with these upper 8 bits.
+fn within(runs: &[Run], upper: u8) -> Vec<Run> {
+    let first = u16::from(upper) << 8;
+    let begun = runs.partition_point(|(start, _)| *start <= first);
+    let ended = runs.partition_point(|(start, _)| *start <= first | 0xff);
+    // The first run of all begins with 0.
+    let mut within = vec![(first, runs[begun.saturating_sub(1)].1)];
+    within.extend_from_slice(&runs[begun..ended]);
+    within
+}
+
+/// Fills cells that begin with the number `first`.
+fn fill(cells: &mut [Cell], first: u16, runs: &[Run]) {
+    for (index, (start, cell)) in runs.iter().enumerate() {
+        let from = usize::from(start - first);
+        let to = runs.get(index + 1).map_or(cells.len(), |(next, _)| usize::from(next - first));
+        cells[from..to].fill(*cell);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, Ipv6Addr};
+
+    use filter_common::source_index::look_up;
+    use prefix_trie::joint::JointPrefixMap;
+    use proptest::{collection::vec, prelude::*};
+
+    use super::*;
+
+    /// Addresses that have much in common: prefixes nest, meet and repeat, and fill blocks.
+    fn address(v4: bool) -> impl Strategy<Value = IpAddr> {
+        let half = prop_oneof![0..4_u16, 0..64_u16, (0..4_u16).prop_map(|number| number << 14), any::<u16>()];
+        vec(half, 8).prop_map(move |halves| {
+            let halves: [u16; 8] = halves.try_into().expect("eight");
+            if v4 {
+                Ipv4Addr::from(u32::from(halves[0] % 8) << 24 | u32::from(halves[1] & 7) << 16 | u32::from(halves[2]))
+                    .into()
+            } else {
+                Ipv6Addr::from(halves).into()
+            }
+        })
+    }
+
+    fn sources(v4: bool) -> impl Strategy<Value = Vec<(IpNet, u32)>> {
+        let width: u8 = if v4 { 32 } else { 128 };
+        let prefix = (address(v4), 0..=width, 0..6_u32)
+            .prop_map(|(address, length, set)| (IpNet::new(address, length).expect("a length").trunc(), set));
+        vec(prefix, 0..300).prop_map(|mut sources| {
+            sources.sort_unstable();
+            sources.dedup_by_key(|(prefix, _)| *prefix);
+            sources
+        })
+    }
+
+    /// Whether the index and a trie agree about these addresses and all where something begins or ends; how often the
+    /// index sends to the trie.
+    fn compare(sources: &[(IpNet, u32)], index: &FamilyIndex, addresses: &[IpAddr]) -> usize {
+        let trie: JointPrefixMap<IpNet, u32> = sources.iter().copied().collect();
+        let edges = sources.iter().flat_map(|(prefix, _)| {
+            let (first, last) = ends(prefix);
+            [first, last, first.wrapping_sub(step(prefix)), last.wrapping_add(1)].map(|bits| of_bits(prefix, bits))
+        });
+        let mut asked = 0;
+        for address in addresses.iter().copied().chain(edges) {
+            let expected = trie.get_lpm(&IpNet::from(address)).map_or(0, |(_, set)| *set);
+            match look_up(index, Address::from(address)) {
+                Some(set) => assert_eq!(set, expected, "{address}"),
+                None => asked += 1,
+            }
+        }
+        asked
+    }
+
+    const fn step(prefix: &IpNet) -> u128 {
+        if matches!(prefix, IpNet::V4(_)) { 1 << 96 } else { 1 }
+    }
+
+    fn of_bits(prefix: &IpNet, bits: u128) -> IpAddr {
+        if matches!(prefix, IpNet::V4(_)) {
+            Ipv4Addr::from((bits >> 96) as u32).into()
+        } else {
+            Ipv6Addr::from(bits).into()
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_index_says_what_the_trie_says(
+            (v4, sources, addresses) in any::<bool>()
+                .prop_flat_map(|v4| (Just(v4), sources(v4), vec(address(v4), 200)))
+        ) {
+            let index = FamilyIndex::new(&sources, v4, IndexRoom::MOST);
+            prop_assert_eq!(compare(&sources, &index, &addresses), 0, "asked the trie");
+        }
+
+        #[test]
+        fn an_index_without_room_is_never_wrong(
+            (v4, sources, addresses, blocks, nodes) in any::<bool>()
+                .prop_flat_map(|v4| (Just(v4), sources(v4), vec(address(v4), 200), 0..4_usize, 0..20_usize))
+        ) {
+            let index = FamilyIndex::new(&sources, v4, IndexRoom { blocks, nodes });
+            compare(&sources, &index, &addresses);
+            prop_assert!(index.blocks.len() <= blocks && index.nodes.len() <= nodes);
+        }
+    }
+
+    /// Every other host of a /24, every other /24 of a /16 and every host of another: blocks of both kinds.
+    #[test]
+    fn what_is_dense_is_in_blocks() {
+        let mut sources: Vec<(IpNet, u32)> = (0..128_u32)
+            .flat_map(|number| {
+                let host = Ipv4Addr::from(0x0a00_0000 + number * 2);
+                let subnet = Ipv4Addr::from(0x0a01_0000 + (number << 9));
+                [(format!("{host}/32"), 1), (format!("{subnet}/24"), 2)]
+            })
+            .map(|(prefix, set)| (prefix.parse().expect("a prefix"), set))
+            .collect();
+        sources.sort_unstable();
+        let index = FamilyIndex::new(&sources, true, IndexRoom::MOST);
+        assert_eq!((index.blocks.len(), index.nodes.len()), (3, 0));
+        assert_eq!(compare(&sources, &index, &[]), 0);
+    }
+
+    #[test]
+    fn sets_beyond_a_cell_are_asked_of_the_trie() {
+        let sources = [("10.0.0.0/8".parse().expect("a prefix"), 5000)];
+        let index = FamilyIndex::new(&sources, true, IndexRoom::MOST);
+        assert_eq!(look_up(&index, Address::V4(0x0a00_0001)), None);
+        assert_eq!(look_up(&index, Address::V4(0x0b00_0001)), Some(0));
+    }
+}

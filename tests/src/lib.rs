@@ -19,6 +19,7 @@ pub mod keys;
 pub mod moments;
 pub mod oracle;
 pub mod packets;
+pub mod ports;
 pub mod prometheus;
 pub mod scene;
 pub mod sequence;

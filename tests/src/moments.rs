@@ -13,7 +13,7 @@ use filter_user::{
         Settings, Snapshot, SourceSnapshot, Traffic, start,
     },
     replay::Wanted,
-    telemetry::{By, Ranked, Span},
+    telemetry::{By, Ranked, Refused, Span},
 };
 use tokio::sync::watch;
 
@@ -81,6 +81,7 @@ pub fn idle() -> InterfaceSnapshot {
         ],
         drift: Some(false),
         samples: Some(Samples::default()),
+        refused: Refused::default(),
         knocking: Some(Vec::new()),
         drops: Some(Vec::new()),
     }

@@ -1,5 +1,6 @@
 //! An SBC, a carrier that its policy lists, and a scanner that it does not, each in a network namespace.
 
+use crate::ports::bound;
 use std::{
     fs,
     io::ErrorKind,
@@ -102,9 +103,9 @@ impl Scene {
     /// If they cannot be sent.
     pub fn datagrams(&self, from: &str, port: u16) -> usize {
         let address = address(from);
-        let receiver = self.host("sbc").enter(|| UdpSocket::bind((SBC, port))).expect("a host").expect("a free port");
+        let receiver = bound(self.host("sbc"), || UdpSocket::bind((SBC, port)));
         receiver.set_read_timeout(Some(SILENCE)).expect("a timeout");
-        let sender = self.host(from).enter(|| UdpSocket::bind((address, 5060))).expect("a host").expect("a free port");
+        let sender = bound(self.host(from), || UdpSocket::bind((address, 5060)));
         for _ in 0..3 {
             sender.send_to(b"OPTIONS", (SBC, port)).expect("a datagram leaves");
         }
@@ -117,8 +118,7 @@ impl Scene {
     /// # Panics
     /// If it neither opens nor times out.
     pub fn connects(&self, from: &str, port: u16) -> bool {
-        let _listener =
-            self.host("sbc").enter(|| TcpListener::bind((SBC, port))).expect("a host").expect("a free port");
+        let _listener = bound(self.host("sbc"), || TcpListener::bind((SBC, port)));
         let to = format!("{SBC}:{port}").parse().expect("an address");
         match self.host(from).enter(|| TcpStream::connect_timeout(&to, SILENCE)).expect("a host") {
             Ok(_) => true,

@@ -10,6 +10,7 @@ use std::{
     path::{Path, PathBuf},
     time::Duration,
 };
+use tests::ports::bound;
 
 use ipnet::IpNet;
 use lab::{Host, Lab, Plan};
@@ -55,9 +56,9 @@ fn policy_with(sbc: &str) -> (TempDir, PathBuf) {
 fn datagrams_arriving(lab: &Lab, sender: (&str, &str), port: u16) -> usize {
     let (name, address) = sender;
     let [to, from] = ["sbc", name].map(|name| lab.host(name).expect("it was planned"));
-    let receiver = to.enter(|| UdpSocket::bind((SBC, port))).expect("a host").expect("a free port");
+    let receiver = bound(to, || UdpSocket::bind((SBC, port)));
     receiver.set_read_timeout(Some(SILENCE)).expect("a timeout");
-    let socket = from.enter(|| UdpSocket::bind((address, 5060))).expect("a host").expect("a free port");
+    let socket = bound(from, || UdpSocket::bind((address, 5060)));
     for _ in 0..3 {
         socket.send_to(b"OPTIONS", (SBC, port)).expect("a datagram leaves");
     }
@@ -68,7 +69,7 @@ fn datagrams_arriving(lab: &Lab, sender: (&str, &str), port: u16) -> usize {
 /// Whether a TCP connection from a host opens.
 fn connects(lab: &Lab, from: &str, port: u16) -> bool {
     let [sbc, host] = ["sbc", from].map(|name| lab.host(name).expect("it was planned"));
-    let _listener = sbc.enter(|| TcpListener::bind((SBC, port))).expect("a host").expect("a free port");
+    let _listener = bound(sbc, || TcpListener::bind((SBC, port)));
     let to = format!("{SBC}:{port}").parse().expect("an address");
     match host.enter(|| TcpStream::connect_timeout(&to, SILENCE)).expect("a host") {
         Ok(_) => true,
@@ -152,8 +153,8 @@ fn answers_come_in_where_return_traffic_is_tracked() {
     let [sbc, server] = ["sbc", "scanner"].map(|name| lab.host(name).expect("it was planned"));
     let tracked = |setting| policy_with(&format!("[sbc]\nreturn_traffic = \"{setting}\"\n"));
     let answered = || {
-        let socket = sbc.enter(|| UdpSocket::bind((SBC, 40000))).expect("a host").expect("a free port");
-        let resolver = server.enter(|| UdpSocket::bind((SCANNER, 53))).expect("a host").expect("a free port");
+        let socket = bound(sbc, || UdpSocket::bind((SBC, 40000)));
+        let resolver = bound(server, || UdpSocket::bind((SCANNER, 53)));
         for socket in [&socket, &resolver] {
             socket.set_read_timeout(Some(SILENCE)).expect("a timeout");
         }

@@ -130,7 +130,7 @@ fn what_somebody_else_denies_is_not_said_to_be_unknown() {
     let remove = |prefix: &str| scene.sipwall(&["deny", "remove", prefix]);
     remove("192.0.2.33").assert_failed(1, "192.0.2.33/32 was not added on `eth0`: the policy denies it (/");
     remove("192.0.2.33").assert_failed(1, "policy.toml:");
-    remove("192.0.2.67").assert_failed(1, "192.0.2.67/32 was not added on `eth0`: the list `list.txt` has it");
+    remove("192.0.2.67").assert_failed(1, "192.0.2.67/32 was not added on `eth0`: the list `list` has it");
     remove("192.0.2.68").assert_failed(1, "192.0.2.68/32 was not added on `eth0`\nhint: `sipwall deny list`");
     let removed = scene.sipwall(&["deny", "remove", "192.0.2.33", "--save", "--policy", &policy]);
     removed.assert_done();

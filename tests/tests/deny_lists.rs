@@ -139,12 +139,12 @@ fn a_million_lines_are_loaded_and_an_update_writes_the_difference_alone() {
 fn assert_a_change_reads_little(scene: &Scene) {
     let next = scene.policy("next.toml", &[("\"192.0.2.33\"", "\"192.0.2.34\"")]);
     let small = file(scene, "small.txt", "192.0.2.128/25\n2001:db8:bad::/48\n");
+    // All read the names of 1,024 rules, to say whom they cut; `apply` their counts too, several times.
     for (arguments, most) in [
-        (&["deny", "add", "192.0.2.66", "192.0.2.64/31", "--for", "1h"][..], 500),
-        (&["deny", "remove", "192.0.2.66", "192.0.2.64/31"], 500),
-        (&["deny", "load", &small], 1000),
-        (&["deny", "unload", "small.txt"], 1000),
-        // It reads the names and counts of 1,024 rules, several times.
+        (&["deny", "add", "192.0.2.66", "192.0.2.64/31", "--for", "1h"][..], 5000),
+        (&["deny", "remove", "192.0.2.66", "192.0.2.64/31"], 5000),
+        (&["deny", "load", &small], 5000),
+        (&["deny", "unload", "small"], 5000),
         (&["apply", &next], 10_000),
     ] {
         let trace = scene.path("trace");
@@ -178,7 +178,7 @@ fn assert_nothing_is_half_done_when_it_is_full(scene: &Scene) {
     }
     scene.sipwall(&["deny", "add", "192.0.2.70"]).assert_done();
     scene.sipwall(&["deny", "add", "192.0.2.71"]).assert_failed(1, "there is room for 1000000");
-    scene.sipwall(&["deny", "unload", "million.txt"]).assert_done();
+    scene.sipwall(&["deny", "unload", "million"]).assert_done();
     scene.sipwall(&["deny", "add", "192.0.2.71"]).assert_done();
     assert_eq!(scene.status()["live"]["denied"], 2);
 }

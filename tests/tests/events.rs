@@ -9,6 +9,7 @@ use std::{
     process::{Command, Stdio},
     time::{Duration, Instant},
 };
+use tests::ports::bound;
 
 use filter_user::replay::Capture;
 use serde_json::Value;
@@ -19,7 +20,7 @@ const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Sends datagrams with these payloads from the scanner.
 fn scan<'a>(scene: &Scene, port: u16, payloads: impl IntoIterator<Item = &'a [u8]>) {
-    let socket = scene.host("scanner").enter(|| UdpSocket::bind((SCANNER, 5060))).expect("a host").expect("a port");
+    let socket = bound(scene.host("scanner"), || UdpSocket::bind((SCANNER, 5060)));
     for payload in payloads {
         socket.send_to(payload, (SBC, port)).expect("a datagram leaves");
     }
@@ -99,7 +100,12 @@ fn monitor_mode_samples_what_it_lets_pass() {
     let events = events(&scene, &["--source", SCANNER]);
     assert_eq!(events.len(), 3);
     assert!(events.iter().all(|event| event["action"] == "would_drop" && event["reason"] == "source_unlisted"));
-    assert!(scene.sipwall(&["events"]).stdout.contains(" PASSED"));
+    let shown = scene.sipwall(&["events"]);
+    assert!(shown.stdout.contains(" would_drop"), "{shown:?}");
+    let told = "`eth0`: 3 packets would have been dropped (MONITOR) since the filter was attached, 3 sampled\n";
+    assert_eq!(shown.stderr, told);
+    let top = scene.sipwall(&["events", "--top"]).stdout;
+    assert!(top.starts_with("about 3 packets would have been dropped (MONITOR) in the last "), "{top}");
 }
 
 #[test]

@@ -11,6 +11,7 @@ use std::{
     thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
+use tests::ports::bound;
 
 use serde_json::Value;
 use tests::{
@@ -123,8 +124,7 @@ fn flood(scene: &Scene) -> (u64, Duration) {
 
 /// Lets the carrier call while something is done; how many of its packets arrived.
 fn with_calls<T>(scene: &Scene, during: impl FnOnce() -> T) -> (T, u64) {
-    let bound =
-        |host, address| scene.host(host).enter(|| UdpSocket::bind((address, 5060))).expect("a host").expect("a port");
+    let bound = |host, address| bound(scene.host(host), || UdpSocket::bind((address, 5060)));
     let (carrier, sbc) = (bound("carrier", CARRIER), bound("sbc", SBC));
     sbc.set_read_timeout(Some(Duration::from_millis(100))).expect("a timeout");
     let (done, arrived) = (AtomicBool::new(false), AtomicU64::new(0));

@@ -16,6 +16,7 @@ use std::{
     thread,
     time::Duration,
 };
+use tests::ports::bound;
 
 use tests::{
     guide::{Part, Shown, assert_shown, exit_code, parts},
@@ -51,9 +52,7 @@ esac
 
 /// Datagrams from the carrier and the scanner, until it is over; says when the first are on their way.
 fn send(scene: &Scene, is_over: &AtomicBool, first: &mpsc::Sender<()>) {
-    let socket = |name: &str, address: &str| {
-        scene.host(name).enter(|| UdpSocket::bind((address, 5060))).expect("a host").expect("a free port")
-    };
+    let socket = |name: &str, address: &str| bound(scene.host(name), || UdpSocket::bind((address, 5060)));
     let sockets = [socket("carrier", CARRIER), socket("scanner", SCANNER)];
     for round in 0.. {
         if is_over.load(Ordering::Relaxed) {

@@ -341,7 +341,7 @@ fn what_matters_most_is_said_first() {
         concerns(moment(interface))
     };
     let alone = |line: &str| vec![line.to_owned(), line.to_owned()];
-    assert_eq!(with(|_| ()), ["good: No calls are being blocked"]);
+    assert_eq!(with(|_| ()), ["good: Nothing of listed sources is refused"]);
     assert_eq!(concerns(moment(idle())), ["quiet: Quiet: nothing comes from listed sources"]);
     assert_eq!(concerns(Snapshot::default()), alone("critical: Not filtered"));
     assert_eq!(with(|interface| interface.status.running = false), alone("critical: Not filtered"));
@@ -358,13 +358,13 @@ fn what_matters_most_is_said_first() {
     let pending = Confirmation::Pending { seconds_left: 9, fallback: None };
     assert_eq!(confirmed(pending), alone("warning: The policy is on trial"));
     let generic = with(|interface| interface.status.xdp_mode = Some(XdpMode::Generic));
-    assert_eq!(generic, ["good: No calls are being blocked", "note: Generic XDP"]);
+    assert_eq!(generic, ["good: Nothing of listed sources is refused", "note: Generic XDP"]);
     let full = |entries| {
         let mut interface = calls_and_scan();
         interface.fill[0].entries = entries;
         concerns(moment(interface))
     };
-    assert_eq!(full(80_000), ["good: No calls are being blocked"]);
+    assert_eq!(full(80_000), ["good: Nothing of listed sources is refused"]);
     assert_eq!(full(80_001), alone("warning: A map is nearly full"));
     // One packet in a hundred puts calls at risk, what came minutes ago does not.
     let refused = |place: usize, packets| {
@@ -374,21 +374,21 @@ fn what_matters_most_is_said_first() {
     };
     assert_eq!(refused(299, 1), alone("warning: Some packets of listed sources are refused"));
     assert_eq!(refused(299, 5_000), alone("critical: Calls at risk"));
-    assert_eq!(refused(0, 5_000), ["good: No calls are being blocked"]);
+    assert_eq!(refused(0, 5_000), ["good: Nothing of listed sources is refused"]);
     let silent = |quiet_for| {
         let mut interface = calls_and_scan();
         carry(&mut interface, "twilio/media", 100, quiet_for);
         carry(&mut interface, "twilio/sip-udp", 0, quiet_for);
         concerns(moment(interface))
     };
-    assert_eq!(silent(599), ["good: No calls are being blocked"]);
+    assert_eq!(silent(599), ["good: Nothing of listed sources is refused"]);
     assert_eq!(silent(600), alone("warning: twilio is silent"));
     let overdue = |age| {
         let mut snapshot = moment(calls_and_scan());
         snapshot.sources[0].age = age;
         concerns(snapshot)
     };
-    assert_eq!(overdue(Some(3 * 21_600)), ["good: No calls are being blocked"]);
+    assert_eq!(overdue(Some(3 * 21_600)), ["good: Nothing of listed sources is refused"]);
     assert_eq!(overdue(Some(3 * 21_600 + 1)), alone("warning: A source is not refreshed"));
     assert_eq!(overdue(None), alone("warning: A source is not refreshed"));
     let mut several = moment(at_risk());

@@ -7,6 +7,7 @@ use std::{
     os::fd::OwnedFd,
     process::Stdio,
 };
+use tests::ports::bound;
 
 use lab::Host;
 use tests::{
@@ -28,7 +29,7 @@ struct Connection {
 
 fn connection(scene: &Scene, from: &str, port: u16) -> Connection {
     let to = SocketAddr::new(SBC.parse().expect("an address"), port);
-    let listener = scene.host("sbc").enter(|| TcpListener::bind(to)).expect("a host").expect("a free port");
+    let listener = bound(scene.host("sbc"), || TcpListener::bind(to));
     let opened = scene.host(from).enter(|| TcpStream::connect(to)).expect("a host").expect("a way there");
     let (accepted, _) = listener.accept().expect("a connection");
     Connection { _listener: listener, accepted, opened }
@@ -112,7 +113,7 @@ fn what_is_denied_or_removed_beside_the_policy_cuts_no_session_either() {
     loaded.assert_done();
     assert!(loaded.stderr.contains("warning: `eth0`: this would cut the login session"), "{loaded:?}");
     assert!(!scene.connects("scanner", 22));
-    scene.sipwall(&["deny", "unload", "list.txt"]).assert_done();
+    scene.sipwall(&["deny", "unload", "list"]).assert_done();
     // A live allow that the session needs, and one that it does not.
     scene.sipwall(&["allow", "add", SCANNER, "--tcp", "22", "--name", "vendor"]).assert_done();
     scene.sipwall(&["allow", "add", SCANNER, "--udp", "5060", "--name", "other"]).assert_done();
@@ -162,7 +163,7 @@ fn open_sip_sessions_are_not_cut() {
     attach().assert_failed(1, &format!("would cut the SIP session from {peer} to 198.51.100.10:5060"));
     drop(unlisted);
     let connected = |peer: &str| {
-        let socket = scene.host("sbc").enter(|| UdpSocket::bind((SBC, 5060))).expect("a host").expect("a free port");
+        let socket = bound(scene.host("sbc"), || UdpSocket::bind((SBC, 5060)));
         scene.host("sbc").enter(|| socket.connect((peer, 5060))).expect("a host").expect("a way there");
         socket
     };
@@ -187,6 +188,29 @@ fn the_default_gateway_is_not_cut() {
     // Neighbour discovery is looked at before the deny list.
     let deny = scene.policy("deny.toml", &[("\"192.0.2.33\"", "\"192.0.2.33\", \"fd00::/8\", \"172.16.0.0/12\"")]);
     scene.attach(&deny);
+}
+
+/// The guard once judged by the policy alone, and refused what changes nothing for a session.
+#[test]
+fn what_holds_beside_the_policy_decides_whether_a_session_would_be_cut() {
+    let scene = Scene::new();
+    let session = connection(&scene, "scanner", 5060);
+    let peer = session.opened.local_addr().expect("an address");
+    scene.attach(&scene.policy("monitor.toml", MONITOR));
+    let cutting = scene.policy("cutting.toml", ENFORCE);
+    let refused = format!("would cut the SIP session from {peer} to 198.51.100.10:5060");
+    scene.sipwall(&["apply", &cutting]).assert_failed(1, &refused);
+    // A live allow survives the change, and the session with it.
+    scene.sipwall(&["allow", "add", SCANNER, "--tcp", "5060", "--name", "guest"]).assert_done();
+    scene.sipwall(&["apply", &cutting]).assert_done();
+    assert_eq!(scene.status()["mode"], "enforce");
+    // Without it the policy cuts it, unless the deny list does already.
+    scene.sipwall(&["apply", &scene.policy("monitor.toml", MONITOR)]).assert_done();
+    scene.sipwall(&["allow", "remove", "guest"]).assert_done();
+    scene.sipwall(&["apply", &cutting]).assert_failed(1, &refused);
+    scene.sipwall(&["deny", "add", SCANNER]).assert_done();
+    scene.sipwall(&["apply", &cutting]).assert_done();
+    assert_eq!(scene.status()["mode"], "enforce");
 }
 
 /// The guard once looked at the addresses and routes of the interface alone, of which a port of a bridge has none.

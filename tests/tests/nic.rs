@@ -3,6 +3,7 @@
 #![expect(clippy::expect_used, reason = "a test that cannot go on panics")]
 
 use std::{iter, net::UdpSocket};
+use tests::ports::bound;
 
 use filter_common::{Action, Reason};
 use filter_user::{kernel::Sandbox, policy::Policy};
@@ -43,9 +44,9 @@ fn take_jumbo_frames(scene: &Scene) {
 
 /// How many of three large datagrams from a host arrive.
 fn large_datagrams(scene: &Scene, name: &str, address: &str) -> usize {
-    let receiver = scene.host("sbc").enter(|| UdpSocket::bind((SBC, 5060))).expect("a host").expect("a free port");
+    let receiver = bound(scene.host("sbc"), || UdpSocket::bind((SBC, 5060)));
     receiver.set_read_timeout(Some(SILENCE)).expect("a timeout");
-    let sender = scene.host(name).enter(|| UdpSocket::bind((address, 5060))).expect("a host").expect("a free port");
+    let sender = bound(scene.host(name), || UdpSocket::bind((address, 5060)));
     for _ in 0..3 {
         sender.send_to(&LARGE, (SBC, 5060)).expect("a datagram leaves");
     }

@@ -102,7 +102,7 @@ fn the_package_installs_runs_and_is_purged_without_a_trace() {
         "usr/share/doc/sipwall/copyright",
         "usr/share/doc/sipwall/sbom.cyclonedx.json",
         "usr/share/doc/sipwall/docs/policy.md",
-        "usr/share/doc/sipwall/docs/pictures/dashboard.png",
+        "usr/share/doc/sipwall/docs/pictures/dashboard-light.png",
     ] {
         assert!(root.path().join(file).metadata().is_ok_and(|file| file.len() > 0), "{file}");
     }

@@ -165,7 +165,8 @@ fn a_refresh_locks_nobody_out_and_says_what_it_changes() {
     assert_eq!(sbc.in_force(), (1.into(), 2.into()));
     let forced = refresh(&["--allow-lockout"]);
     forced.assert_done();
-    for line in ["eth0: generation 1 would change", "  acme/sip-tls: tcp → 5061", "+ 203.0.113.3/32", "  allow/ssh: "]
+    for line in
+        ["eth0: generation 1 would change", "  acme/sip-tls: tcp to port 5061", "+ 203.0.113.3/32", "  allow/ssh: "]
     {
         assert!(forced.stdout.contains(line), "`{line}` is not in {}", forced.stdout);
     }

@@ -10,6 +10,7 @@ use std::{
     thread,
     time::{Duration, Instant},
 };
+use tests::ports::bound;
 
 use filter_common::Reason::{self, FragmentEarly, FragmentListed, FragmentTracked, Listed};
 use ipnet::IpNet;
@@ -56,7 +57,7 @@ impl Scene {
         sipwall_on(host, &["attach", "eth0", "--policy", policy.to_str().expect("a plain path")]).assert_done();
         let sipp = answer_calls(host, sbc);
         let caller = lab.host("carrier").expect("it was planned");
-        let socket = caller.enter(|| UdpSocket::bind(carrier)).expect("a host").expect("a free port");
+        let socket = bound(caller, || UdpSocket::bind(carrier));
         Self { lab, sbc, carrier, socket, _sipp: sipp }
     }
 

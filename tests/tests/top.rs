@@ -4,13 +4,14 @@
 
 use std::{
     fs,
-    net::UdpSocket,
+    net::{TcpListener, TcpStream, UdpSocket},
     path::PathBuf,
     process::Command,
     sync::atomic::{AtomicBool, Ordering},
     thread,
     time::{Duration, Instant},
 };
+use tests::ports::bound;
 
 use tests::{
     scene::{CARRIER, SBC, SCANNER, Scene, packets},
@@ -98,7 +99,7 @@ impl Drop for Stop<'_> {
 
 /// Sends to a port of the SBC, so many datagrams each tenth of a second, until it is told to stop.
 fn send(scene: &Scene, stop: &AtomicBool, (host, address): (&str, &str), port: u16, datagrams: usize, payload: &[u8]) {
-    let socket = scene.host(host).enter(|| UdpSocket::bind((address, 5060))).expect("a host").expect("a port");
+    let socket = bound(scene.host(host), || UdpSocket::bind((address, 5060)));
     while !stop.load(Ordering::Relaxed) {
         for _ in 0..datagrams {
             socket.send_to(payload, (SBC, port)).expect("a datagram leaves");
@@ -221,4 +222,59 @@ fn without_a_terminal_it_says_what_prints() {
     scene.attach(&scene.policy("policy.toml", &[]));
     scene.sipwall(&["top"]).assert_failed(1, "`top` needs a terminal\nhint: `sipwall stats --follow` prints");
     scene.sipwall(&["top", "eth1"]).assert_failed(1, "`top` needs a terminal");
+}
+
+#[test]
+fn the_calls_line_tells_callers_from_others() {
+    let scene = Scene::new();
+    scene.attach(&scene.policy("policy.toml", &[]));
+    let terminal = Terminal::start(&scene, "top");
+    terminal.await_all(&["CALLS PASS: nothing of a listed source was dropped in the last "]);
+    // A caller whose live allow is taken away is nobody that anything names any more.
+    scene.sipwall(&["allow", "add", SCANNER, "--udp", "5060", "--name", "guest"]).assert_done();
+    assert_eq!(scene.datagrams("scanner", 5060), 3);
+    scene.sipwall(&["allow", "remove", "guest"]).assert_done();
+    assert_eq!(scene.datagrams("scanner", 5060), 0);
+    terminal.await_all(&["LISTED SOURCES PASS; unlisted: ~3 SIP packets refused in "]);
+    // A host that only an own allow names sends no calls.
+    let own = [("from = [\"192.0.2.0/26\"", "from = [\"192.0.2.0/26\", \"192.0.2.99\"")];
+    scene.sipwall(&["apply", &scene.policy("own.toml", &own)]).assert_done();
+    assert_eq!(scene.datagrams("scanner", 161), 0);
+    let screen = terminal.await_all(&["port_closed", "LISTED SOURCES PASS"]);
+    assert!(!screen.contains("AT RISK"), "{screen}");
+    // A carrier that is denied does.
+    scene.sipwall(&["deny", "add", CARRIER]).assert_done();
+    assert_eq!(scene.datagrams("carrier", 5060), 0);
+    terminal.await_all(&["CALLS AT RISK: lost of listed sources: port_closed 3, denied ~3"]);
+}
+
+#[test]
+fn a_source_with_an_open_session_is_not_denied() {
+    let scene = Scene::new();
+    scene.attach(&scene.policy("policy.toml", &[]));
+    let listener = scene.host("sbc").enter(|| TcpListener::bind((SBC, 5060))).expect("a host").expect("a port");
+    let call = || TcpStream::connect((SBC, 5060));
+    let _session = scene.host("carrier").enter(call).expect("a host").expect("a connection");
+    let _accepted = listener.accept().expect("a connection");
+    assert_eq!(scene.datagrams("carrier", 80), 0);
+    let terminal = Terminal::start(&scene, "top");
+    terminal.await_all(&["203.0.113.17 ", "port_closed"]);
+    terminal.keys("d");
+    terminal.await_all(&["Everything from 203.0.113.17/32 is dropped on eth0."]);
+    terminal.keys("1");
+    terminal.await_all(&["it is not denied: it would cut the "]);
+    assert!(!scene.sipwall(&["deny", "list"]).stdout.contains(CARRIER));
+}
+
+#[test]
+fn in_monitor_mode_nothing_is_said_to_be_denied() {
+    let scene = Scene::new();
+    scene.attach(&scene.policy("policy.toml", &[("[sbc]\n", "[sbc]\nmode = \"monitor\"\n")]));
+    assert_eq!(scene.datagrams("scanner", 5060), 3);
+    let terminal = Terminal::start(&scene, "top");
+    terminal.await_all(&["192.0.2.99 "]);
+    terminal.keys("d");
+    terminal.await_all(&["Everything from 192.0.2.99/32 would be dropped (MONITOR) on eth0."]);
+    terminal.keys("1");
+    terminal.await_all(&["192.0.2.99/32 would be denied (MONITOR) on eth0 for an hour"]);
 }

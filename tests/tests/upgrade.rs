@@ -9,6 +9,7 @@ use std::{
     sync::atomic::{AtomicBool, Ordering},
     thread,
 };
+use tests::ports::bound;
 
 use serde_json::Value;
 use tests::{
@@ -30,8 +31,8 @@ fn shell(scene: &Scene, line: &str) {
 /// sent.
 fn flooded<T>(scene: &Scene, action: impl FnOnce() -> T) -> (T, usize, u64) {
     let [to, from] = ["sbc", "scanner"].map(|name| scene.host(name));
-    let receiver = to.enter(|| UdpSocket::bind((SBC, 5070))).expect("a host").expect("a free port");
-    let sender = from.enter(|| UdpSocket::bind((SCANNER, 5060))).expect("a host").expect("a free port");
+    let receiver = bound(to, || UdpSocket::bind((SBC, 5070)));
+    let sender = bound(from, || UdpSocket::bind((SCANNER, 5060)));
     let done = AtomicBool::new(false);
     let (ended, sent) = thread::scope(|scope| {
         let flood = scope.spawn(|| {

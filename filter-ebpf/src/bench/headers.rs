@@ -95,9 +95,8 @@ pub(crate) fn keep(outcome: Outcome) -> u64 {
 
 /// Where a header begins, in a form that the verifier sees the bound of.
 #[inline(always)]
-#[expect(clippy::cast_possible_truncation, reason = "BPF has 64 bits")]
 const fn place(offset: u64) -> usize {
-    (offset & (HEADERS - 1) * STRIDE) as usize
+    (offset & ((HEADERS - 1) * STRIDE)) as usize
 }
 
 /// Gives a header a new source.

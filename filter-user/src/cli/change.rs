@@ -4,7 +4,7 @@ use std::{path::Path, process::ExitCode, time::Duration};
 
 use anyhow::Result;
 use filter_user::{
-    kernel::{self, Applied, Change, Comparison, Confirmation},
+    kernel::{self, Applied, Change, Comparison, Confirmation, Prospect},
     lockout::{self, Cut},
     policy::{CompiledPolicy, Policy},
 };
@@ -84,7 +84,8 @@ impl Loaded {
         let mut cuts = Vec::new();
         for interface in interfaces {
             self.warn_if_foreign(interface)?;
-            let of_interface = lockout::cuts(interface, &self.policy, &self.compiled)?;
+            let prospect = Prospect::new(interface, &self.compiled)?;
+            let of_interface = lockout::cuts(interface, &self.policy, |frame| prospect.drops(frame))?;
             cuts.extend(of_interface.into_iter().map(|cut| (interface, cut)));
         }
         Ok(self.guard.lets("the policy", &cuts))

@@ -4,13 +4,17 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 
-use filter_user::kernel;
+use filter_user::{
+    kernel,
+    service::{self, Liveness},
+};
 
-use super::WRONG_INPUT;
+use super::{WRONG_INPUT, status::RuntimeDirectory};
 
 /// Take the filter off interfaces
 ///
-/// From then on everything that arrives there reaches the host. Counters and the deny list are forgotten.
+/// From then on everything that arrives there reaches the host. Counters, the deny list and live allows are forgotten. A
+/// service that runs attaches the filter again: it is to be stopped first.
 #[derive(clap::Args)]
 #[command(after_long_help = "Examples:
   sipwall detach eth0     # from now on everything that arrives there reaches the host
@@ -22,6 +26,8 @@ pub(crate) struct Detach {
     /// Every interface that has a filter, another version's too
     #[arg(long, conflicts_with = "interfaces")]
     all: bool,
+    #[command(flatten)]
+    runtime: RuntimeDirectory,
 }
 
 impl Detach {
@@ -29,12 +35,26 @@ impl Detach {
         if self.interfaces.is_empty() && !self.all {
             return none_named();
         }
-        let interfaces = if self.all { every()? } else { self.interfaces };
+        let interfaces = if self.all { every()? } else { self.interfaces.clone() };
         for interface in &interfaces {
             kernel::detach(interface)?;
             eprintln!("`{interface}`: detached, everything passes");
         }
+        self.runtime.warn_of_service();
         Ok(ExitCode::SUCCESS)
+    }
+}
+
+impl RuntimeDirectory {
+    /// Warns of a service that will attach the filter again.
+    fn warn_of_service(&self) {
+        let alive = |record: service::Record| record.liveness != Liveness::Dead;
+        if service::read_record(&self.runtime).ok().flatten().is_some_and(alive) {
+            eprintln!(
+                "warning: the service runs, and attaches the filter again within seconds\n\
+                 hint: `systemctl stop sipwall`, then `sipwall detach` again"
+            );
+        }
     }
 }
 

@@ -166,7 +166,7 @@ impl ShowEvents {
             words.push(format!("vlan {}", tags.join(".")));
         }
         if event.action == "would_drop" {
-            words.push("PASSED".to_owned());
+            words.push("would_drop".to_owned());
         }
         if event.weight > 1 {
             words.push(format!("×{}", event.weight));
@@ -185,9 +185,19 @@ impl ShowEvents {
 /// Says what the events are a sample of.
 fn summarize(interface: &str) -> Result<()> {
     let stats = kernel::stats(interface)?;
-    let dropped: u64 = stats.reasons.iter().filter(|count| count.action != "pass").map(|count| count.packets).sum();
-    eprintln!("`{interface}`: {dropped} packets dropped since the filter was attached, {} sampled", stats.sampled);
+    let packets = |action| stats.reasons.iter().filter(|count| count.action == action).map(|count| count.packets).sum();
+    let dropped = dropped_text(packets("drop"), packets("would_drop"));
+    eprintln!("`{interface}`: {dropped} since the filter was attached, {} sampled", stats.sampled);
     Ok(())
+}
+
+/// How many packets were dropped, and would have been in monitor mode.
+fn dropped_text(dropped: u64, would_drop: u64) -> String {
+    match (dropped, would_drop) {
+        (dropped, 0) => format!("{dropped} packets dropped"),
+        (0, would_drop) => format!("{would_drop} packets would have been dropped (MONITOR)"),
+        (dropped, would_drop) => format!("{dropped} packets dropped, {would_drop} more would have been (MONITOR)"),
+    }
 }
 
 fn is_from(event: &Event, prefix: IpNet) -> bool {

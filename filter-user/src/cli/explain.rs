@@ -23,7 +23,7 @@ const NEIGHBORS: usize = 3;
 
 /// Say what a policy does with a packet, and which line of which document says so
 #[derive(clap::Args)]
-#[command(group = ArgGroup::new("judge").args(["policy", "live"]).required(true))]
+#[command(group = ArgGroup::new("judge").args(["policy", "live"]).required(true).multiple(true))]
 #[command(after_long_help = "Examples:
   sipwall explain --policy policy.toml udp 192.0.2.1:5060 198.51.100.10:5060
   sipwall explain --policy policy.toml tcp 192.0.2.1:40000 198.51.100.10:22 --tcp-flags syn

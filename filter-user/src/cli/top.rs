@@ -9,13 +9,20 @@ mod ui;
 
 use std::{
     io::{IsTerminal as _, stdout},
+    net::IpAddr,
     path::PathBuf,
     process::ExitCode,
     time::{Duration, Instant},
 };
 
 use anyhow::{Result, bail};
-use filter_user::{kernel, telemetry::SAMPLES_WAIT};
+use filter_user::{
+    kernel::{self, LiveChange},
+    lockout::Cut,
+    policy::Cover,
+    telemetry::SAMPLES_WAIT,
+};
+use ipnet::IpNet;
 use ratatui::{
     DefaultTerminal,
     crossterm::event::{self, Event, KeyEventKind},
@@ -26,7 +33,7 @@ use self::{
     question::{Lasting, Question, live_allow, words},
     ui::{Action, Ui},
 };
-use super::refresh::StateDirectory;
+use super::{live, refresh::StateDirectory};
 
 /// How often the counters are read.
 const EVERY: Duration = Duration::from_secs(1);
@@ -127,8 +134,8 @@ impl Screen {
         let interface = self.gatherers[self.shown].interface();
         let until = lasting.text();
         let said = match change.matches() {
-            None => match kernel::deny_add(interface, &[*prefix], lasting.length(), "denied by `top`") {
-                Ok(_) => format!("{prefix} is denied on {interface} {until}"),
+            None => match deny(interface, *prefix, lasting) {
+                Ok(fate) => format!("{prefix} {fate} on {interface} {until}"),
                 Err(error) => format!("it is not denied: {error:#}"),
             },
             Some(matches) => {
@@ -141,6 +148,18 @@ impl Screen {
         };
         self.ui.say(said);
     }
+}
+
+/// Denies a prefix unless that cuts what this host is in the middle of; what is so from now on.
+fn deny(interface: &str, prefix: IpNet, lasting: Lasting) -> Result<&'static str> {
+    let change = LiveChange { denied: Cover::new(&[prefix]), ..LiveChange::default() };
+    let concerns = |source: IpAddr| prefix.contains(&source);
+    if let Some(Cut { subject, .. }) = live::cuts(interface, &change, concerns)?.first() {
+        bail!("it would cut {subject}");
+    }
+    kernel::deny_add(interface, &[prefix], lasting.length(), "denied by `top`")?;
+    let is_monitored = kernel::status(interface)?.mode == Some("monitor");
+    Ok(if is_monitored { "would be denied (MONITOR)" } else { "is denied" })
 }
 
 #[cfg(test)]

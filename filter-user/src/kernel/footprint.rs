@@ -148,7 +148,7 @@ fn most_calls(function: &Function, called: u32) -> u32 {
             Some(unseen) => open.push(*unseen),
             None => {
                 let behind = next.iter().map(|next| most(ways[*next])).max().unwrap_or(0);
-                ways[place] = Way::Most(behind + calls_of(&instructions[place], called));
+                ways[place] = Way::Most(behind + calls_of(instructions[place], called));
                 open.pop();
             }
         }
@@ -160,7 +160,7 @@ fn most_calls(function: &Function, called: u32) -> u32 {
 }
 
 /// How many helpers an instruction calls.
-fn calls_of(instruction: &bpf_insn, called: u32) -> u32 {
+fn calls_of(instruction: bpf_insn, called: u32) -> u32 {
     match (instruction.code, instruction.src_reg()) {
         (CALL, PSEUDO_CALL) => called,
         (CALL, _) => 1,

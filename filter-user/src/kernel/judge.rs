@@ -7,7 +7,7 @@ use filter_common::{
     Action, Reason, Stateless, Verdict, decide,
     live::{DenyEntry, NESTED_DENIES, lists_that_hold},
     packet::{self, Content},
-    tables::{Limits, Tables, flags},
+    tables::{GENERATIONS, Limits, TERMS, Tables, flags},
 };
 use ipnet::IpNet;
 use serde::{Serialize, Serializer};
@@ -21,7 +21,7 @@ use super::{
     standing,
     trie::{self, Denied, Place, Sources},
 };
-use crate::policy::{Cover, HostPolicy, LiveTables, PortSet, ports_where};
+use crate::policy::{Cover, HostPolicy, LiveAllow, LiveTables, PortSet, ports_where};
 
 /// What the filter on an interface does with a packet now, and what that is owed to.
 #[derive(Clone, Debug, Serialize)]
@@ -159,6 +159,26 @@ pub fn rules_naming(interface: &str, denied: &Cover) -> Result<Vec<Named>> {
     Ok(named)
 }
 
+/// The rules on `interface`, of the policy in force and of live allows, that name each of these hosts, denied or not.
+///
+/// # Errors
+/// If no filter is attached there, or its maps cannot be read.
+pub fn rules_of(interface: &str, hosts: &[IpAddr]) -> Result<Vec<Vec<String>>> {
+    let maps = Maps::open(Pins::attached(interface)?.directory())?;
+    let slot = maps.standing()?.slot();
+    let tables = maps.tables_in(slot)?;
+    let allows = maps.live_allows()?;
+    let rules = |host: IpAddr| {
+        let set = maps.source_set(host, slot)?.and_then(|set| tables.source_sets.get(set as usize));
+        let terms = set.into_iter().flat_map(|set| (0..TERMS).filter(|term| set.terms.contains(*term)));
+        let mut rules = terms.map(|term| maps.rule_name(tables.term_rules[term])).collect::<Result<Vec<_>>>()?;
+        let naming = allows.iter().filter(|allow| allow.from.iter().any(|from| from.contains(&host)));
+        rules.extend(naming.map(LiveAllow::rule));
+        Ok(rules)
+    };
+    hosts.iter().map(|host| rules(*host)).collect()
+}
+
 /// The ports of SIP on `interface`: the assigned ones, and what the policy in force takes TCP connections on, which is not
 /// media.
 ///
@@ -189,20 +209,39 @@ impl Maps {
     fn policy_for(&self, source: Option<IpAddr>, slot: u32, denied: Option<IpNet>) -> Result<HostPolicy> {
         let mut tables = self.tables_in(slot)?;
         tables.settings.limits = Limits::default();
-        let host = source.map(IpNet::from);
+        let set = source.map(|source| self.source_set(source, slot)).transpose()?.flatten();
+        Ok(HostPolicy::of_parts(tables, source.map(IpNet::from).zip(set).into_iter().collect(), denied))
+    }
+
+    /// The index of the set of terms that a policy has for a host.
+    fn source_set(&self, host: IpAddr, slot: u32) -> Result<Option<u32>> {
         let place = Place::sources(slot, self.directory.as_deref());
-        let set = match host {
-            Some(host @ IpNet::V4(_)) => lookup(trie::in_slot(&self.sources_v4, place)?, host)?,
-            Some(host @ IpNet::V6(_)) => lookup(trie::in_slot(&self.sources_v6, place)?, host)?,
-            None => None,
-        };
-        Ok(HostPolicy::of_parts(tables, host.zip(set).into_iter().collect(), denied))
+        match host {
+            IpAddr::V4(_) => lookup(trie::in_slot(&self.sources_v4, place)?, host.into()),
+            IpAddr::V6(_) => lookup(trie::in_slot(&self.sources_v6, place)?, host.into()),
+        }
     }
 
     /// The denied prefix that holds for a source, found as the data plane does.
     fn denied_prefix(&self, source: IpAddr, slot: u32, now: u64) -> Result<Option<IpNet>> {
         let lists = lists_that_hold(&self.lists()?, now);
-        let holds = |entry: &DenyEntry| entry.holds(slot, || now, || lists);
+        self.denied_where(source, |entry| entry.holds(slot, || now, || lists))
+    }
+
+    /// Whether one of these holders denies a source now: those beside the policies.
+    pub(super) fn denied_by(&self, source: IpAddr, holders: u32) -> Result<bool> {
+        let now = standing::now();
+        let lists = lists_that_hold(&self.lists()?, now);
+        // No policy is in a slot behind the last, so none of theirs is asked.
+        let beside = |entry: &DenyEntry| {
+            let entry = DenyEntry { holders: entry.holders & holders, ..*entry };
+            entry.holds(GENERATIONS, || now, || lists)
+        };
+        Ok(self.denied_where(source, beside)?.is_some())
+    }
+
+    /// The longest prefix around a source in the deny list whose entry is one of these.
+    fn denied_where(&self, source: IpAddr, holds: impl Fn(&DenyEntry) -> bool) -> Result<Option<IpNet>> {
         match source {
             IpAddr::V4(_) => denied_prefix(&self.deny_v4, source, holds),
             IpAddr::V6(_) => denied_prefix(&self.deny_v6, source, holds),
@@ -238,7 +277,7 @@ fn denied_prefix<const N: usize>(
 }
 
 /// Where a frame says that it comes from, if it is a whole IP packet.
-fn source(frame: &[u8]) -> Option<IpAddr> {
+pub(super) fn source(frame: &[u8]) -> Option<IpAddr> {
     match packet::parse(frame) {
         Ok(Content::Ip(packet)) => Some(packet.source.into()),
         _ => None,

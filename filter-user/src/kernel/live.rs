@@ -166,7 +166,9 @@ impl Maps {
             || trie::place(live_v4, place, trie::create(LIVE_PREFIXES, &tables.sources)?),
             || trie::place(live_v6, place, trie::create(LIVE_PREFIXES, &tables.sources)?),
             || {
+                fault::step();
                 live_terms.set(slot, Value(tables.terms), 0).context("cannot write the live allows")?;
+                fault::step();
                 live_notes.set(slot, Value(tables.notes), 0).context("cannot write the live allows")
             },
         )?;

@@ -26,7 +26,7 @@ use super::{
 use crate::{
     kernel::{self, Status},
     refresh::Store,
-    telemetry::SAMPLES_WAIT,
+    telemetry::{Refused, SAMPLES_WAIT},
 };
 
 /// How often a snapshot is taken.
@@ -153,6 +153,7 @@ impl Collector {
             status,
             drift: slow.drift,
             samples: Some(samples),
+            refused: Refused::default(),
             knocking: None,
             drops: None,
         })

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::snapshot::{Fill, InterfaceSnapshot, RuleTraffic, Snapshot, SourceSnapshot};
 use crate::{
     kernel::{Confirmation, Status, XdpMode},
-    telemetry::SILENCE,
+    telemetry::{Calls, Risk, SILENCE, provider},
 };
 
 /// How much a concern matters.
@@ -35,8 +35,6 @@ pub struct Concern {
     pub text: String,
 }
 
-/// What share of the packets of listed sources may be dropped before calls are at risk, in hundredths.
-const LISTED_DROPS: u64 = 1;
 /// How full a map may be, in hundredths.
 const FULL: u64 = 80;
 /// How many times the pause between two requests a source's answer may be old.
@@ -119,6 +117,7 @@ fn state(status: &Status, found: &mut Vec<Concern>) {
 fn traffic(interface: &InterfaceSnapshot, found: &mut Vec<Concern>) {
     let name = &interface.status.interface;
     found.extend(listed_drops(interface));
+    found.extend(unlisted_sip(interface));
     found.extend(silent(name, &interface.rules));
     found.extend(interface.fill.iter().filter_map(|fill| full(name, fill)));
     if interface.drift == Some(true) {
@@ -129,23 +128,55 @@ fn traffic(interface: &InterfaceSnapshot, found: &mut Vec<Concern>) {
 
 /// Packets of listed sources that were dropped in the past minute, or would have been.
 fn listed_drops(interface: &InterfaceSnapshot) -> Option<Concern> {
-    let minute = interface.traffic.iter().rev().take(LATELY);
-    let (dropped, passed) =
-        minute.fold((0, 0), |(dropped, passed), span| (dropped + span.listed_dropped, passed + span.by_rule));
-    if dropped == 0 {
-        return None;
-    }
-    let many = dropped * 100 >= (dropped + passed) * LISTED_DROPS;
-    let (level, title, fate) = match (interface.status.mode, many) {
-        (Some("monitor"), _) => (Level::Warning, "Enforcing would put calls at risk", "would have been refused"),
-        (_, true) => (Level::Critical, "Calls at risk", "were refused"),
-        (_, false) => (Level::Warning, "Some packets of listed sources are refused", "were refused"),
+    let calls = calls(interface);
+    let (level, title) = match (calls.risk(), is_monitored(interface)) {
+        (Risk::Nothing, _) => return None,
+        (Risk::Little, true) => (Level::Warning, "Enforcing would refuse some packets of listed sources"),
+        (Risk::Calls, true) => (Level::Warning, "Enforcing would put calls at risk"),
+        (Risk::Little, false) => (Level::Warning, "Some packets of listed sources are refused"),
+        (Risk::Calls, false) => (Level::Critical, "Calls at risk"),
+    };
+    let (Calls { dropped, passed }, fate) = (calls, fate(interface));
+    let why = match interface.refused.denied {
+        0 => "The reasons that are marked as listed say why.".to_owned(),
+        denied => format!("About {denied} of them are of sources on the deny list: `sipwall deny list` has it."),
     };
     let text = format!(
-        "In the past minute {dropped} packets from listed sources {fate}, and {passed} were let in by a rule. The \
-         reasons that are marked as listed say why."
+        "In the past minute {dropped} packets from listed sources {fate}, and {passed} were let in by a provider's \
+         rule. {why}"
     );
     Some(of(&interface.status.interface, level, title, text))
+}
+
+/// What became of calls in the past minute.
+fn calls(interface: &InterfaceSnapshot) -> Calls {
+    let minute = || interface.traffic.iter().rev().take(LATELY);
+    let listed = minute().map(|span| span.listed_dropped).sum();
+    Calls::new(listed, interface.refused, minute().map(|span| span.by_rule).sum())
+}
+
+/// Whether calls are at risk now.
+pub(super) fn is_at_risk(interface: &InterfaceSnapshot) -> bool {
+    calls(interface).risk() == Risk::Calls && !is_monitored(interface)
+}
+
+fn is_monitored(interface: &InterfaceSnapshot) -> bool {
+    interface.status.mode == Some("monitor")
+}
+
+fn fate(interface: &InterfaceSnapshot) -> &'static str {
+    if is_monitored(interface) { "would have been refused" } else { "were refused" }
+}
+
+/// SIP of sources that no rule names. Whether they could call before is not kept.
+fn unlisted_sip(interface: &InterfaceSnapshot) -> Option<Concern> {
+    let packets = interface.refused.unlisted_sip;
+    let text = format!(
+        "In the past minute about {packets} packets from unlisted sources to the ports of SIP {}. Whether these are \
+         scanners, or callers whose rule is gone, is not known: look at who is knocking.",
+        fate(interface)
+    );
+    (packets > 0).then(|| of(&interface.status.interface, Level::Note, "SIP of unlisted sources", text))
 }
 
 /// Providers of which nothing has come for minutes, and something before.
@@ -165,11 +196,6 @@ fn silent(interface: &str, rules: &[RuleTraffic]) -> Vec<Concern> {
             of(interface, Level::Warning, &format!("{provider} is silent"), text)
         })
         .collect()
-}
-
-/// The provider of a rule; nothing for the host's own allows.
-pub(super) fn provider(rule: &str) -> Option<&str> {
-    rule.split_once('/').map(|(provider, _)| provider).filter(|provider| *provider != "allow")
 }
 
 fn full(interface: &str, fill: &Fill) -> Option<Concern> {

@@ -10,7 +10,7 @@ use filter_common::{Action, Reason};
 use super::snapshot::{ReasonTraffic, RuleTraffic, Samples, Traffic};
 use crate::{
     kernel::{ReasonCount, RuleCount, Stats},
-    telemetry::concerns_listed,
+    telemetry::{concerns_listed, provider},
 };
 
 /// How many moments are kept: five minutes, of one a second.
@@ -85,7 +85,10 @@ impl History {
     pub(super) fn record(&mut self, stats: &Stats, now: Instant) {
         let mut traffic = Traffic::default();
         for count in &stats.rules {
-            traffic.by_rule += self.record_rule(count, now);
+            let grown = self.record_rule(count, now);
+            if provider(&count.rule).is_some() {
+                traffic.by_rule += grown;
+            }
         }
         for count in &stats.reasons {
             self.record_reason(count, now, &mut traffic);

@@ -9,7 +9,10 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
-use super::snapshot::{InterfaceSnapshot, Snapshot};
+use super::{
+    concern,
+    snapshot::{InterfaceSnapshot, Snapshot},
+};
 use crate::kernel::{Confirmation, XdpMode};
 
 /// The labels of a metric.
@@ -189,7 +192,19 @@ fn traffic(families: &mut Families<'_>, snapshot: &Snapshot) -> fmt::Result {
         packets,
     )?;
     let bytes = rules().map(|(labels, count)| (labels, count.bytes));
-    families.counter("rule_bytes", "Octets that a rule let in, Ethernet header included", bytes)
+    families.counter("rule_bytes", "Octets that a rule let in, Ethernet header included", bytes)?;
+    let at_risk = each(snapshot, |interface| u64::from(concern::is_at_risk(interface)));
+    families.gauge(
+        "calls_at_risk",
+        "Whether 1 % or more of what listed sources sent in the past minute was dropped",
+        at_risk,
+    )?;
+    let unlisted = each(snapshot, |interface| interface.refused.unlisted_sip);
+    families.gauge(
+        "unlisted_sip_packets",
+        "SIP of unlisted sources that was dropped in the past minute, from samples",
+        unlisted,
+    )
 }
 
 fn maps(families: &mut Families<'_>, snapshot: &Snapshot) -> fmt::Result {

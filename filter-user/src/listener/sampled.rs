@@ -56,6 +56,7 @@ impl Sampled {
         }
         let Some(filter) = self.filters.get_mut(name) else { return Ok(()) };
         filter.read()?;
+        interface.refused = filter.samples.refused();
         interface.knocking = Some(knocking(filter.samples.trends(), second));
         interface.drops = Some(filter.drops.iter().cloned().collect());
         Ok(())

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::{
     kernel::Status,
-    telemetry::{By, Ranked, Span},
+    telemetry::{By, Ranked, Refused, Span},
 };
 
 /// One moment of the filters, and of the service beside them.
@@ -50,6 +50,8 @@ pub struct InterfaceSnapshot {
     pub drift: Option<bool>,
     /// How many drops were sampled; nothing where that is not known.
     pub samples: Option<Samples>,
+    /// Whose packets were dropped in the past minute, as far as samples say.
+    pub refused: Refused,
     /// What was dropped most, by each thing and over each span; nothing where no samples can be read.
     pub knocking: Option<Vec<Knocking>>,
     /// What was dropped last, newest first; nothing where no samples can be read.
@@ -103,7 +105,7 @@ pub struct Traffic {
     pub would_drop: u64,
     /// Those of both that came from a listed source: calls may be among them.
     pub listed_dropped: u64,
-    /// Packets that a rule let in.
+    /// Packets that a rule of a provider let in.
     pub by_rule: u64,
 }
 

@@ -89,7 +89,7 @@ fn verdict(snapshot: &Snapshot, concerns: &[Concern]) -> Verdict {
     }
     let calls = snapshot.interfaces.iter().any(|interface| interface.rules.iter().any(|rule| rule.recent_packets > 0));
     let (level, title) = if calls {
-        ("good", "No calls are being blocked")
+        ("good", "Nothing of listed sources is refused")
     } else {
         ("quiet", "Quiet: nothing comes from listed sources")
     };
@@ -97,7 +97,7 @@ fn verdict(snapshot: &Snapshot, concerns: &[Concern]) -> Verdict {
 }
 
 fn interface(interface: &InterfaceSnapshot) -> Interface<'_> {
-    let InterfaceSnapshot { status, reasons, rules, traffic, fill, drift, samples, knocking, drops } = interface;
+    let InterfaceSnapshot { status, reasons, rules, traffic, fill, drift, samples, knocking, drops, .. } = interface;
     let reasons = reasons.iter().filter(|count| count.packets > 0).filter_map(|count| {
         let reason = Reason::from_name(count.reason)?;
         Some(ReasonView {

@@ -14,7 +14,7 @@ use std::{
 
 use anyhow::{Context as _, Result};
 use etherparse::PacketBuilder;
-use filter_common::{Action, Reason};
+use filter_common::Reason;
 
 pub use self::{
     foreign::foreign_addresses,
@@ -22,7 +22,7 @@ pub use self::{
     sessions::{Purpose, Session},
 };
 use self::{network::Network, sessions::sessions};
-use crate::policy::{CompiledPolicy, Endpoint, Explainer, Policy, Probe, Protocol, TcpFlags};
+use crate::policy::{Endpoint, Policy, Probe, Protocol, TcpFlags};
 
 /// The type of a neighbour solicitation (RFC 4861, section 4.3).
 const NEIGHBOR_SOLICITATION: u8 = 135;
@@ -47,35 +47,31 @@ pub struct Cut {
     pub reason: Reason,
 }
 
-/// What the policy would cut if it were in force on `interface`. A policy in monitor mode cuts nothing.
+/// What the policy would cut if it were in force on `interface`; `fate`: why it would drop a packet then, be it let in or
+/// dropped by what holds beside the policy. A policy in monitor mode cuts nothing.
 ///
 /// # Errors
-/// If the host's sockets or routes cannot be read.
-pub fn cuts(interface: &str, policy: &Policy, compiled: &CompiledPolicy) -> Result<Vec<Cut>> {
+/// If the host's sockets or routes cannot be read, or a fate cannot be told.
+pub fn cuts(interface: &str, policy: &Policy, fate: impl Fn(&[u8]) -> Result<Option<Reason>>) -> Result<Vec<Cut>> {
     if policy.file().sbc.monitor {
         return Ok(Vec::new());
     }
     let network = Network::of(interface).context("cannot read the host's addresses and routes")?;
     let sessions = sessions(&policy.file().sip_ports()).context("cannot read the host's sockets")?;
-    let explainer = Explainer::new(compiled);
     let mut cuts = Vec::new();
     for (gateway, own) in network.gateways() {
-        cuts.extend(judge(&explainer, Subject::Gateway(gateway), &solicitation(gateway, own)?));
+        let subject = Subject::Gateway(gateway);
+        cuts.extend(fate(&solicitation(gateway, own)?)?.map(|reason| Cut { subject, reason }));
     }
     for session in sessions {
         if !network.carries(&session)? {
             continue;
         }
         for (subject, frame) in next_packets(session)? {
-            cuts.extend(judge(&explainer, subject, &frame));
+            cuts.extend(fate(&frame)?.map(|reason| Cut { subject, reason }));
         }
     }
     Ok(cuts)
-}
-
-fn judge(explainer: &Explainer<'_>, subject: Subject, frame: &[u8]) -> Option<Cut> {
-    let explanation = explainer.explain(frame);
-    (explanation.action != Action::Pass).then_some(Cut { subject, reason: explanation.reason })
 }
 
 /// What a session's peer sends next, and what it sends to log in again.

@@ -6,7 +6,7 @@ use anyhow::Result;
 
 use super::snapshot::InterfaceState;
 use crate::{
-    kernel::{self, AttachMode, Attached, Change, Confirmation, XdpMode},
+    kernel::{self, AttachMode, Attached, Change, Confirmation, Prospect, XdpMode},
     lockout,
     policy::{CompiledPolicy, OutlineDiff, Policy},
 };
@@ -107,7 +107,8 @@ impl Wanted {
         action: impl FnOnce() -> Result<Outcome>,
     ) -> Result<Outcome> {
         if guard {
-            let cuts = lockout::cuts(interface, &self.stated, &self.policy)?;
+            let prospect = Prospect::new(interface, &self.policy)?;
+            let cuts = lockout::cuts(interface, &self.stated, |frame| prospect.drops(frame))?;
             if !cuts.is_empty() {
                 return Ok(Outcome::guarded(&cuts.iter().map(ToString::to_string).collect::<Vec<_>>()));
             }

@@ -23,6 +23,11 @@ pub const fn concerns_listed(reason: Reason) -> bool {
     )
 }
 
+/// The provider of a rule; nothing for the host's own allows.
+pub fn provider(rule: &str) -> Option<&str> {
+    rule.split_once('/').map(|(provider, _)| provider).filter(|provider| *provider != "allow")
+}
+
 /// Whether a live allow lets in what was dropped for this: it is asked where the policy has no rule, and overrides
 /// nothing else.
 pub const fn is_overridden_by_allow(reason: Reason) -> bool {

@@ -1,5 +1,6 @@
 //! A STUN binding over any transport (RFC 8489): the client asks from where its request came.
 
+use crate::ports::bound;
 use std::{
     fs,
     io::{Read, Write},
@@ -28,7 +29,7 @@ const ATTRIBUTE: usize = 4;
 
 /// Asks over UDP, and returns from where the relay says that the request came, and from where it did.
 pub(super) fn over_udp(field: &Field, port: u16) -> [SocketAddr; 2] {
-    let socket = field.host("sbc").enter(|| UdpSocket::bind((SBC, 0))).expect("a host").expect("a free port");
+    let socket = bound(field.host("sbc"), || UdpSocket::bind((SBC, 0)));
     socket.set_read_timeout(Some(PATIENCE)).expect("a timeout");
     socket.send_to(&REQUEST, (RELAY, port)).expect("a datagram leaves");
     let mut answer = [0; 512];

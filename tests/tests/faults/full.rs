@@ -75,12 +75,12 @@ fn a_full_disk_leaves_what_was_accepted_of_a_source_and_the_policy() {
     fs::write(&policy, text).expect("a file");
     let disk = stage.scene.path("disk");
     stage.shell(&format!("mkdir {disk} && mount -t tmpfs -o size=64k tmpfs {disk}"));
-    let refresh = || stage.scene.sipwall(&["refresh", "--force", "--policy", &policy, "--state", &disk]);
+    let refresh = || stage.scene.sipwall(&["refresh", "--now", "--policy", &policy, "--state", &disk]);
     page(&[CARRIER]);
     refresh().assert_done();
     stage.scene.sipwall(&["attach", "--policy", &policy, "--state", &disk]).assert_done();
-    let kept =
-        || stage.scene.host("sbc").command("cat").arg(format!("{disk}/acme.json")).output().expect("cat runs").stdout;
+    let show = format!("cat {disk}/acme@*.json");
+    let kept = || stage.scene.host("sbc").command("sh").args(["-c", &show]).output().expect("cat runs").stdout;
     let before = kept();
     stage.shell(&format!("! dd if=/dev/zero of={disk}/filling bs=1k 2>/dev/null"));
     page(&[CARRIER, SCANNER]);

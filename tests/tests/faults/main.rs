@@ -7,11 +7,11 @@ mod full;
 mod killed;
 
 use std::{collections::BTreeMap, net::UdpSocket};
+use tests::ports::bound;
 
 use serde_json::Value;
 use tests::{
     scene::{CARRIER, SBC, SCANNER, SILENCE, Scene, packets},
-    service::wait_for,
     sipwall::{Ended, binary},
 };
 
@@ -102,10 +102,9 @@ impl Stage {
         }
     }
 
-    /// A socket for SIP on a host. A command that another test starts holds the last one until it runs its own program.
+    /// A socket for SIP on a host.
     fn socket(&self, name: &str, address: &str) -> UdpSocket {
-        let bind = || self.scene.host(name).enter(|| UdpSocket::bind((address, 5060))).expect("a host").ok();
-        wait_for("the port is free", bind)
+        bound(self.scene.host(name), || UdpSocket::bind((address, 5060)))
     }
 
     /// Whom the filter lets in, by packets of both.

@@ -8,7 +8,6 @@ use std::{
     time::Duration,
 };
 
-use filter_common::packet::Frame as _;
 use filter_user::replay::Capture;
 use lab::{Process, run};
 use serde_json::Value;

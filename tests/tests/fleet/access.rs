@@ -63,7 +63,7 @@ fn certificates(world: &World) -> String {
     }
     let path = |name: &str| world.path(name);
     format!(
-        "tls {{ cert_file: \"{}\", key_file: \"{}\", ca_file: \"{}\", verify: true }}\n",
+        "tls {{ timeout: 30, cert_file: \"{}\", key_file: \"{}\", ca_file: \"{}\", verify: true }}\n",
         path("broker.pem"),
         path("broker.key"),
         path("ca.pem")

@@ -30,7 +30,8 @@ fn without_a_broker_the_filter_stays_and_status_says_so() {
     drop(node);
     let node = Node::start(&world, 1);
     let shown = node.await_revision(1);
-    assert_eq!((&shown["policy"], &shown["generation"]), (&"group.edge.1.toml".into(), &2.into()), "{shown}");
+    let policy = shown["policy"].as_str().unwrap_or_default();
+    assert!(policy.ends_with("/group.edge.1.toml") && shown["generation"] == 2, "{shown}");
     assert_eq!(world.datagrams("carrier", 1), 3);
     let _broker = Broker::start(&world, 1);
     node.await_status("the broker is back", |status| status["service"]["fleet"]["connected"] == true);

@@ -127,19 +127,25 @@ fn carry_keys(world: &World) {
 fn every_command_of_the_fleets_guide_does_what_the_guide_shows() {
     let world = World::new(3, 3);
     let all = [hosts("ops"), hosts("every broker"), hosts("every node")].concat();
-    all.iter().for_each(|host| prepare(&world, host));
+    for host in &all {
+        prepare(&world, host);
+    }
     let _traffic = world.traffic();
     let mut parts_run = 0;
     for part in parts(GUIDE) {
         match part {
             Part::File { name, text } => {
                 let (name, whom) = name.split_once(" on ").expect("a file is on a host");
-                hosts(whom).iter().for_each(|host| write(&world, host, name, &text));
+                for host in &hosts(whom) {
+                    write(&world, host, name, &text);
+                }
             }
             Part::Commands { commands, mark } => {
                 let whom = mark.strip_prefix("on ").expect("a command runs on a host");
                 for host in hosts(whom) {
-                    commands.iter().for_each(|shown| check(&world, &host, shown));
+                    for shown in &commands {
+                        check(&world, &host, shown);
+                    }
                 }
                 carry_keys(&world);
                 parts_run += 1;

@@ -6,6 +6,7 @@ use std::{
     path::Path,
     thread,
 };
+use tests::ports::bound;
 
 use filter_user::fleet::{Bucket, Content, Document, Head, POLICY_BUCKET, PolicyDocument, Signer, Target, Terms};
 use tests::service::wait_for;
@@ -125,11 +126,13 @@ fn answer_hugely(stream: TcpStream) -> std::io::Result<()> {
 fn a_broker_that_answers_with_a_hundred_megabytes_changes_nothing() {
     let world = World::new(1, 1);
     let address = format!("{}:4222", broker_address(1));
-    let listener = world.host("nats1").enter(|| TcpListener::bind(&address)).expect("a host").expect("a free port");
+    let listener = bound(world.host("nats1"), || TcpListener::bind(&address));
     let server = thread::spawn(move || {
         // One client after the other, of which the node is the only one; it may go and come back.
-        let answered = listener.incoming().take(2).map(|stream| answer_hugely(stream.expect("a client"))).count();
-        assert!(answered > 0);
+        for stream in listener.incoming().take(2) {
+            // It may hang up in the middle.
+            let _ = answer_hugely(stream.expect("a client"));
+        }
     });
     let node = Node::start(&world, 1);
     let status = node.await_problem("the broker does not say whether it has `sipwall-policy`");

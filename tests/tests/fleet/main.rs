@@ -1,6 +1,6 @@
 //! A fleet with a real broker: roll-outs, and all that can go wrong with them.
 
-#![expect(clippy::expect_used, clippy::panic, reason = "a test that cannot go on panics")]
+#![expect(clippy::expect_used, reason = "a test that cannot go on panics")]
 
 mod access;
 mod faults;

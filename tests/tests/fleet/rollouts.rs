@@ -20,7 +20,8 @@ fn a_policy_reaches_canaries_first_and_one_that_drops_listed_traffic_reaches_nob
     assert_eq!(last(&applied.stdout)["ended"], "in_force", "{applied:?}");
     for (node, number) in nodes.iter().zip(1..) {
         let status = node.await_revision(1);
-        assert_eq!((&status["policy"], &status["mode"]), (&"group.edge.1.toml".into(), &"enforce".into()), "{status}");
+        let policy = status["policy"].as_str().unwrap_or_default();
+        assert!(policy.ends_with("/group.edge.1.toml") && status["mode"] == "enforce", "{status}");
         assert_eq!((world.datagrams("carrier", number), world.datagrams("scanner", number)), (3, 0));
         assert!(node.status_text().contains("revision 1 of group.edge is in force"), "{}", node.status_text());
     }
@@ -53,7 +54,9 @@ fn a_policy_reaches_canaries_first_and_one_that_drops_listed_traffic_reaches_nob
         assert_eq!(world.datagrams("carrier", number), 0);
     }
     world.operate(&["rollback", "1", "--group", "edge", "--observe", "1s", "--confirm", "20s"]).assert_done();
-    nodes.iter().for_each(|node| drop(node.await_revision(4)));
+    for node in &nodes {
+        node.await_revision(4);
+    }
     let history = world.operate(&["history", "--group", "edge", "--json"]);
     let revisions: Vec<Value> = history
         .stdout

@@ -12,6 +12,7 @@ use std::{
     thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
+use tests::ports::bound;
 
 use filter_user::fleet::{self, Access};
 use ipnet::IpNet;
@@ -199,10 +200,10 @@ impl World {
     pub(crate) fn datagrams(&self, from: &str, number: usize) -> usize {
         let address = node_address(number);
         let node = self.host(&format!("sbc{number}"));
-        let receiver = node.enter(|| UdpSocket::bind((address.as_str(), 5060))).expect("a host").expect("a free port");
+        let receiver = bound(node, || UdpSocket::bind((address.as_str(), 5060)));
         receiver.set_read_timeout(Some(SILENCE)).expect("a timeout");
         let source = if from == "carrier" { CARRIER } else { SCANNER };
-        let sender = self.host(from).enter(|| UdpSocket::bind((source, 5080))).expect("a host").expect("a free port");
+        let sender = bound(self.host(from), || UdpSocket::bind((source, 5080)));
         for _ in 0..3 {
             sender.send_to(b"OPTIONS", (address.as_str(), 5060)).expect("a datagram leaves");
         }
@@ -217,8 +218,7 @@ impl World {
 
     /// Lets the carrier send to every node, fifty packets a second, until what is returned is dropped.
     pub(crate) fn traffic(&self) -> Traffic {
-        let socket =
-            self.host("carrier").enter(|| UdpSocket::bind((CARRIER, 5060))).expect("a host").expect("a free port");
+        let socket = bound(self.host("carrier"), || UdpSocket::bind((CARRIER, 5060)));
         let targets: Vec<_> = (1..=self.nodes).map(|number| format!("{}:5060", node_address(number))).collect();
         let is_over = Arc::new(AtomicBool::new(false));
         let over = Arc::clone(&is_over);

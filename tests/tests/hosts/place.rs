@@ -2,12 +2,13 @@
 
 use std::{
     fs,
-    io::{self, ErrorKind},
+    io::ErrorKind,
     net::{IpAddr, UdpSocket},
     path::PathBuf,
     process::Command,
     time::Duration,
 };
+pub(crate) use tests::ports::bound;
 
 use ipnet::IpNet;
 use lab::{Host, Lab, Plan};
@@ -167,15 +168,6 @@ pub(crate) fn printed(command: &mut Command) -> String {
     let ended: Ended = command.output().expect("it starts").into();
     ended.assert_done();
     ended.stdout
-}
-
-/// What `bind` makes on a host, once the port is free: a program that is just starting may hold what was closed before it.
-pub(crate) fn bound<T: Send>(host: &Host, bind: impl Fn() -> io::Result<T> + Sync) -> T {
-    wait_for("the port is free", || match host.enter(&bind).expect("a host") {
-        Ok(bound) => Some(bound),
-        Err(error) if error.kind() == ErrorKind::AddrInUse => None,
-        Err(error) => panic!("cannot bind: {error}"),
-    })
 }
 
 /// A UDP socket of a host that gives up where nothing arrives.

@@ -13,6 +13,7 @@ use std::{
     sync::atomic::{AtomicBool, Ordering},
     thread,
 };
+use tests::ports::bound;
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
@@ -190,10 +191,24 @@ fn an_interface_that_goes_and_comes_back_is_filtered_again_with_its_counters() {
     assert!(!String::from_utf8_lossy(&links.stdout).contains(":new"), "{links:?}");
 }
 
+#[test]
+fn detach_warns_of_a_service_that_attaches_again() {
+    let scene = Scene::new();
+    let service = Service::start(&scene, &scene.policy("policy.toml", &[]));
+    service.await_status("it says how it is", |status| !status["service"].is_null());
+    let detach = || scene.sipwall(&["detach", "eth0", "--runtime", &scene.path("run")]);
+    let detached = detach();
+    detached.assert_done();
+    assert!(detached.stderr.contains("warning: the service runs, and attaches the filter again"), "{detached:?}");
+    assert!(service.end_by(Signal::TERM).success());
+    scene.attach(&scene.path("policy.toml"));
+    assert!(!detach().stderr.contains("warning"), "{detached:?}");
+}
+
 /// Whether the answer to what the SBC asks comes in, which no rule lets in.
 fn is_answered(scene: &Scene) -> bool {
-    let socket = scene.host("sbc").enter(|| UdpSocket::bind((SBC, 40000))).expect("a host").expect("a free port");
-    let server = scene.host("scanner").enter(|| UdpSocket::bind((SCANNER, 53))).expect("a host").expect("a free port");
+    let socket = bound(scene.host("sbc"), || UdpSocket::bind((SBC, 40000)));
+    let server = bound(scene.host("scanner"), || UdpSocket::bind((SCANNER, 53)));
     for socket in [&socket, &server] {
         socket.set_read_timeout(Some(SILENCE)).expect("a timeout");
     }
@@ -250,7 +265,7 @@ fn a_service_killed_under_load_leaves_the_filter_and_the_next_one_goes_on() {
     let service = Service::start(&scene, &policy);
     let done = AtomicBool::new(false);
     let flood = |from: &str, address: &str| {
-        let socket = scene.host(from).enter(|| UdpSocket::bind((address, 5060))).expect("a host").expect("a port");
+        let socket = bound(scene.host(from), || UdpSocket::bind((address, 5060)));
         while !done.load(Ordering::Relaxed) {
             // Nobody listens at the SBC, and a full queue is not what this is about.
             let _ = socket.send_to(b"OPTIONS", (SBC, 5060));

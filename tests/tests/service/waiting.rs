@@ -4,6 +4,7 @@ use std::{
     net::{TcpListener, TcpStream},
     time::Duration,
 };
+use tests::ports::bound;
 
 use rustix::process::Signal;
 use serde_json::Value;
@@ -94,8 +95,7 @@ fn what_is_asked_for_during_a_trial_is_made_up_after_its_confirmation_alone() {
 fn a_policy_that_cuts_an_open_sip_session_is_not_put_in_force_at_the_start_until_that_is_over() {
     let scene = Scene::new();
     let open = || {
-        let listener =
-            scene.host("sbc").enter(|| TcpListener::bind((SBC, 5060))).expect("a host").expect("a free port");
+        let listener = bound(scene.host("sbc"), || TcpListener::bind((SBC, 5060)));
         let to = format!("{SBC}:5060").parse().expect("an address");
         let opened = scene.host("scanner").enter(|| TcpStream::connect_timeout(&to, PATIENCE)).expect("a host");
         let (accepted, peer) = listener.accept().expect("a connection");

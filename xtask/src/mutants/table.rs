@@ -118,8 +118,8 @@ pub(super) const MUTANTS: [Mutant; 34] = [
     mutant(
         "a fragment right behind its first one overlaps it",
         DECIDE,
-        "u32::from(offset) * 8 < u32::from(first.length)",
-        "u32::from(offset) * 8 <= u32::from(first.length)",
+        "packet.fragment.offset() < first.length",
+        "packet.fragment.offset() <= first.length",
     ),
     mutant(
         "a second first fragment passes",
@@ -172,7 +172,7 @@ pub(super) const MUTANTS: [Mutant; 34] = [
     mutant(
         "a payload of one octet is not inspected",
         INSPECT,
-        "(u16::from_be_bytes([high, low])) < UDP_HEADER_AND_FIRST",
-        "(u16::from_be_bytes([high, low])) <= UDP_HEADER_AND_FIRST",
+        "(header.u16::<4>()) < UDP_HEADER_AND_FIRST",
+        "(header.u16::<4>()) <= UDP_HEADER_AND_FIRST",
     ),
 ];

@@ -66,6 +66,40 @@ pub(super) enum Source {
 
 /// All that is needed, in the order in which it can be installed.
 pub(super) fn requirements(places: &Places) -> Vec<Requirement> {
+    let unpacked = [emulator(places), older_kernel(), peers(), daemons(), prometheus(places), broker(places)];
+    let tools = TOOLS
+        .iter()
+        .map(|(purposes, program, package, why)| Requirement { purposes, ..tool(places, program, package, why) });
+    toolchain(places).into_iter().chain(tools).chain(unpacked).collect()
+}
+
+/// Programs of Debian: what for, the program, its package, and why.
+const TOOLS: &[(&[Purpose], &str, &str, &str)] = &[
+    (RUNNING, "ip", "iproute2", "makes network namespaces"),
+    (RUNNING, "nsenter", "util-linux", "enters network namespaces"),
+    (RUNNING, "sipp", "sip-tester", "makes calls"),
+    (TESTING, "tcpdump", "tcpdump", "takes and reads captures"),
+    (TESTING, "tshark", "tshark", "decodes what was dropped"),
+    (TESTING, "strace", "strace", "shows what the service asks of the kernel"),
+    (TESTING, "dpkg-deb", "dpkg", "makes the Debian package"),
+    (TESTING, "systemd-analyze", "systemd", "rates the unit of the service"),
+    (TESTING, "busybox", "busybox-static", "is what the older kernel starts"),
+    (TESTING, "cpio", "cpio", "packs what the older kernel finds"),
+    (TESTING, "faketime", "faketime", "lets the wall clock jump"),
+    (TESTING, "chromium", "chromium", "shows the dashboard"),
+    (TESTING, "chromedriver", "chromium-driver", "drives the browser"),
+    (TESTING, "tmux", "tmux", "is the terminal of `sipwall top`"),
+    (&[Purpose::Bench, Purpose::Test], "ethtool", "ethtool", "sets what a NIC takes off"),
+    (BENCHING, "xdp-filter", "xdp-tools", "is compared with the filter"),
+    (BENCHING, "nft", "nftables", "is compared with the filter"),
+    (BENCHING, "iptables", "iptables", "is compared with the filter"),
+    (BENCHING, "ipset", "ipset", "is compared with the filter"),
+    (PICTURING, "aha", "aha", "makes pages of terminals"),
+    (PICTURING, "pngquant", "pngquant", "makes pictures small"),
+];
+
+/// What builds the XDP program and checks the sources.
+fn toolchain(places: &Places) -> Vec<Requirement> {
     let compiler = Compiler::find(places).ok();
     let llvm_major = compiler.as_ref().and_then(Compiler::llvm_major).unwrap_or(DEBIAN_LLVM);
     let llvm = PathBuf::from(format!("/usr/lib/llvm-{llvm_major}"));
@@ -96,37 +130,6 @@ pub(super) fn requirements(places: &Places) -> Vec<Requirement> {
             source: bpf_linker(llvm_major, llvm),
             by_hand: "install `bpf-linker` as its own documentation says".into(),
         },
-        tool(places, "ip", "iproute2", "makes network namespaces"),
-        tool(places, "nsenter", "util-linux", "enters network namespaces"),
-        tool(places, "sipp", "sip-tester", "makes calls"),
-        for_tests(tool(places, "tcpdump", "tcpdump", "takes the capture of the operator's guide")),
-        for_tests(tool(places, "strace", "strace", "shows what the service asks of the kernel")),
-        for_tests(tool(places, "dpkg-deb", "dpkg", "makes the Debian package")),
-        for_tests(tool(places, "systemd-analyze", "systemd", "rates the unit of the service")),
-        emulator(places),
-        Requirement {
-            purposes: &[Purpose::Bench, Purpose::Test],
-            ..tool(places, "ethtool", "ethtool", "sets what a NIC takes off")
-        },
-        for_benchmarks(tool(places, "xdp-filter", "xdp-tools", "is compared with the filter")),
-        for_benchmarks(tool(places, "nft", "nftables", "is compared with the filter")),
-        for_benchmarks(tool(places, "iptables", "iptables", "is compared with the filter")),
-        for_benchmarks(tool(places, "ipset", "ipset", "is compared with the filter")),
-        for_tests(tool(places, "busybox", "busybox-static", "is what the older kernel starts")),
-        for_tests(tool(places, "cpio", "cpio", "packs what the older kernel finds")),
-        older_kernel(),
-        peers(),
-        daemons(),
-        for_tests(tool(places, "faketime", "faketime", "lets the wall clock jump")),
-        for_tests(tool(places, "chromium", "chromium", "shows the dashboard")),
-        for_tests(tool(places, "chromedriver", "chromium-driver", "drives the browser")),
-        prometheus(places),
-        broker(places),
-        for_tests(tool(places, "tcpdump", "tcpdump", "reads captures that are written")),
-        for_tests(tool(places, "tshark", "tshark", "decodes what was dropped")),
-        for_tests(tool(places, "tmux", "tmux", "is the terminal of `sipwall top`")),
-        for_pictures(tool(places, "aha", "aha", "makes pages of terminals")),
-        for_pictures(tool(places, "pngquant", "pngquant", "makes pictures small")),
     ]
 }
 
@@ -170,14 +173,6 @@ fn tool(places: &Places, program: &str, package: &str, why: &'static str) -> Req
 
 fn for_tests(requirement: Requirement) -> Requirement {
     Requirement { purposes: TESTING, ..requirement }
-}
-
-fn for_pictures(requirement: Requirement) -> Requirement {
-    Requirement { purposes: PICTURING, ..requirement }
-}
-
-fn for_benchmarks(requirement: Requirement) -> Requirement {
-    Requirement { purposes: BENCHING, ..requirement }
 }
 
 /// An emulator that is installed will do.

@@ -28,9 +28,10 @@ pub(super) fn print(events: &[Event], json: bool) -> Result<()> {
     if json {
         return output::json(&top);
     }
+    let would_drop: u64 = events.iter().filter(|event| event.action == "would_drop").map(|event| event.weight).sum();
     output::line(&format!(
-        "about {} packets dropped in the last {}\n",
-        top.packets,
+        "about {} in the last {}\n",
+        super::dropped_text(top.packets - would_drop.min(top.packets), would_drop.min(top.packets)),
         crate::cli::time::describe(std::time::Duration::from_secs(top.seconds.max(1)))
     ))?;
     for (heading, ranked) in [("SOURCE", &top.sources), ("NETWORK", &top.networks)] {

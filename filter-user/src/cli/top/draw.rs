@@ -45,7 +45,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, model: &Model, ui: &Ui) {
     panels::draw_ranked(frame, ranked, model, ui);
     draw_foot(frame, foot, model, ui);
     if let Some(question) = ui.question() {
-        draw_question(frame, area, question, &model.status.interface);
+        draw_question(frame, area, question, model);
     }
 }
 
@@ -146,12 +146,14 @@ fn draw_foot(frame: &mut Frame<'_>, area: Rect, model: &Model, ui: &Ui) {
     frame.render_widget(Line::from(keys), area);
 }
 
-fn draw_question(frame: &mut Frame<'_>, area: Rect, question: &Question, interface: &str) {
+fn draw_question(frame: &mut Frame<'_>, area: Rect, question: &Question, model: &Model) {
+    let interface = &model.status.interface;
     let prefix = question.prefix;
     let warning = |text: String| Line::styled(text, alarm(Tone::Bad));
     let (title, mut lines) = match &question.change {
         Change::Deny { is_listed } => {
-            let mut lines = vec![Line::from(format!("Everything from {prefix} is dropped on {interface}."))];
+            let fate = if model.is_monitored() { "would be dropped (MONITOR)" } else { "is dropped" };
+            let mut lines = vec![Line::from(format!("Everything from {prefix} {fate} on {interface}."))];
             let listed = "A RULE NAMES THIS SOURCE: ITS CALLS WOULD BE DROPPED TOO.";
             lines.extend(is_listed.then(|| warning(listed.to_owned())));
             (" Deny ", lines)

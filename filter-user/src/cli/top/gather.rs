@@ -10,7 +10,9 @@ use anyhow::{Context as _, Result};
 use filter_common::Reason;
 use filter_user::{
     kernel::{self, Status},
-    telemetry::{By, Follower, Measured, MeasuredReason, MeasuredRule, Meter, Rate, Span, concerns_listed},
+    telemetry::{
+        By, Calls, Follower, Measured, MeasuredReason, MeasuredRule, Meter, Rate, Span, concerns_listed, provider,
+    },
 };
 
 use super::model::{Model, Quiet, ReasonRow, RuleRow, Series};
@@ -37,19 +39,21 @@ pub(super) struct Gatherer {
     begun: Instant,
     /// When each rule last let something in, since this began.
     heard: HashMap<String, Instant>,
-    /// What was dropped of listed sources, by reason, at each reading of the last minute.
-    risks: VecDeque<(Instant, BTreeMap<&'static str, u64>)>,
+    /// What was counted of listed sources at each reading of the last minute.
+    listed: VecDeque<(Instant, Listed)>,
 }
 
 impl Gatherer {
     pub(super) fn new(interface: &str) -> Result<Self> {
-        let mut meter = Meter::new(interface);
+        let (mut samples, mut meter) = (Follower::open(interface)?, Meter::new(interface));
+        // What was sampled before is no news of what will be counted.
+        samples.read()?;
         let measured = meter.read()?;
         Ok(Self {
             interface: interface.to_owned(),
-            samples: Follower::open(interface)?,
+            samples,
             status: kernel::status(interface)?,
-            risks: VecDeque::from([(Instant::now(), risks(&measured))]),
+            listed: VecDeque::from([(Instant::now(), Listed::of(&measured))]),
             meter,
             measured,
             passed: VecDeque::new(),
@@ -71,8 +75,9 @@ impl Gatherer {
     /// Reads everything.
     pub(super) fn read(&mut self) -> Result<()> {
         self.status = kernel::status(&self.interface)?;
-        self.watch()?;
         self.measured = self.meter.read()?;
+        // Of all that was counted it is known whose it was.
+        self.watch()?;
         let totals = self.measured.totals();
         push(&mut self.passed, totals.passed.1.packets_per_second, PAST);
         push(&mut self.dropped, sum(totals.dropped.1, totals.would_drop.1).packets_per_second, PAST);
@@ -81,10 +86,10 @@ impl Gatherer {
                 self.heard.insert(count.rule.clone(), Instant::now());
             }
         }
-        self.risks.push_back((Instant::now(), risks(&self.measured)));
+        self.listed.push_back((Instant::now(), Listed::of(&self.measured)));
         // The one that a minute began with stays.
-        while self.risks.get(1).is_some_and(|(at, _)| at.elapsed() >= MINUTE) {
-            self.risks.pop_front();
+        while self.listed.get(1).is_some_and(|(at, _)| at.elapsed() >= MINUTE) {
+            self.listed.pop_front();
         }
         Ok(())
     }
@@ -93,6 +98,8 @@ impl Gatherer {
     pub(super) fn model(&self, by: By, span: Span, place: (usize, usize), drift: Option<String>) -> Model {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         let totals = self.measured.totals();
+        let Listed { dropped: at_risk, passed } = self.lately();
+        let refused = self.samples.refused();
         let (knockers, source_count) = self.samples.trends().ranked(By::Source, span, now, 1);
         let past = |rates: &VecDeque<u64>| rates.iter().copied().collect();
         Model {
@@ -108,8 +115,10 @@ impl Gatherer {
             },
             rules: self.measured.rules.iter().map(|rule| self.rule(rule)).collect(),
             reasons: self.measured.reasons.iter().filter_map(reason).collect(),
-            watched: self.risks.front().map_or(Duration::ZERO, |(at, _)| at.elapsed()),
-            at_risk: self.at_risk(),
+            watched: self.listed.front().map_or(Duration::ZERO, |(at, _)| at.elapsed()),
+            calls: Calls::new(at_risk.values().sum(), refused, passed),
+            at_risk: most_first(at_risk),
+            refused,
             span,
             by,
             ranked: self.samples.trends().ranked(by, span, now, RANKED).0,
@@ -129,25 +138,44 @@ impl Gatherer {
         RuleRow { rule: count.rule.clone(), packets_per_second, packets: count.packets, quiet }
     }
 
-    fn at_risk(&self) -> Vec<(&'static str, u64)> {
-        let (Some((_, then)), Some((_, now))) = (self.risks.front(), self.risks.back()) else { return Vec::new() };
-        let before = |reason: &str| then.get(reason).copied().unwrap_or_default();
-        let since = now.iter().map(|(reason, packets)| (*reason, packets.saturating_sub(before(reason))));
-        let mut since: Vec<_> = since.filter(|(_, packets)| *packets > 0).collect();
-        since.sort_by_key(|(_, packets)| std::cmp::Reverse(*packets));
-        since
+    /// What was counted in the last minute.
+    fn lately(&self) -> Listed {
+        let (Some((_, then)), Some((_, now))) = (self.listed.front(), self.listed.back()) else {
+            return Listed::default();
+        };
+        let before = |reason: &str| then.dropped.get(reason).copied().unwrap_or_default();
+        let dropped = now.dropped.iter().map(|(reason, packets)| (*reason, packets.saturating_sub(before(reason))));
+        Listed { dropped: dropped.collect(), passed: now.passed.saturating_sub(then.passed) }
     }
 }
 
-/// What was dropped of listed sources so far, by reason.
-fn risks(measured: &Measured) -> BTreeMap<&'static str, u64> {
-    let mut risks = BTreeMap::new();
-    for MeasuredReason { count, .. } in &measured.reasons {
-        if Reason::from_name(count.reason).is_some_and(concerns_listed) {
-            *risks.entry(count.reason).or_default() += count.packets;
+/// What was counted of listed sources.
+#[derive(Debug, Default)]
+struct Listed {
+    /// Dropped, by reason.
+    dropped: BTreeMap<&'static str, u64>,
+    /// Let in by the rules of providers.
+    passed: u64,
+}
+
+impl Listed {
+    fn of(measured: &Measured) -> Self {
+        let mut dropped = BTreeMap::new();
+        for MeasuredReason { count, .. } in &measured.reasons {
+            if Reason::from_name(count.reason).is_some_and(concerns_listed) {
+                *dropped.entry(count.reason).or_default() += count.packets;
+            }
         }
+        let of_providers = measured.rules.iter().filter(|rule| provider(&rule.count.rule).is_some());
+        Self { dropped, passed: of_providers.map(|rule| rule.count.packets).sum() }
     }
-    risks
+}
+
+/// The reasons that anything was dropped for.
+fn most_first(dropped: BTreeMap<&'static str, u64>) -> Vec<(&'static str, u64)> {
+    let mut reasons: Vec<_> = dropped.into_iter().filter(|(_, packets)| *packets > 0).collect();
+    reasons.sort_by_key(|(_, packets)| std::cmp::Reverse(*packets));
+    reasons
 }
 
 fn reason(MeasuredReason { count, rate }: &MeasuredReason) -> Option<ReasonRow> {

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use filter_user::{
     kernel::{Confirmation, Status},
-    telemetry::{By, Ranked, Rate, SILENCE, Span},
+    telemetry::{By, Calls, Ranked, Rate, Refused, Risk, SILENCE, Span, provider},
 };
 
 use crate::cli::output::{quantity, share};
@@ -24,10 +24,12 @@ pub(super) struct Model {
     pub(super) dropped: Series,
     pub(super) rules: Vec<RuleRow>,
     pub(super) reasons: Vec<ReasonRow>,
-    /// How long was looked at what `at_risk` is over: at most a minute.
+    /// How long was looked at what the next three are over: at most a minute.
     pub(super) watched: Duration,
-    /// Packets of listed sources that were dropped in that time, by reason.
+    pub(super) calls: Calls,
+    /// What was counted as of listed sources and dropped, by reason.
     pub(super) at_risk: Vec<(&'static str, u64)>,
+    pub(super) refused: Refused,
     /// What `ranked` and the source of most drops are over.
     pub(super) span: Span,
     /// What `ranked` is by.
@@ -97,28 +99,50 @@ impl Model {
             return (Tone::Bad, "NOT FILTERING: no policy is in force, everything passes".to_owned());
         }
         let silent = self.silent();
-        let at_risk: u64 = self.at_risk.iter().map(|(_, packets)| packets).sum();
-        if at_risk > 0 {
-            let reasons: Vec<_> =
-                self.at_risk.iter().map(|(reason, packets)| format!("{reason} {}", count(*packets))).collect();
-            let lost = if self.is_monitored() { "would be lost" } else { "lost" };
-            let silent = silent.map_or_else(String::new, |silent| format!("; SILENT: {silent}"));
-            let text = format!("CALLS AT RISK: {lost} of listed sources: {}{silent}", reasons.join(", "));
-            return (if self.is_monitored() { Tone::Warning } else { Tone::Bad }, text);
+        let lost = if self.is_monitored() { "would be lost" } else { "lost" };
+        let why = || {
+            let silent = silent.as_ref().map_or_else(String::new, |silent| format!("; SILENT: {silent}"));
+            format!("{lost} of listed sources: {}{silent}", self.lost_for())
+        };
+        match self.calls.risk() {
+            Risk::Calls if self.is_monitored() => (Tone::Warning, format!("CALLS AT RISK: {}", why())),
+            Risk::Calls => (Tone::Bad, format!("CALLS AT RISK: {}", why())),
+            Risk::Little => (Tone::Warning, format!("BELOW 1 %: {}", why())),
+            Risk::Nothing => match silent {
+                Some(silent) => {
+                    (Tone::Warning, format!("SILENT: {silent}, and sent before; nothing listed was dropped"))
+                }
+                None => (Tone::Good, self.nothing_lost()),
+            },
         }
-        if let Some(silent) = silent {
-            return (Tone::Warning, format!("SILENT: {silent}, and sent before; nothing listed was dropped"));
+    }
+
+    /// What of listed sources was dropped for.
+    fn lost_for(&self) -> String {
+        let mut reasons: Vec<_> =
+            self.at_risk.iter().map(|(reason, packets)| format!("{reason} {}", count(*packets))).collect();
+        reasons.extend((self.refused.denied > 0).then(|| format!("denied ~{}", count(self.refused.denied))));
+        reasons.join(", ")
+    }
+
+    /// What is known where nothing of listed sources was dropped.
+    fn nothing_lost(&self) -> String {
+        let refused = if self.is_monitored() { "would be refused" } else { "refused" };
+        match self.refused.unlisted_sip {
+            0 => format!("CALLS PASS: nothing of a listed source was dropped in {}", self.watched()),
+            packets => {
+                let seconds = self.watched.as_secs().min(60);
+                let packets = count(packets);
+                format!("LISTED SOURCES PASS; unlisted: ~{packets} SIP packets {refused} in {seconds} s")
+            }
         }
-        (Tone::Good, format!("CALLS PASS: nothing of a listed source was dropped in {}", self.watched()))
     }
 
     /// The providers that sent something, and nothing for minutes.
     fn silent(&self) -> Option<String> {
         let mut providers: BTreeMap<&str, Quiet> = BTreeMap::new();
         for row in &self.rules {
-            let Some((provider, _)) = row.rule.split_once('/').filter(|(provider, _)| *provider != "allow") else {
-                continue;
-            };
+            let Some(provider) = provider(&row.rule) else { continue };
             let quiet = providers.entry(provider).or_insert(Quiet::Always);
             *quiet = row.quiet.min(*quiet);
         }

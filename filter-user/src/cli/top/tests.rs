@@ -6,7 +6,7 @@ use expect_test::expect_file;
 use filter_user::{
     kernel::{Confirmation, Status, XdpMode},
     replay::Wanted,
-    telemetry::{By, Ranked, Rate, Span},
+    telemetry::{By, Calls, Ranked, Rate, Refused, Span},
 };
 use ratatui::{
     Terminal,
@@ -92,7 +92,9 @@ fn model() -> Model {
             reason("denied", 12.0, 45),
         ],
         watched: Duration::from_secs(61),
+        calls: Calls { dropped: 0, passed: 60_000 },
         at_risk: Vec::new(),
+        refused: Refused::default(),
         span: Span::Minute,
         by: By::Source,
         ranked: sources(),
@@ -137,6 +139,7 @@ fn a_large_screen_shows_more() {
 #[test]
 fn what_is_wrong_stands_on_top() {
     let mut model = Model {
+        calls: Calls { dropped: 1203, passed: 60_000 },
         at_risk: vec![("source_port", 1200), ("rate_limit_sip", 3)],
         drift: Some("DRIFT: the file is not what runs".to_owned()),
         ..model()
@@ -273,6 +276,24 @@ fn a_provider_that_fell_silent_stands_on_top() {
     }
     assert_eq!(told(&model).0, super::model::Tone::Good);
     model.rules[0].quiet = Quiet::Longer(Duration::from_mins(11));
+    model.calls.dropped = 1200;
     model.at_risk = vec![("source_port", 1200)];
     assert_eq!(told(&model).1, "CALLS AT RISK: lost of listed sources: source_port 1.2k; SILENT: kore for >11m");
+}
+
+#[test]
+fn one_packet_in_a_hundred_puts_calls_at_risk_and_no_more_is_said_than_is_known() {
+    use super::model::Tone;
+    let mut model = model();
+    model.refused.unlisted_sip = 600;
+    let unlisted = "LISTED SOURCES PASS; unlisted: ~600 SIP packets refused in 60 s";
+    assert_eq!(model.calls(), (Tone::Good, unlisted.to_owned()));
+    // What only own allows name was dropped: counters have it, and it is no call.
+    model.at_risk = vec![("port_closed", 3)];
+    assert_eq!(model.calls().0, Tone::Good);
+    model.calls.dropped = 3;
+    assert_eq!(model.calls(), (Tone::Warning, "BELOW 1 %: lost of listed sources: port_closed 3".to_owned()));
+    (model.calls.dropped, model.refused.denied) = (1003, 1000);
+    let at_risk = "CALLS AT RISK: lost of listed sources: port_closed 3, denied ~1k";
+    assert_eq!(model.calls(), (Tone::Bad, at_risk.to_owned()));
 }

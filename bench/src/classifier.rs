@@ -14,6 +14,8 @@ use crate::{
 };
 
 const ROUNDS: usize = 3;
+/// How often each program runs in a round, in turns; the shortest run counts, for what else the machine does only adds to it.
+const RUNS: usize = 5;
 
 /// What is compared in every case.
 const COMPARED: [BenchProgram; 4] =
@@ -70,7 +72,7 @@ struct Stages {
 
 /// Measures every case.
 pub(crate) fn measure(bench: &mut Bench, quick: bool) -> Result<Report> {
-    let frames = if quick { 20_000 } else { 160_000 };
+    let frames = if quick { 8_000 } else { 40_000 };
     let mut report = Report { cases: Vec::new(), stages: Vec::new() };
     for (family, layout, prefixes) in sizes(quick) {
         let nets = policies::prefixes(family, layout, prefixes);
@@ -141,11 +143,15 @@ fn run<const N: usize>(
     let mut rounds = [const { Rounds::NONE }; N];
     let mut passed = [0; N];
     for _ in 0..ROUNDS {
-        for (place, program) in programs.into_iter().enumerate() {
-            let run = bench.run(program, &header, frames)?;
-            rounds[place].add(run.nanoseconds);
-            passed[place] = run.passed;
+        let mut shortest = [f64::INFINITY; N];
+        for _ in 0..RUNS {
+            for (place, program) in programs.into_iter().enumerate() {
+                let run = bench.run(program, &header, frames)?;
+                shortest[place] = shortest[place].min(run.nanoseconds);
+                passed[place] = run.passed;
+            }
         }
+        rounds.iter_mut().zip(shortest).for_each(|(rounds, nanoseconds)| rounds.add(nanoseconds));
     }
     Ok((rounds, passed))
 }

@@ -1,6 +1,6 @@
 //! Counters: what is counted, and where.
 
-use crate::Reason;
+use crate::{Reason, Sampler};
 
 /// One per-CPU counter.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -13,7 +13,27 @@ pub struct Counter {
     pub bytes: u64,
 }
 
-const _: () = assert!(size_of::<Counter>() == 16);
+impl Counter {
+    /// Counts a packet of so many octets.
+    #[inline(always)]
+    pub const fn count(&mut self, bytes: u64) {
+        self.packets += 1;
+        self.bytes += bytes;
+    }
+}
+
+/// What is counted for one reason, and which of its packets are sampled: in one place, for a drop needs both.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[cfg_attr(feature = "host", derive(bytemuck::Pod, bytemuck::Zeroable))]
+#[repr(C)]
+pub struct Tally {
+    /// The counter.
+    pub counter: Counter,
+    /// The sampler.
+    pub sampler: Sampler,
+}
+
+const _: () = assert!(size_of::<Counter>() == 16 && size_of::<Tally>() == 56);
 
 /// How many counters the map of reasons has: one bank for verdicts that were carried out,
 /// one for those that monitor mode only counted.

@@ -30,11 +30,11 @@ mod verdict;
 mod verifier;
 
 pub use address::Address;
-pub use counter::{Counter, REASON_COUNTERS, RULE_COUNTERS, SNAPSHOTS, Snapshot, reason_counter};
-pub use decide::{Outgoing, Policy, decide, outgoing};
+pub use counter::{Counter, REASON_COUNTERS, RULE_COUNTERS, SNAPSHOTS, Snapshot, Tally, reason_counter};
+pub use decide::{Outgoing, Policy, decide, decide_plain, judge, outgoing};
 pub use generation::{GenerationInfo, Name};
 pub use reason::{Action, Reason};
-pub use sample::{Recorder, SAMPLE_OCTETS, SAMPLE_RATE, SAMPLERS, SAMPLES, Sample, Sampler};
+pub use sample::{Recorder, SAMPLE_OCTETS, SAMPLE_RATE, SAMPLES, Sample, Sampler};
 pub use state::{
     BUCKETS, Bucket, Datagram, FLOWS, FRAGMENT_LIFETIME, FRAGMENTS, FirstFragment, Flow, Limit, NEW_ENTRIES, State,
     Stateless,
@@ -48,4 +48,4 @@ pub use verifier::opaque;
 /// It names the directory of the pins, so that a program never meets maps of another layout.
 pub const ABI_VERSION: u32 = if cfg!(feature = "older-abi") { CURRENT_ABI - 1 } else { CURRENT_ABI };
 
-const CURRENT_ABI: u32 = 4;
+const CURRENT_ABI: u32 = 5;

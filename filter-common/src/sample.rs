@@ -3,7 +3,7 @@
 //! Each CPU keeps its last [`SAMPLES`] samples in places that it overwrites in turn. Whoever reads takes nothing away, so
 //! there can be any number of readers, and what was dropped before the first of them came is there too.
 
-use crate::{REASON_COUNTERS, Reason, tables::Rate};
+use crate::{Reason, tables::Rate};
 
 /// How many samples each CPU keeps.
 pub const SAMPLES: u32 = 1024;
@@ -80,68 +80,65 @@ pub struct Recorder {
 #[cfg_attr(feature = "host", derive(bytemuck::Pod, bytemuck::Zeroable))]
 #[repr(C)]
 pub struct Sampler {
-    /// Drops since the last sample.
-    pending: u64,
-    /// How many `pending` must be for the next one.
-    distance: u64,
+    /// How many drops there had been at the last sample.
+    sampled: u64,
+    /// How many there are at the next one.
+    due: u64,
     /// The tick of the last drop.
     tick: u64,
-    /// Drops in that tick.
-    here: u32,
+    /// How many drops there had been before that tick.
+    begun: u64,
     /// Drops in the tick before it.
-    before: u32,
+    before: u64,
 }
 
-/// How many samplers a CPU has: one for each counter of a reason.
-pub const SAMPLERS: u32 = REASON_COUNTERS;
-
 impl Sampler {
-    /// Counts a drop, and says whether it is to be sampled. `tick`: a clock that costs nothing, of some milliseconds.
+    /// Whether a drop is to be sampled, with which there have been `total`. `tick`: a clock that costs nothing, of some
+    /// milliseconds.
     #[inline(always)]
-    pub const fn count(&mut self, tick: u64) -> bool {
-        self.pending += 1;
+    pub const fn is_due(&mut self, total: u64, tick: u64) -> bool {
         if self.tick != tick {
-            self.before = if self.tick + 1 == tick { self.here } else { 0 };
-            self.here = 0;
+            let earlier = total - 1;
+            self.before = if self.tick + 1 == tick { earlier - self.begun } else { 0 };
+            self.begun = earlier;
             self.tick = tick;
             // What was a flood until now may be none any more.
-            let longest = 2 * self.mean_distance();
-            if self.distance > longest {
-                self.distance = longest;
+            let longest = self.sampled + 2 * self.mean_distance(earlier);
+            if self.due > longest {
+                self.due = longest;
             }
         }
-        self.here = self.here.wrapping_add(1);
-        self.pending >= self.distance
+        total >= self.due
     }
 
     /// Chooses the next packet by a random number. Returns what a sample that is taken now stands for.
     #[inline(always)]
-    pub const fn take(&mut self, random: u32) -> u64 {
-        let weight = self.pending;
-        self.pending = 0;
-        self.choose(random);
+    pub const fn take(&mut self, total: u64, random: u32) -> u64 {
+        let weight = total - self.sampled;
+        self.sampled = total;
+        self.choose(total, random);
         weight
     }
 
     /// Chooses the next packet where no sample can be taken now.
     #[inline(always)]
-    pub const fn pass_over(&mut self, random: u32) {
-        self.choose(random);
-        self.distance += self.pending;
+    pub const fn pass_over(&mut self, total: u64, random: u32) {
+        self.choose(total, random);
     }
 
     /// A distance from 1 to twice the mean, less one: the mean is right.
     #[inline(always)]
-    const fn choose(&mut self, random: u32) {
-        let choices = 2 * self.mean_distance() - 1;
-        self.distance = 1 + ((random as u64 * choices) >> 32);
+    const fn choose(&mut self, total: u64, random: u32) {
+        let choices = 2 * self.mean_distance(total) - 1;
+        self.due = total + 1 + ((random as u64 * choices) >> 32);
     }
 
     /// The distance at which a tick like this one or the last has [`EACH_TICK`] samples.
     #[inline(always)]
-    const fn mean_distance(&self) -> u64 {
-        let busier = if self.here > self.before { self.here } else { self.before };
-        busier.saturating_sub(1) as u64 / EACH_TICK as u64 + 1
+    const fn mean_distance(&self, total: u64) -> u64 {
+        let here = total - self.begun;
+        let busier = if here > self.before { here } else { self.before };
+        busier.saturating_sub(1) / EACH_TICK as u64 + 1
     }
 }
 
@@ -149,7 +146,7 @@ const _: () = {
     assert!(size_of::<Sample>() == 48 + SAMPLE_OCTETS);
     assert!(SAMPLE_OCTETS.is_power_of_two());
     assert!(size_of::<Recorder>() == 16);
-    assert!(size_of::<Sampler>() == 32);
+    assert!(size_of::<Sampler>() == 40);
 };
 
 #[cfg(test)]
@@ -158,25 +155,27 @@ mod tests {
 
     use super::*;
 
-    /// A sampler that is driven through ticks with so many drops each, and what it takes: tick and weight.
-    fn drive(ticks: &[(u64, u32)]) -> (Sampler, Vec<(u64, u64)>) {
-        let (mut sampler, mut taken, mut random) = (Sampler::default(), Vec::new(), 1_u32);
+    /// A sampler that is driven through ticks with so many drops each; how many drops since the last one that it took, and
+    /// what it took: tick and weight.
+    fn drive(ticks: &[(u64, u32)]) -> (u64, Vec<(u64, u64)>) {
+        let (mut sampler, mut taken, mut random, mut total) = (Sampler::default(), Vec::new(), 1_u32, 0);
         for (tick, drops) in ticks {
             for _ in 0..*drops {
                 random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-                if sampler.count(*tick) {
-                    taken.push((*tick, sampler.take(random)));
+                total += 1;
+                if sampler.is_due(total, *tick) {
+                    taken.push((*tick, sampler.take(total, random)));
                 }
             }
         }
-        (sampler, taken)
+        (total - sampler.sampled, taken)
     }
 
     #[test]
     fn few_drops_are_all_sampled() {
         let ticks: Vec<_> = (10..200).map(|tick| (tick, 4)).collect();
-        let (sampler, taken) = drive(&ticks);
-        assert_eq!((taken.len(), sampler.pending), (190 * 4, 0));
+        let (pending, taken) = drive(&ticks);
+        assert_eq!((taken.len(), pending), (190 * 4, 0));
         let (_, taken) = drive(&[(1000, 1), (5000, 1), (5001, 1), (5002, 2), (9000, 4)]);
         assert_eq!(taken.len(), 9, "{taken:?}");
     }
@@ -184,12 +183,12 @@ mod tests {
     #[test]
     fn a_flood_is_sampled_at_a_bounded_rate_and_weights_add_up() {
         let ticks: Vec<_> = (0..250).map(|tick| (tick, 40_000)).collect();
-        let (sampler, taken) = drive(&ticks);
+        let (pending, taken) = drive(&ticks);
         let at_first = taken.iter().filter(|(tick, _)| *tick == 0).count();
         assert!(at_first < 100, "{at_first} in the first tick");
         let later = taken.len() - at_first;
         assert!((800..1200).contains(&later), "{later}");
-        assert_eq!(taken.iter().map(|(_, weight)| weight).sum::<u64>() + sampler.pending, 250 * 40_000);
+        assert_eq!(taken.iter().map(|(_, weight)| weight).sum::<u64>() + pending, 250 * 40_000);
     }
 
     #[test]
@@ -205,9 +204,9 @@ mod tests {
         let (mut sampler, mut random, mut seen) = (Sampler::default(), 7_u32, [0_u64; 4]);
         for drop in 0_u64..20_000_000 {
             random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            if sampler.count(drop / 40_000) {
+            if sampler.is_due(drop + 1, drop / 40_000) {
                 // Every tenth is of one source, all others of another.
-                seen[usize::from(drop.is_multiple_of(10))] += sampler.take(random);
+                seen[usize::from(drop.is_multiple_of(10))] += sampler.take(drop + 1, random);
             }
         }
         let share = seen[1] * 1000 / (seen[0] + seen[1]);
@@ -217,10 +216,10 @@ mod tests {
     #[test]
     fn what_cannot_be_taken_is_counted_with_the_next() {
         let mut sampler = Sampler::default();
-        assert!(sampler.count(1));
-        sampler.pass_over(0);
-        assert!(sampler.count(1));
-        assert_eq!(sampler.take(0), 2);
+        assert!(sampler.is_due(1, 1));
+        sampler.pass_over(1, 0);
+        assert!(sampler.is_due(2, 1));
+        assert_eq!(sampler.take(2, 0), 2);
     }
 
     #[test]

@@ -117,6 +117,20 @@ pub struct Flow {
 }
 
 impl Flow {
+    /// The flow between two addresses, as [`Address::words`] gives them. `ends`: as [`Flow::ends`] gives them.
+    #[inline(always)]
+    pub const fn new(local: [u64; 2], remote: [u64; 2], ends: u64) -> Self {
+        let [a, b, c, d, protocol @ ..] = ends.to_le_bytes();
+        let (local_port, remote_port) = (u16::from_le_bytes([a, b]), u16::from_le_bytes([c, d]));
+        Self { local, remote, local_port, remote_port, protocol: u32::from_le_bytes(protocol) }
+    }
+
+    /// All of it but the addresses, as one number.
+    #[inline(always)]
+    pub const fn ends(&self) -> u64 {
+        (self.protocol as u64) << 32 | (self.remote_port as u64) << 16 | self.local_port as u64
+    }
+
     /// How long after this host last sent something answers are let in, in nanoseconds.
     #[inline(always)]
     pub const fn lifetime(&self) -> u64 {

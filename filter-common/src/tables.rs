@@ -317,7 +317,7 @@ impl Settings {
 /// Which generation is in force.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[cfg_attr(feature = "host", derive(bytemuck::Pod, bytemuck::Zeroable))]
-#[repr(C)]
+#[repr(C, align(8))]
 pub struct Switch {
     /// The slot of the policy in force, below [`GENERATIONS`].
     pub slot: u32,
@@ -339,6 +339,19 @@ pub mod lists {
 }
 
 impl Switch {
+    /// The number that stands in memory for it, as the kernel's and this machine's order of octets is.
+    #[inline(always)]
+    pub const fn number(self) -> u64 {
+        (self.lists as u64) << 32 | self.slot as u64
+    }
+
+    /// The switch that a number stands for.
+    #[inline(always)]
+    #[expect(clippy::cast_possible_truncation, reason = "the halves are taken")]
+    pub const fn of_number(number: u64) -> Self {
+        Self { slot: number as u32, lists: (number >> 32) as u32 }
+    }
+
     /// The same with the generation in another slot in force. `on_trial`: whether it has yet to be confirmed.
     #[must_use]
     pub const fn to(self, slot: u32, on_trial: bool) -> Self {

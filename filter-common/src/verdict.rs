@@ -85,6 +85,12 @@ impl Verdict {
         self.0
     }
 
+    /// The verdict whose number this is. Means nothing of another number.
+    #[inline(always)]
+    pub const fn of_number(code: u32) -> Self {
+        Self(code)
+    }
+
     /// The verdict that has this number, if there is one.
     pub fn of_code(code: u32) -> Option<Self> {
         let is_noted = |index| index == NO_REASON || reason(index).is_some();

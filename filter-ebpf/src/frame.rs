@@ -1,6 +1,6 @@
 //! The packet's memory: the only place where it is read.
 
-use core::{arch::asm, cell::Cell};
+use core::{arch::asm, cell::Cell, hint};
 
 use aya_ebpf::{
     bindings::xdp_md,
@@ -119,6 +119,8 @@ macro_rules! load {
                 const $place,
                 options(pure, readonly, nostack)
             );
+            // The instruction leaves the upper bits empty.
+            hint::assert_unchecked(number <= u64::MAX >> (64 - $bits));
         }
         number
     }};

@@ -17,6 +17,7 @@
 )]
 
 mod frame;
+mod judge;
 mod maps;
 mod outcome;
 mod policy;
@@ -28,12 +29,11 @@ use aya_ebpf::{
     macros::{classifier, xdp},
     programs::{TcContext, XdpContext},
 };
-use filter_common::{Reason, Verdict, decide, outgoing, reason_counter};
+use filter_common::{Reason, Verdict, outgoing, reason_counter};
 
 use crate::{
     frame::{SentFrame, XdpFrame},
     policy::PolicyInForce,
-    state::KernelState,
 };
 
 /// Judges one packet, which may be spread over several buffers: a jumbo frame.
@@ -42,10 +42,12 @@ use crate::{
 pub fn sipwall(context: XdpContext) -> u32 {
     let frame = XdpFrame::new(&context);
     let Some(policy) = PolicyInForce::read() else {
-        maps::count_reason(reason_counter(Reason::NoPolicy, false), frame.length() as u64);
+        if let Some(tally) = maps::reason(reason_counter(Reason::NoPolicy, false)) {
+            tally.counter.count(frame.length() as u64);
+        }
         return xdp_action::XDP_PASS;
     };
-    let verdict = decide(&frame, &policy, &KernelState);
+    let verdict = judge::judge_frame(&context, &frame, &policy, policy.switch);
     outcome::carry_out(&context, verdict, policy.tables, frame.length() as u64)
 }
 
@@ -67,7 +69,7 @@ pub fn egress(context: TcContext) -> i32 {
 #[inline(always)]
 pub fn verdict(context: XdpContext) -> u32 {
     let verdict = match PolicyInForce::read() {
-        Some(policy) => decide(&XdpFrame::new(&context), &policy, &KernelState),
+        Some(policy) => judge::judge_frame(&context, &XdpFrame::new(&context), &policy, policy.switch),
         None => Verdict::of(Reason::NoPolicy),
     };
     verdict.code()

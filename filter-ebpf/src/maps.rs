@@ -6,7 +6,7 @@ use aya_ebpf::{
     macros::btf_map,
 };
 use filter_common::{
-    Counter, GenerationInfo, Name, REASON_COUNTERS, RULE_COUNTERS, SNAPSHOTS, Snapshot, Trial,
+    Counter, GenerationInfo, Name, REASON_COUNTERS, RULE_COUNTERS, SNAPSHOTS, Snapshot, Tally, Trial,
     live::{
         DENY_FILTER_BITS, DENY_LISTS as DENY_LIST_PLACES, DenyEntry, DenyList, LIVE_PREFIXES, LiveNotes,
         LiveTerms as Terms, REMARKS, Remark, RemarkedPrefix,
@@ -94,9 +94,9 @@ pub(crate) static LIVE_TERMS: Array<Terms, { GENERATIONS as usize }> = Array::ne
 #[btf_map]
 static LIVE_NOTES: Array<LiveNotes, { GENERATIONS as usize }> = Array::new();
 
-/// What was counted for each reason.
+/// What was counted for each reason, and which of its packets are sampled.
 #[btf_map]
-static REASONS: PerCpuArray<Counter, { REASON_COUNTERS as usize }> = PerCpuArray::new();
+static REASONS: PerCpuArray<Tally, { REASON_COUNTERS as usize }> = PerCpuArray::new();
 
 /// What was counted for each rule.
 #[btf_map]
@@ -115,25 +115,16 @@ static HISTORY: Array<Snapshot, { SNAPSHOTS as usize }> = Array::new();
 #[btf_map]
 static GENERATION_INFO: Array<GenerationInfo, { GENERATIONS as usize }> = Array::new();
 
-/// Counts a packet for a reason, by the index that `reason_counter` gives.
+/// What is counted for a reason, by the index that `reason_counter` gives.
 #[inline(always)]
-pub(crate) fn count_reason(index: u32, bytes: u64) {
-    count(REASONS.get_ptr_mut(index), bytes);
+pub(crate) fn reason(index: u32) -> Option<&'static mut Tally> {
+    // SAFETY: the element belongs to this CPU, on which no other instance of the program runs at the same time.
+    REASONS.get_ptr_mut(index).map(|tally| unsafe { &mut *tally })
 }
 
-/// Counts a packet for a rule, by the number that the tables give it.
+/// What is counted for a rule, by the number that the tables give it.
 #[inline(always)]
-pub(crate) fn count_rule(index: u32, bytes: u64) {
-    count(RULES.get_ptr_mut(index), bytes);
-}
-
-#[inline(always)]
-fn count(counter: Option<*mut Counter>, bytes: u64) {
-    if let Some(counter) = counter {
-        // SAFETY: the element belongs to this CPU, on which no other instance of the program runs at the same time.
-        unsafe {
-            (*counter).packets += 1;
-            (*counter).bytes += bytes;
-        }
-    }
+pub(crate) fn rule(index: u32) -> Option<&'static mut Counter> {
+    // SAFETY: as above.
+    RULES.get_ptr_mut(index).map(|counter| unsafe { &mut *counter })
 }

@@ -8,46 +8,61 @@ use filter_common::{
 
 use crate::{maps, samples};
 
-/// No counter.
-const NOT_SAMPLED: u32 = u32::MAX;
-
 /// A verdict that was counted.
 pub(crate) struct Counted {
-    /// The counter that the packet is sampled under; [`NOT_SAMPLED`] where it may not be.
+    /// The counter under which it is the packet's turn to be sampled; [`NOT_SAMPLED`] where it is not.
     ///
     /// No `Option`: LLVM would move what is in none, which the verifier refuses.
     sampled: u32,
     action: u32,
 }
 
+/// No counter.
+const NOT_SAMPLED: u32 = u32::MAX;
+
 /// Counts a verdict, samples what is dropped, and says what XDP is to do.
 #[inline(always)]
 pub(crate) fn carry_out(context: &XdpContext, verdict: Verdict, tables: &Tables, bytes: u64) -> u32 {
     let counted = count(verdict, tables, bytes);
     if counted.sampled != NOT_SAMPLED {
-        samples::note(context, counted.sampled);
+        samples::record(context, counted.sampled);
     }
     counted.action
 }
 
 /// Counts a verdict.
-///
-/// A drop is `XDP_DROP`, however malformed the packet is: `XDP_ABORTED` fires a tracepoint for each.
 #[inline(always)]
 pub(crate) fn count(verdict: Verdict, tables: &Tables, bytes: u64) -> Counted {
-    let dropped = verdict.drops();
-    let would_drop = dropped && tables.settings.has(flags::MONITOR);
-    let counter = verdict.counter(would_drop);
-    maps::count_reason(counter, bytes);
-    let noted = verdict.noted_counter();
-    if let Some(noted) = noted {
-        maps::count_reason(noted, bytes);
-    }
-    if let Some(rule) = verdict.rule() {
-        maps::count_rule(rule.into(), bytes);
-    }
+    if verdict.drops() { count_drop(verdict, tables, bytes) } else { count_pass(verdict, bytes) }
+}
+
+/// A drop is `XDP_DROP`, however malformed the packet is: `XDP_ABORTED` fires a tracepoint for each.
+#[inline(always)]
+fn count_drop(verdict: Verdict, tables: &Tables, bytes: u64) -> Counted {
+    let monitored = tables.settings.has(flags::MONITOR);
     Counted {
-        sampled: if dropped { counter } else { noted.unwrap_or(NOT_SAMPLED) },
-        action: if dropped && !would_drop { xdp_action::XDP_DROP } else { xdp_action::XDP_PASS },
+        sampled: count_sampled(verdict.counter(monitored), bytes),
+        action: if monitored { xdp_action::XDP_PASS } else { xdp_action::XDP_DROP },
     }
+}
+
+/// What passes may owe it to a rule, and may be noted for what it would have been dropped for.
+#[inline(always)]
+fn count_pass(verdict: Verdict, bytes: u64) -> Counted {
+    if let Some(tally) = maps::reason(verdict.counter(false)) {
+        tally.counter.count(bytes);
+    }
+    if let Some(counter) = verdict.rule().and_then(|rule| maps::rule(rule.into())) {
+        counter.count(bytes);
+    }
+    let sampled = verdict.noted_counter().map_or(NOT_SAMPLED, |noted| count_sampled(noted, bytes));
+    Counted { sampled, action: xdp_action::XDP_PASS }
+}
+
+/// Counts a packet for a reason, and returns the counter if the packet is to be sampled.
+#[inline(always)]
+fn count_sampled(counter: u32, bytes: u64) -> u32 {
+    let Some(tally) = maps::reason(counter) else { return NOT_SAMPLED };
+    tally.counter.count(bytes);
+    if tally.sampler.is_due(tally.counter.packets, samples::tick()) { counter } else { NOT_SAMPLED }
 }

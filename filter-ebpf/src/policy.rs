@@ -18,8 +18,8 @@ use crate::{
 
 /// One generation, chosen once for each packet, so that all that is looked up for it belongs together.
 pub(crate) struct PolicyInForce {
-    switch: &'static Switch,
-    slot: u32,
+    /// With the slot that is in force.
+    pub(crate) switch: Switch,
     pub(crate) tables: &'static Tables,
 }
 
@@ -27,10 +27,17 @@ impl PolicyInForce {
     /// The generation in force; none before the first one is published, or where that was not confirmed.
     #[inline(always)]
     pub(crate) fn read() -> Option<Self> {
-        let switch = SWITCH.get(0)?;
+        // SAFETY: the element is one number, which user space writes at once.
+        let switch = Switch::of_number(unsafe { SWITCH.get_ptr(0)?.cast::<u64>().read_volatile() });
         let slot = if switch.may_be_on_trial() { slot_in_force(switch.slot)? } else { switch.slot };
-        let tables = TABLES.get(slot)?;
-        (tables.settings.generation != 0).then_some(Self { switch, slot, tables })
+        Self::of(Switch { slot, ..switch })
+    }
+
+    /// The generation that a switch names, if there is one.
+    #[inline(always)]
+    pub(crate) fn of(switch: Switch) -> Option<Self> {
+        let tables = TABLES.get(switch.slot)?;
+        (tables.settings.generation != 0).then_some(Self { switch, tables })
     }
 }
 
@@ -51,35 +58,32 @@ impl Policy for PolicyInForce {
     #[inline(always)]
     fn source_set(&self, source: Address) -> u32 {
         match source {
-            Address::V4(address) => match source_index::look_up(&Index(self.slot), source) {
+            Address::V4(address) => match source_index::look_up(&Index(self.switch.slot), source) {
                 Some(set) => set,
-                None => number(ask_sources_v4(self.slot.into(), address.into())),
+                None => number(ask_sources_v4(self.switch.slot.into(), address.into())),
             },
-            Address::V6([high, low]) => number(look_up_source_v6(self.slot.into(), high, low)),
+            Address::V6([high, low]) => number(look_up_source_v6(self.switch.slot.into(), high, low)),
         }
     }
 
     #[inline(always)]
     fn is_denied(&self, source: Address) -> bool {
+        let slot = self.switch.slot.into();
         self.switch.lists & lists::DENY != 0
             && may_be_denied(source)
             && match source {
-                Address::V4(address) => is_denied(&DENY_V4, self.slot, address.to_be_bytes()),
-                Address::V6(words) => is_denied(&DENY_V6, self.slot, octets(words)),
-            }
+                Address::V4(address) => is_denied_v4(slot, address.into()),
+                Address::V6([high, low]) => is_denied_v6(slot, high, low),
+            } != 0
     }
 
     #[inline(always)]
     fn live_allow(&self, source: Address, query: LiveQuery) -> Allowance {
         let Some(slot) = self.switch.allows() else { return Allowance::None };
-        let set = match source {
-            Address::V4(address) => live_set(&LIVE_V4, slot, address.to_be_bytes()),
-            Address::V6(words) => live_set(&LIVE_V6, slot, octets(words)),
-        };
-        match set.bits() {
-            0 => Allowance::None,
-            bits => Allowance::decode(judge_live(slot.into(), bits, query.code())),
-        }
+        Allowance::decode(match source {
+            Address::V4(address) => live_allow_v4(slot.into(), address.into(), query.code()),
+            Address::V6([high, low]) => live_allow_v6(slot.into(), high, low, query.code()),
+        })
     }
 }
 
@@ -127,7 +131,7 @@ extern "C" fn look_up_source_v6(slot: u64, high: u64, low: u64) -> u64 {
 
 /// The number of 32 bits that an argument or a result of a global function is, which have 64.
 #[inline(always)]
-const fn number(register: u64) -> u32 {
+pub(crate) const fn number(register: u64) -> u32 {
     let [a, b, c, d, ..] = register.to_le_bytes();
     u32::from_le_bytes([a, b, c, d])
 }
@@ -159,6 +163,43 @@ extern "C" fn judge_live(slot: u64, set: u64, query: u64) -> u64 {
         Some(terms) => terms.judge(LiveSet::new(set), LiveQuery::of_code(query), state::now()).encode(),
         None => Allowance::None.encode(),
     }
+}
+
+/// What the live allows in a slot say of a packet. A global function, so that the key that it makes takes up none of the
+/// stack of the packets that ask no such thing.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn live_allow_v4(slot: u64, address: u64, query: u64) -> u64 {
+    live_allow(slot, live_set(&LIVE_V4, number(slot), number(address).to_be_bytes()), query)
+}
+
+/// The same of IPv6.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn live_allow_v6(slot: u64, high: u64, low: u64, query: u64) -> u64 {
+    live_allow(slot, live_set(&LIVE_V6, number(slot), octets([high, low])), query)
+}
+
+#[inline(always)]
+fn live_allow(slot: u64, set: LiveSet, query: u64) -> u64 {
+    match set.bits() {
+        0 => Allowance::None.encode(),
+        bits => judge_live(slot, bits, query),
+    }
+}
+
+/// Whether an address is denied under the policy in a slot: 1 if it is. A global function for the same reason.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn is_denied_v4(slot: u64, address: u64) -> u64 {
+    is_denied(&DENY_V4, number(slot), number(address).to_be_bytes()).into()
+}
+
+/// The same of IPv6.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn is_denied_v6(slot: u64, high: u64, low: u64) -> u64 {
+    is_denied(&DENY_V6, number(slot), octets([high, low])).into()
 }
 
 /// The holders of the lists that hold now. A global function for the same reason.

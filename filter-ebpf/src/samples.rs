@@ -12,16 +12,9 @@ use aya_ebpf::{
     macros::btf_map,
     programs::XdpContext,
 };
-use filter_common::{
-    Recorder, SAMPLE_OCTETS, SAMPLE_RATE, SAMPLERS as SAMPLER_ENTRIES, SAMPLES as SAMPLE_ENTRIES, Sample, Sampler,
-    opaque,
-};
+use filter_common::{Counter, Recorder, SAMPLE_OCTETS, SAMPLE_RATE, SAMPLES as SAMPLE_ENTRIES, Sample, Tally, opaque};
 
-use crate::state::now;
-
-/// Which packets are sampled, for each counter of a reason.
-#[btf_map]
-static SAMPLERS: PerCpuArray<Sampler, { SAMPLER_ENTRIES as usize }> = PerCpuArray::new();
+use crate::{maps, state::now};
 
 /// The last samples, each in the place that its number gives.
 #[btf_map]
@@ -31,17 +24,17 @@ static SAMPLES: PerCpuArray<Sample, { SAMPLE_ENTRIES as usize }> = PerCpuArray::
 #[btf_map]
 static RECORDER: PerCpuArray<Recorder, 1> = PerCpuArray::new();
 
-/// Samples a packet that was counted as dropped, if it is its turn. All but a bounded number cost a few instructions.
+/// The kernel's clock of some milliseconds. It costs nothing: the kernel makes a load of the helper.
 #[inline(always)]
-pub(crate) fn note(context: &XdpContext, counter: u32) {
-    if let Some(sampler) = SAMPLERS.get_ptr_mut(counter) {
-        // SAFETY: the element belongs to this CPU, on which no other instance of the program runs at the same time. The
-        // helper has no preconditions; the kernel makes a load of it.
-        let due = unsafe { (*sampler).count(bpf_jiffies64()) };
-        if due {
-            record_xdp_sample(context.as_ptr().cast(), counter as usize);
-        }
-    }
+pub(crate) fn tick() -> u64 {
+    // SAFETY: the helper has no preconditions.
+    unsafe { bpf_jiffies64() }
+}
+
+/// Samples a packet whose turn it is. All but a bounded number of packets cost a few instructions.
+#[inline(always)]
+pub(crate) fn record(context: &XdpContext, counter: u32) {
+    record_xdp_sample(context.as_ptr().cast(), counter as usize);
 }
 
 /// A function that the verifier looks at once, by itself, for it is a global one.
@@ -50,19 +43,20 @@ pub(crate) fn note(context: &XdpContext, counter: u32) {
 extern "C" fn record_xdp_sample(context: *mut xdp_md, counter: usize) -> u64 {
     #[expect(clippy::cast_possible_truncation, reason = "it was made of 32 bits")]
     let counter = counter as u32;
-    record(&XdpContext::new(context), counter).map_or(0, |()| 1)
+    sample(&XdpContext::new(context), counter).map_or(0, |()| 1)
 }
 
 #[inline(always)]
-fn record(context: &XdpContext, counter: u32) -> Option<()> {
-    let sampler = SAMPLERS.get_ptr_mut(counter)?;
+fn sample(context: &XdpContext, counter: u32) -> Option<()> {
+    let tally = maps::reason(counter)?;
     let recorder = RECORDER.get_ptr_mut(0)?;
-    // SAFETY: the elements belong to this CPU, on which no other instance of the program runs at the same time. The helper
+    // SAFETY: the element belongs to this CPU, on which no other instance of the program runs at the same time. The helper
     // has no preconditions.
-    let (sampler, recorder, random) = unsafe { (&mut *sampler, &mut *recorder, bpf_get_prandom_u32()) };
+    let (recorder, random) = unsafe { (&mut *recorder, bpf_get_prandom_u32()) };
+    let Tally { counter: Counter { packets, .. }, sampler } = tally;
     let time = now();
     let Some(due) = SAMPLE_RATE.next(recorder.due, time) else {
-        sampler.pass_over(random);
+        sampler.pass_over(*packets, random);
         return None;
     };
     let sequence = recorder.taken + 1;
@@ -71,7 +65,7 @@ fn record(context: &XdpContext, counter: u32) -> Option<()> {
     recorder.due = due;
     write(context, sample, sequence, |sample| {
         sample.time = time;
-        sample.weight = sampler.take(random);
+        sample.weight = sampler.take(*packets, random);
         sample.counter = counter;
     });
     recorder.taken = sequence;
@@ -85,7 +79,7 @@ fn write(context: &XdpContext, sample: *mut Sample, sequence: u64, describe: imp
     let length = context.data_end() - context.data();
     // No frame is empty. The verifier of Linux 6.1 sees both bounds in this form only, and LLVM may know of neither.
     let kept = (opaque(length.min(SAMPLE_OCTETS) as u64 - 1) as usize & (SAMPLE_OCTETS - 1)) + 1;
-    // SAFETY: as in `record`; the kernel copies `kept` octets, which are at most as many as there is room for.
+    // SAFETY: as in `sample`; the kernel copies `kept` octets, which are at most as many as there is room for.
     unsafe {
         ptr::write_volatile(&raw mut (*sample).begun, sequence);
         describe(&mut *sample);

@@ -62,22 +62,42 @@ impl State for KernelState {
 
     #[inline(always)]
     fn is_answer(&self, flow: &Flow) -> bool {
-        // SAFETY: the entry may be given to another flow meanwhile; its octets are a time in any case.
-        unsafe { FLOWS.get(flow) }.is_some_and(|sent| now().saturating_sub(*sent) < flow.lifetime())
+        let ([high, low], [remote_high, remote_low]) = (flow.local, flow.remote);
+        answers_flow(high, low, remote_high, remote_low, flow.ends()) != 0
     }
 
     #[inline(always)]
     fn keeps_to(&self, limit: Limit, source: Address, rate: &Rate) -> bool {
-        let (bucket, now) = (Bucket::new(limit, source), now());
-        if let Some(due) = BUCKETS.get_ptr_mut(bucket) {
-            return keeps_to(due, rate, now);
-        }
-        // What cannot be counted is over the limit, or a flood of sources would not be limited at all.
-        let mut due = 0;
-        keeps_to(&raw mut due, rate, now)
-            && may_add(BUCKET_GUARD, now)
-            && BUCKETS.insert(bucket, due, BPF_ANY.into()).is_ok()
+        let Bucket { source: [high, low], limit } = Bucket::new(limit, source);
+        fills_bucket(high, low, limit, rate.interval, rate.tolerance) != 0
     }
+}
+
+/// Whether this host sent something of a flow within the flow's lifetime: 1 if it did. A global function, so that the key
+/// that it makes takes up none of the stack of the packets that ask no such thing.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn answers_flow(high: u64, low: u64, remote_high: u64, remote_low: u64, ends: u64) -> u64 {
+    let flow = Flow::new([high, low], [remote_high, remote_low], ends);
+    // SAFETY: the entry may be given to another flow meanwhile; its octets are a time in any case.
+    unsafe { FLOWS.get(flow) }.is_some_and(|sent| now().saturating_sub(*sent) < flow.lifetime()).into()
+}
+
+/// Whether a packet keeps to the rate of its bucket, where it is counted: 1 if it does. A global function for the same
+/// reason.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn fills_bucket(high: u64, low: u64, limit: u64, interval: u64, tolerance: u64) -> u64 {
+    let (bucket, rate, now) = (Bucket { source: [high, low], limit }, Rate { interval, tolerance }, now());
+    if let Some(due) = BUCKETS.get_ptr_mut(bucket) {
+        return keeps_to(due, &rate, now).into();
+    }
+    // What cannot be counted is over the limit, or a flood of sources would not be limited at all.
+    let mut due = 0;
+    let counted = keeps_to(&raw mut due, &rate, now)
+        && may_add(BUCKET_GUARD, now)
+        && BUCKETS.insert(bucket, due, BPF_ANY.into()).is_ok();
+    counted.into()
 }
 
 /// Remembers that this host sent something.

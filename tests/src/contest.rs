@@ -2,7 +2,10 @@
 
 use std::fmt;
 
-use filter_common::{Action, Stateless, Verdict, decide};
+use filter_common::{
+    Action, Stateless, Verdict, decide,
+    packet::{self, Content, PlainPacket},
+};
 use filter_user::{
     kernel::Sandbox,
     policy::{CompiledPolicy, HostPolicy, Policy, Refusals},
@@ -16,6 +19,16 @@ pub struct Contest {
     oracle: Oracle,
     host: HostPolicy,
     monitor: bool,
+}
+
+/// Asserts that what is read as a plain packet is what the parser reads in full.
+///
+/// # Panics
+/// If it is not.
+pub fn check_plain(frame: &[u8]) {
+    if let Some(PlainPacket::Udp(packet) | PlainPacket::Tcp(packet)) = packet::parse_plain(frame) {
+        assert_eq!(packet::parse(frame), Ok(Content::Ip(packet)));
+    }
 }
 
 impl Contest {
@@ -57,7 +70,11 @@ impl Contest {
     }
 
     /// The host's verdict.
+    ///
+    /// # Panics
+    /// If the frame is taken for a plain packet that is not in it.
     pub fn host(&self, frame: &[u8]) -> Fate<'_> {
+        check_plain(frame);
         self.named(decide(frame, &self.host, &Stateless))
     }
 

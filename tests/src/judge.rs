@@ -14,6 +14,8 @@ use filter_user::{
 };
 use tempfile::TempDir;
 
+use crate::contest::check_plain;
+
 /// A policy in force in both worlds.
 pub struct Judges {
     host: HostPolicy,
@@ -114,6 +116,7 @@ impl Judges {
     }
 
     fn check_host(&self, name: &str, frame: &[u8], reason: Reason, rule: Option<&str>) {
+        check_plain(frame);
         assert_eq!(self.named(decide(frame, &self.host, &Stateless)), (reason, rule), "the host on {name}");
     }
 

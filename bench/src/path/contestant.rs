@@ -58,6 +58,7 @@ impl Contestant {
         let capped = |name, host, kind, most, aim| Self { most: Some(most), aim: Some(aim), ..of(name, host, kind) };
         vec![
             of(EMPTY, "empty", own(PathProgram::DropAll, false)),
+            of("parser alone", "parser", own(PathProgram::DropParsed, false)),
             of(SIPWALL, "sipwall", Kind::Sipwall { all_options: false }),
             of(ALL, "options", Kind::Sipwall { all_options: true }),
             of("LPM trie and port ranges", "trie", own(PathProgram::DropByTrie, false)),

@@ -20,6 +20,9 @@ pub(super) fn is_answer<S: State>(packet: &Packet, tables: &Tables, state: &S) -
     }
     let (local_port, remote_port) = match packet.transport {
         Transport::Tcp { opening: true, .. } => return false,
+        // Own ports open no flow: what floods them is spared the look-up.
+        Transport::Tcp { destination, .. } if tables.ports[Tables::TCP].owns(destination) => return false,
+        Transport::Udp { destination, .. } if tables.ports[Tables::UDP].owns(destination) => return false,
         Transport::Tcp { source, destination, .. } | Transport::Udp { source, destination } => (destination, source),
         Transport::Icmp { identifier, .. } if is_message(packet, Message::EchoReply) => (identifier, 0),
         _ => return false,
@@ -62,7 +65,8 @@ pub fn outgoing<F: Frame + ?Sized, P: Policy>(frame: &F, policy: &P) -> Option<O
         _ => return None,
     };
     let own = tables.ports[ports.protocol].owns(ports.destination);
-    if own || classify::ports(&ports, tables, source_set(policy, packet.destination)).is_ok() {
+    let listed = || source_set(policy, packet.destination).map(|source| classify::ports(&ports, tables, source));
+    if own || matches!(listed(), Some(Ok(_))) {
         return None;
     }
     Some(Outgoing { flow: flow(&packet, ports.destination, ports.source), opens })

@@ -4,7 +4,7 @@ use super::icmp::{self, Message};
 use crate::{
     Address, Reason, Verdict,
     packet::{Packet, Transport, ip},
-    tables::{SourceSet, Tables, TermSet, flags},
+    tables::{SourceSet, Tables, TermSet},
     verifier::entry,
 };
 
@@ -35,7 +35,7 @@ pub(super) struct Ports {
 #[inline(always)]
 pub(super) fn ports(packet: &Ports, tables: &Tables, source: &SourceSet) -> Result<u32, Reason> {
     if source.terms.is_empty() {
-        return Err(without_terms(source));
+        return Err(Reason::ProviderDenied);
     }
     let ports = &tables.ports[packet.protocol];
     let to = source.terms & port_set(tables, &ports.destination, packet.destination);
@@ -59,30 +59,34 @@ fn port_set(tables: &Tables, classes: &[u16; 65536], port: u16) -> TermSet {
     *entry(&tables.port_sets, *entry(classes, port))
 }
 
-/// Why a source without terms is dropped.
+/// Why a packet from an unlisted source is dropped.
 #[inline(always)]
-const fn without_terms(source: &SourceSet) -> Reason {
-    if source.provider_denied == 0 { Reason::SourceUnlisted } else { Reason::ProviderDenied }
+pub(super) fn unlisted(packet: &Packet) -> Reason {
+    if matches!(packet.transport, Transport::Absent) {
+        return Reason::FragmentUnlisted;
+    }
+    match icmp::message(packet) {
+        Some(Message::EchoRequest) => Reason::EchoRequest,
+        Some(Message::EchoReply) => Reason::EchoReply,
+        _ => Reason::SourceUnlisted,
+    }
 }
 
 /// A later fragment has no ports: the source and the protocol alone judge it.
 ///
 /// Alone it completes nothing, for its first fragment was judged in full.
 #[inline(always)]
-pub(super) fn later_fragment(packet: &Packet, tables: &Tables, source: &SourceSet) -> Verdict {
-    if tables.settings.has(flags::FRAGMENTS_DROP) {
-        return Verdict::of(Reason::FragmentRefused);
-    }
+pub(super) fn later_fragment(packet: &Packet, tables: &Tables, source: &SourceSet) -> Result<Verdict, Reason> {
     let terms = if is_of_any_protocol(packet) {
         source.terms
     } else {
         source.terms & *entry(&tables.protocols, packet.protocol)
     };
     if terms.is_empty() {
-        return Verdict::of(Reason::FragmentUnlisted);
+        return Err(Reason::FragmentUnlisted);
     }
     let verdict = Verdict::of(Reason::FragmentListed);
-    terms.single().map_or(verdict, |term| verdict.by_rule(*entry(&tables.term_rules, term)))
+    Ok(terms.single().map_or(verdict, |term| verdict.by_rule(*entry(&tables.term_rules, term))))
 }
 
 /// Whether a later fragment can be of any protocol: a fragment header of IPv6 names the header that follows it, which may
@@ -102,7 +106,7 @@ fn other_protocol(packet: &Packet, tables: &Tables, source: &SourceSet) -> Resul
     Err(match icmp::message(packet) {
         Some(Message::EchoRequest) => Reason::EchoRequest,
         Some(Message::EchoReply) => Reason::EchoReply,
-        _ if source.terms.is_empty() => without_terms(source),
+        _ if source.terms.is_empty() => Reason::ProviderDenied,
         _ => Reason::ProtocolUnlisted,
     })
 }

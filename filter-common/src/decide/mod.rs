@@ -13,7 +13,7 @@ use self::icmp::Message;
 use crate::{
     Address, Datagram, FirstFragment, Reason, State, Verdict,
     live::{Allowance, LiveQuery},
-    packet::{self, Frame, Packet, Payload, Transport, ip},
+    packet::{self, Frame, OddPacket, Packet, Payload, PlainPacket, Transport, ip},
     tables::{Settings, SourceSet, Tables, flags},
     verifier::{bounded, entry},
 };
@@ -37,11 +37,38 @@ pub trait Policy {
 /// Judges a frame as it arrived on the wire.
 #[inline(always)]
 pub fn decide<F: Frame + ?Sized, P: Policy, S: State>(frame: &F, policy: &P, state: &S) -> Verdict {
+    decide_plain(frame, policy, state, |packet| match packet::parse_odd(frame, packet) {
+        Ok(packet) => judge(frame, &packet, policy, state),
+        Err(reason) => Verdict::of(reason),
+    })
+}
+
+/// Judges a frame, all but odd packets, about which `odd` is asked.
+///
+/// Nearly all packets are plain: whole UDP datagrams and TCP segments without options and extension headers. They go through
+/// the same stages as any other; the compiler leaves out what they cannot be.
+#[inline(always)]
+pub fn decide_plain<F: Frame + ?Sized, P: Policy, S: State>(
+    frame: &F,
+    policy: &P,
+    state: &S,
+    odd: impl Fn(OddPacket) -> Verdict,
+) -> Verdict {
     let settings = &policy.tables().settings;
     // Written out for each family: so the compiler makes code of each that knows how long addresses are.
     let reason = match packet::payload(frame) {
-        Ok(Payload::Ipv4(offset)) => return ip_packet(frame, packet::ipv4(frame, offset), policy, state),
-        Ok(Payload::Ipv6(offset)) => return ip_packet(frame, packet::ipv6(frame, offset), policy, state),
+        Ok(Payload::Ipv4(offset)) => {
+            return match packet::plain_ipv4(frame, offset) {
+                Some(packet) => judge_plain(frame, packet, policy, state),
+                None => odd(OddPacket::V4(offset)),
+            };
+        }
+        Ok(Payload::Ipv6(offset)) => {
+            return match packet::plain_ipv6(frame, offset) {
+                Some(packet) => judge_plain(frame, packet, policy, state),
+                None => odd(OddPacket::V6(offset)),
+            };
+        }
         Ok(Payload::Arp) => Reason::Arp,
         Ok(Payload::LinkControl) if settings.has(flags::LINK_CONTROL) => Reason::LinkControl,
         Ok(Payload::LinkControl | Payload::Other) => unless_out_of_scope(settings, Reason::Ethertype),
@@ -50,17 +77,24 @@ pub fn decide<F: Frame + ?Sized, P: Policy, S: State>(frame: &F, policy: &P, sta
     Verdict::of(reason)
 }
 
+/// Judges a plain packet: by code for UDP, or by code for TCP.
 #[inline(always)]
-fn ip_packet<F: Frame + ?Sized, P: Policy, S: State>(
+#[expect(clippy::match_same_arms, reason = "in each the compiler knows the protocol")]
+fn judge_plain<F: Frame + ?Sized, P: Policy, S: State>(
     frame: &F,
-    packet: Result<Packet, Reason>,
+    packet: PlainPacket,
     policy: &P,
     state: &S,
 ) -> Verdict {
-    let packet = match &packet {
-        Ok(packet) => packet,
-        Err(reason) => return Verdict::of(*reason),
-    };
+    match packet {
+        PlainPacket::Udp(packet) => judge(frame, &packet, policy, state),
+        PlainPacket::Tcp(packet) => judge(frame, &packet, policy, state),
+    }
+}
+
+/// Judges an IP packet.
+#[inline(always)]
+pub fn judge<F: Frame + ?Sized, P: Policy, S: State>(frame: &F, packet: &Packet, policy: &P, state: &S) -> Verdict {
     let tables = policy.tables();
     if let Some(reason) = before_rules(packet, policy, state) {
         return Verdict::of(reason);
@@ -94,27 +128,13 @@ fn before_rules<P: Policy, S: State>(packet: &Packet, policy: &P, state: &S) -> 
     destination(packet, policy.tables())
 }
 
-/// Classification, then what holds for what is allowed, then what was allowed meanwhile and return traffic.
+/// What the rules say, then what was allowed meanwhile and return traffic.
 #[inline(always)]
 fn by_rules<F: Frame + ?Sized, P: Policy, S: State>(frame: &F, packet: &Packet, policy: &P, state: &S) -> Verdict {
-    let (tables, source) = (policy.tables(), source_set(policy, packet.source));
-    let refused = if matches!(packet.transport, Transport::Absent) {
-        let verdict = classify::later_fragment(packet, tables, source);
-        if !verdict.is(Reason::FragmentUnlisted) {
-            return verdict;
-        }
-        Reason::FragmentUnlisted
-    } else {
-        match classify::term(packet, tables, source) {
-            Ok(term) => {
-                let term = bounded(term);
-                if let Some(reason) = limit::listed(packet, tables, state, term) {
-                    return Verdict::of(reason);
-                }
-                return inspect::listed(frame, packet, tables, term);
-            }
-            Err(reason) => reason,
-        }
+    let tables = policy.tables();
+    let refused = match by_source(frame, packet, policy, state) {
+        Ok(verdict) => return verdict,
+        Err(reason) => reason,
     };
     let rule = match policy.live_allow(packet.source, live_query(packet)) {
         Allowance::Rule(rule) => Some(rule),
@@ -130,6 +150,30 @@ fn by_rules<F: Frame + ?Sized, P: Policy, S: State>(frame: &F, packet: &Packet, 
     rule.map_or(verdict, |rule| verdict.by_rule(rule))
 }
 
+/// Classification, then what holds for what is allowed; or why the rules allow nothing.
+#[inline(always)]
+fn by_source<F: Frame + ?Sized, P: Policy, S: State>(
+    frame: &F,
+    packet: &Packet,
+    policy: &P,
+    state: &S,
+) -> Result<Verdict, Reason> {
+    let tables = policy.tables();
+    let fragment = matches!(packet.transport, Transport::Absent);
+    if fragment && tables.settings.has(flags::FRAGMENTS_DROP) {
+        return Ok(Verdict::of(Reason::FragmentRefused));
+    }
+    let Some(source) = source_set(policy, packet.source) else { return Err(classify::unlisted(packet)) };
+    if fragment {
+        return classify::later_fragment(packet, tables, source);
+    }
+    let term = bounded(classify::term(packet, tables, source)?);
+    Ok(match limit::listed(packet, tables, state, term) {
+        Some(reason) => Verdict::of(reason),
+        None => inspect::listed(frame, packet, tables, term),
+    })
+}
+
 /// What the live allows are asked about a packet. As for an own allow of the policy, every segment of TCP is alike.
 #[inline(always)]
 const fn live_query(packet: &Packet) -> LiveQuery {
@@ -143,10 +187,13 @@ const fn live_query(packet: &Packet) -> LiveQuery {
     }
 }
 
-/// What the trie has for `address`.
+/// What the trie has for `address`; nothing where it is unlisted.
 #[inline(always)]
-fn source_set<P: Policy>(policy: &P, address: Address) -> &SourceSet {
-    entry(&policy.tables().source_sets, policy.source_set(address))
+fn source_set<P: Policy>(policy: &P, address: Address) -> Option<&SourceSet> {
+    match policy.source_set(address) {
+        0 => None,
+        index => Some(entry(&policy.tables().source_sets, index)),
+    }
 }
 
 /// A later fragment passes if its first one did, and does not rewrite it.
@@ -221,17 +268,21 @@ fn link_essential(packet: &Packet, settings: &Settings) -> Option<Reason> {
         Some(Message::MulticastListener) => return Some(Reason::MulticastListener),
         _ => {}
     }
-    match (packet.protocol, packet.transport) {
-        (ip::VRRP, _) if settings.has(flags::VRRP) => Some(Reason::Vrrp),
-        (ip::OSPF, _) if settings.has(flags::OSPF) => Some(Reason::Ospf),
-        (_, Transport::Udp { source, destination }) => match (packet.source, source, destination) {
+    match packet.transport {
+        Transport::Tcp { .. } => None,
+        Transport::Udp { source, destination } => match (packet.source, source, destination) {
+            _ if !settings.has(flags::DHCP | flags::BFD) => None,
             // RFC 2131, section 4.1; RFC 8415, section 7.2.
             (Address::V4(_), 67, 68) | (Address::V6(_), 547, 546) if settings.has(flags::DHCP) => Some(Reason::Dhcp),
             // RFC 5881, section 4; RFC 5883, section 5.
             (_, _, 3784 | 3785 | 4784) if settings.has(flags::BFD) => Some(Reason::Bfd),
             _ => None,
         },
-        _ => None,
+        _ => match packet.protocol {
+            ip::VRRP if settings.has(flags::VRRP) => Some(Reason::Vrrp),
+            ip::OSPF if settings.has(flags::OSPF) => Some(Reason::Ospf),
+            _ => None,
+        },
     }
 }
 
@@ -257,16 +308,21 @@ const fn fixed_icmp(packet: &Packet, settings: &Settings) -> Option<Reason> {
 #[inline(always)]
 fn destination(packet: &Packet, tables: &Tables) -> Option<Reason> {
     let settings = &tables.settings;
-    let foreign = settings.address_count > 0 && !is_own(packet.destination, settings);
     let multicast = packet.destination.is_multicast_or_broadcast();
     if settings.has(flags::SCOPE_PORTS) {
-        let judged = !foreign && !multicast && is_own_port(packet, tables);
+        let judged = !multicast && !is_foreign(packet.destination, settings) && is_own_port(packet, tables);
         return if judged { None } else { Some(Reason::OutOfScope) };
     }
     if multicast {
         return Some(Reason::DestinationMulticast);
     }
-    foreign.then_some(Reason::DestinationForeign)
+    is_foreign(packet.destination, settings).then_some(Reason::DestinationForeign)
+}
+
+/// Whether `address` is none of the SBC's own; never, where none are set.
+#[inline(always)]
+const fn is_foreign(address: Address, settings: &Settings) -> bool {
+    settings.address_count > 0 && !settings.addresses.contains(address)
 }
 
 /// Whether the packet goes to one of the SBC's own SIP or media ports.

@@ -5,6 +5,30 @@ use crate::{Address, Reason};
 
 const HEADER: usize = 20;
 
+/// The first octet of a header without options.
+const WITHOUT_OPTIONS: u8 = 0x45;
+/// The more-fragments flag and the offset, in the field that has them.
+const FRAGMENT: u16 = 0x3fff;
+
+/// Reads a packet that has neither options nor fragments; nothing where it is another, or malformed.
+#[inline(always)]
+pub(super) fn plain<F: Frame + ?Sized>(frame: &F, start: usize) -> Option<Network> {
+    let header = frame.read::<HEADER>(start)?;
+    let total_length = usize::from(header.u16::<2>());
+    let plain = header.u8::<0>() == WITHOUT_OPTIONS && header.u16::<6>() & FRAGMENT == 0;
+    (plain && frame.reaches(start + total_length)).then(|| Network {
+        source: Address::V4(header.u32::<12>()),
+        destination: Address::V4(header.u32::<16>()),
+        hop_limit: header.u8::<8>(),
+        protocol: header.u8::<9>(),
+        fragment: Fragment::WHOLE,
+        identification: header.u16::<4>().into(),
+        fragment_start: start + HEADER,
+        offset: start + HEADER,
+        end: start + total_length,
+    })
+}
+
 #[inline(always)]
 pub(super) fn parse<F: Frame + ?Sized>(frame: &F, start: usize) -> Result<Network, Reason> {
     let header = frame.read::<HEADER>(start).ok_or(Reason::Ipv4Truncated)?;

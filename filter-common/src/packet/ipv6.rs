@@ -8,6 +8,25 @@ const HEADER: usize = 40;
 const UNIT: usize = 8;
 const MAX_EXTENSIONS: usize = 6;
 
+/// Reads a packet that has no extension headers, or nothing that this tells from them; nothing where it is malformed.
+#[inline(always)]
+pub(super) fn plain<F: Frame + ?Sized>(frame: &F, start: usize) -> Option<Network> {
+    let header = frame.read::<HEADER>(start)?;
+    let offset = start + HEADER;
+    let end = offset + usize::from(header.u16::<4>());
+    (header.u8::<0>() >> 4 == 6 && frame.reaches(end)).then(|| Network {
+        source: Address::V6([header.u64::<8>(), header.u64::<16>()]),
+        destination: Address::V6([header.u64::<24>(), header.u64::<32>()]),
+        hop_limit: header.u8::<7>(),
+        protocol: header.u8::<6>(),
+        fragment: Fragment::WHOLE,
+        identification: 0,
+        fragment_start: UNIT,
+        offset,
+        end,
+    })
+}
+
 #[inline(always)]
 pub(super) fn parse<F: Frame + ?Sized>(frame: &F, start: usize) -> Result<Network, Reason> {
     let header = frame.read::<HEADER>(start).ok_or(Reason::Ipv6Truncated)?;

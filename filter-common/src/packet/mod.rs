@@ -156,9 +156,19 @@ pub fn parse<F: Frame + ?Sized>(frame: &F) -> Result<Content, Reason> {
         Payload::Arp => Content::Arp,
         Payload::LinkControl => Content::LinkControl,
         Payload::Other => Content::OtherEthertype,
-        Payload::Ipv4(offset) => Content::Ip(ipv4(frame, offset)?),
-        Payload::Ipv6(offset) => Content::Ip(ipv6(frame, offset)?),
+        Payload::Ipv4(offset) => Content::Ip(parse_odd(frame, OddPacket::V4(offset))?),
+        Payload::Ipv6(offset) => Content::Ip(parse_odd(frame, OddPacket::V6(offset))?),
     })
+}
+
+/// Reads a frame that carries a plain packet; nothing where it carries another, or a malformed one.
+#[inline(always)]
+pub fn parse_plain<F: Frame + ?Sized>(frame: &F) -> Option<PlainPacket> {
+    match payload(frame) {
+        Ok(Payload::Ipv4(offset)) => plain_ipv4(frame, offset),
+        Ok(Payload::Ipv6(offset)) => plain_ipv6(frame, offset),
+        _ => None,
+    }
 }
 
 /// Reads a frame up to its IP header.
@@ -167,24 +177,64 @@ pub(crate) fn payload<F: Frame + ?Sized>(frame: &F) -> Result<Payload, Reason> {
     ethernet::parse(frame)
 }
 
-/// Reads the IPv4 packet at `offset`.
-#[inline(always)]
-pub(crate) fn ipv4<F: Frame + ?Sized>(frame: &F, offset: usize) -> Result<Packet, Reason> {
-    packet(frame, &ipv4::parse(frame, offset)?)
+/// A whole UDP datagram or TCP segment without options and extension headers, as nearly all packets are.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum PlainPacket {
+    /// UDP.
+    Udp(Packet),
+    /// TCP.
+    Tcp(Packet),
 }
 
-/// Reads the IPv6 packet at `offset`.
+/// An IP packet that is not a plain one, by the place of its header: a fragment, one with options, extension headers or another
+/// protocol, or a malformed one.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum OddPacket {
+    /// IPv4.
+    V4(usize),
+    /// IPv6.
+    V6(usize),
+}
+
+/// Reads an odd packet, or any other.
+///
+/// # Errors
+/// The reason why it is malformed or cannot be walked.
 #[inline(always)]
-pub(crate) fn ipv6<F: Frame + ?Sized>(frame: &F, offset: usize) -> Result<Packet, Reason> {
-    packet(frame, &ipv6::parse(frame, offset)?)
+pub fn parse_odd<F: Frame + ?Sized>(frame: &F, odd: OddPacket) -> Result<Packet, Reason> {
+    let network = match odd {
+        OddPacket::V4(offset) => ipv4::parse(frame, offset)?,
+        OddPacket::V6(offset) => ipv6::parse(frame, offset)?,
+    };
+    Ok(packet(&network, transport::parse(frame, &network)?))
+}
+
+/// Reads the IPv4 packet at `offset` if it is a plain one.
+#[inline(always)]
+pub(crate) fn plain_ipv4<F: Frame + ?Sized>(frame: &F, offset: usize) -> Option<PlainPacket> {
+    plain(frame, &ipv4::plain(frame, offset)?)
+}
+
+/// The same of an IPv6 packet.
+#[inline(always)]
+pub(crate) fn plain_ipv6<F: Frame + ?Sized>(frame: &F, offset: usize) -> Option<PlainPacket> {
+    plain(frame, &ipv6::plain(frame, offset)?)
 }
 
 #[inline(always)]
-fn packet<F: Frame + ?Sized>(frame: &F, network: &Network) -> Result<Packet, Reason> {
-    let transport = transport::parse(frame, network)?;
+fn plain<F: Frame + ?Sized>(frame: &F, network: &Network) -> Option<PlainPacket> {
+    match network.protocol {
+        ip::UDP => Some(PlainPacket::Udp(packet(network, transport::udp(frame, network).ok()?))),
+        ip::TCP => Some(PlainPacket::Tcp(packet(network, transport::tcp(frame, network).ok()?))),
+        _ => None,
+    }
+}
+
+#[inline(always)]
+const fn packet(network: &Network, transport: Transport) -> Packet {
     let Network { source, destination, hop_limit, protocol, fragment, identification, fragment_start, offset, end } =
         *network;
-    Ok(Packet {
+    Packet {
         source,
         destination,
         hop_limit,
@@ -195,7 +245,7 @@ fn packet<F: Frame + ?Sized>(frame: &F, network: &Network) -> Result<Packet, Rea
         transport,
         offset,
         end,
-    })
+    }
 }
 
 /// A length within an IP packet.

@@ -73,7 +73,7 @@ pub(super) fn parse<F: Frame + ?Sized>(frame: &F, network: &Network) -> Result<T
 }
 
 #[inline(always)]
-fn tcp<F: Frame + ?Sized>(frame: &F, network: &Network) -> Result<Transport, Reason> {
+pub(super) fn tcp<F: Frame + ?Sized>(frame: &F, network: &Network) -> Result<Transport, Reason> {
     let header = fixed_header::<TCP_HEADER, F>(frame, network, Reason::TcpTruncated)?;
     let header_length = usize::from(header.u8::<12>() >> 4) * 4;
     if header_length < TCP_HEADER {
@@ -91,7 +91,7 @@ fn tcp<F: Frame + ?Sized>(frame: &F, network: &Network) -> Result<Transport, Rea
 }
 
 #[inline(always)]
-fn udp<F: Frame + ?Sized>(frame: &F, network: &Network) -> Result<Transport, Reason> {
+pub(super) fn udp<F: Frame + ?Sized>(frame: &F, network: &Network) -> Result<Transport, Reason> {
     let header = fixed_header::<UDP_HEADER, F>(frame, network, Reason::UdpTruncated)?;
     let length = usize::from(header.u16::<4>());
     // The length of a fragmented datagram is that of the whole.

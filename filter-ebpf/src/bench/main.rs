@@ -24,6 +24,8 @@
 
 #[path = "../frame.rs"]
 mod frame;
+#[path = "../judge.rs"]
+mod judge;
 #[path = "../maps.rs"]
 mod maps;
 #[path = "../outcome.rs"]

@@ -7,7 +7,7 @@ use aya_ebpf::{
 };
 use filter_common::{
     Address, Counter,
-    packet::{self, Content, Packet, Transport},
+    packet::{self, Packet, PlainPacket, Transport},
     tables::PREFIXES,
 };
 
@@ -47,7 +47,8 @@ pub(crate) fn trie_and_list(_: &XdpContext, header: &Header) -> Outcome {
 /// Whether the peer lets a packet in; nothing where it is not one that it knows.
 #[inline(always)]
 pub(crate) fn allows(header: &Header) -> Option<bool> {
-    let Ok(Content::Ip(Packet { source, transport: Transport::Udp { destination, .. }, .. })) = packet::parse(header)
+    let Some(PlainPacket::Udp(Packet { source, transport: Transport::Udp { destination, .. }, .. })) =
+        packet::parse_plain(header)
     else {
         return None;
     };

@@ -2,17 +2,17 @@
 
 use aya_ebpf::{btf_maps::Array, macros::btf_map, programs::XdpContext};
 use filter_common::{
-    Address, Policy, Reason, Verdict, decide,
+    Address, Policy, Reason, Verdict,
     live::{Allowance, LiveQuery},
-    packet::{self, Content, Frame, Packet, Transport},
+    packet::{self, Frame, Packet, PlainPacket, Transport},
     tables::Tables,
 };
 
 use crate::{
     headers::{Header, Outcome},
+    judge::judge_frame,
     outcome,
     policy::PolicyInForce,
-    state::KernelState,
 };
 
 /// The source set of what is listed.
@@ -74,27 +74,27 @@ pub(crate) fn policy_in_force(_: &XdpContext, header: &Header) -> Outcome {
 }
 
 #[inline(always)]
-pub(crate) fn unlisted(_: &XdpContext, header: &Header) -> Outcome {
-    known(header, 0)
+pub(crate) fn unlisted(context: &XdpContext, header: &Header) -> Outcome {
+    known(context, header, 0)
 }
 
 #[inline(always)]
-pub(crate) fn listed(_: &XdpContext, header: &Header) -> Outcome {
-    known(header, BENCH_LISTED.get(0).copied().unwrap_or_default())
+pub(crate) fn listed(context: &XdpContext, header: &Header) -> Outcome {
+    known(context, header, BENCH_LISTED.get(0).copied().unwrap_or_default())
 }
 
 #[inline(always)]
-pub(crate) fn decision(_: &XdpContext, header: &Header) -> Outcome {
+pub(crate) fn decision(context: &XdpContext, header: &Header) -> Outcome {
     match PolicyInForce::read() {
-        Some(policy) => Outcome::of(decide(header, &policy, &KernelState)),
+        Some(policy) => Outcome::of(judge_frame(context, header, &policy, policy.switch)),
         None => Outcome::REFUSED,
     }
 }
 
 #[inline(always)]
-pub(crate) fn counted(_: &XdpContext, header: &Header) -> Outcome {
+pub(crate) fn counted(context: &XdpContext, header: &Header) -> Outcome {
     let Some(policy) = PolicyInForce::read() else { return Outcome::REFUSED };
-    let verdict = decide(header, &policy, &KernelState);
+    let verdict = judge_frame(context, header, &policy, policy.switch);
     outcome::count(verdict, policy.tables, header.length() as u64);
     Outcome::of(verdict)
 }
@@ -102,26 +102,28 @@ pub(crate) fn counted(_: &XdpContext, header: &Header) -> Outcome {
 #[inline(always)]
 pub(crate) fn whole(context: &XdpContext, header: &Header) -> Outcome {
     let Some(policy) = PolicyInForce::read() else { return Outcome::REFUSED };
-    let verdict = decide(header, &policy, &KernelState);
+    let verdict = judge_frame(context, header, &policy, policy.switch);
     outcome::carry_out(context, verdict, policy.tables, header.length() as u64);
     Outcome::of(verdict)
 }
 
 #[inline(always)]
-fn known(header: &Header, source_set: u32) -> Outcome {
+fn known(context: &XdpContext, header: &Header, source_set: u32) -> Outcome {
     match PolicyInForce::read() {
-        Some(policy) => Outcome::of(decide(header, &Known { policy, source_set }, &KernelState)),
+        Some(policy) => {
+            let switch = policy.switch;
+            Outcome::of(judge_frame(context, header, &Known { policy, source_set }, switch))
+        }
         None => Outcome::REFUSED,
     }
 }
 
 /// What the parser found, in one number.
 #[inline(always)]
-fn parsed(header: &Header) -> u64 {
-    match packet::parse(header) {
-        Ok(Content::Ip(packet)) => digest(&packet),
-        Ok(_) => 1,
-        Err(reason) => reason.index().into(),
+pub(crate) fn parsed(header: &Header) -> u64 {
+    match packet::parse_plain(header) {
+        Some(PlainPacket::Udp(packet) | PlainPacket::Tcp(packet)) => digest(&packet),
+        None => 1,
     }
 }
 

@@ -15,7 +15,6 @@ use filter_common::{Counter, REASON_COUNTERS, RULE_COUNTERS, tables::GENERATIONS
 use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, utimensat};
 
 use super::{
-    counters,
     maps::{Maps, Value},
     pins::{self, Pins},
 };
@@ -42,10 +41,10 @@ impl Maps {
         let generation = self.generation_in(slot)?.context("the switch names no policy")?.generation;
         let mut noted = Baseline { generation, samples: self.samples.count()?, ..Baseline::zeroed() };
         for (index, counter) in (0..).zip(&mut noted.reasons) {
-            *counter = counters::read(&self.reasons, index)?;
+            *counter = self.reason_counter(index)?;
         }
         for (index, counter) in (0..).zip(&mut noted.rules) {
-            *counter = counters::read(&self.rules, index)?;
+            *counter = self.rule_counter(index)?;
         }
         let path = pins::baseline(directory);
         let is_new = !path.exists();

@@ -1,7 +1,6 @@
 //! Counters, read from the pins of an attached filter.
 
 use anyhow::{Context as _, Result};
-use aya::maps::{MapData, PerCpuArray};
 use filter_common::{Action, Counter, RULE_COUNTERS, Reason, reason_counter, tables::flags};
 use serde::Serialize;
 
@@ -102,7 +101,7 @@ impl Maps {
         for slot in 0..RULE_COUNTERS {
             if let Some(rule) = self.rule_names.get(&slot, 0)?.0.as_str() {
                 let before = before.map(|before| before.rules[slot as usize]);
-                let Counter { packets, bytes } = less(read(&self.rules, slot)?, before);
+                let Counter { packets, bytes } = less(self.rule_counter(slot)?, before);
                 counts.push(RuleCount { rule: rule.to_owned(), packets, bytes });
             }
         }
@@ -119,20 +118,28 @@ impl Maps {
             .map(|(reason, would_drop, action)| {
                 let index = reason_counter(reason, would_drop);
                 let before = before.map(|before| before.reasons[index as usize]);
-                let Counter { packets, bytes } = less(read(&self.reasons, index)?, before);
+                let Counter { packets, bytes } = less(self.reason_counter(index)?, before);
                 Ok(ReasonCount { reason: reason.name(), action, packets, bytes })
             })
             .collect()
     }
+
+    /// What was counted in this place of the reasons' map, over all CPUs.
+    pub(super) fn reason_counter(&self, index: u32) -> Result<Counter> {
+        Ok(sum(self.reasons.get(&index, 0)?.iter().map(|Value(tally)| tally.counter)))
+    }
+
+    /// What was counted in this place of the rules' map, over all CPUs.
+    pub(super) fn rule_counter(&self, index: u32) -> Result<Counter> {
+        Ok(sum(self.rules.get(&index, 0)?.iter().map(|Value(counter)| *counter)))
+    }
 }
 
-/// The sum of a counter over all CPUs.
-pub(super) fn read(counters: &PerCpuArray<MapData, Value<Counter>>, index: u32) -> Result<Counter> {
-    let per_cpu = counters.get(&index, 0)?;
-    Ok(per_cpu.iter().fold(Counter::default(), |sum, Value(counter)| Counter {
+fn sum(counters: impl Iterator<Item = Counter>) -> Counter {
+    counters.fold(Counter::default(), |sum, counter| Counter {
         packets: sum.packets + counter.packets,
         bytes: sum.bytes + counter.bytes,
-    }))
+    })
 }
 
 /// What was counted since a counter was this.

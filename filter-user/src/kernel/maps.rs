@@ -9,8 +9,8 @@ use aya::{
 };
 use bytemuck::TransparentWrapper;
 use filter_common::{
-    BUCKETS, Counter, FLOWS, FRAGMENTS, GenerationInfo, Name, REASON_COUNTERS, RULE_COUNTERS, SAMPLERS, SAMPLES,
-    SNAPSHOTS, Snapshot, Trial,
+    BUCKETS, Counter, FLOWS, FRAGMENTS, GenerationInfo, Name, REASON_COUNTERS, RULE_COUNTERS, SAMPLES, SNAPSHOTS,
+    Snapshot, Tally, Trial,
     live::{DENY_FILTER_BITS, DENY_LISTS, DenyList, LiveNotes, LiveTerms, REMARKS, Remark, RemarkedPrefix},
     tables::{DENY_PREFIXES, GENERATIONS, Switch, Tables},
 };
@@ -52,7 +52,7 @@ pub(super) struct Maps {
     pub(super) live_v6: ArrayOfMaps<MapData, LiveSources<16>>,
     pub(super) live_terms: Shared<LiveTerms>,
     pub(super) live_notes: Shared<LiveNotes>,
-    pub(super) reasons: PerCpuArray<MapData, Value<Counter>>,
+    pub(super) reasons: PerCpuArray<MapData, Value<Tally>>,
     pub(super) rules: PerCpuArray<MapData, Value<Counter>>,
     pub(super) rule_names: Shared<Name>,
     pub(super) history: Shared<Snapshot>,
@@ -67,7 +67,7 @@ enum Lifetime {
     Lasting,
     /// It holds policies, whose form may be another one.
     Policy,
-    /// It holds samples, which the next minutes replace anyway.
+    /// It holds what the next packets replace anyway.
     Passing,
 }
 
@@ -102,7 +102,7 @@ const SHAPES: [(&str, Option<u32>, Lifetime); 29] = [
     ("FLOWS", Some(FLOWS), Lasting),
     ("BUCKETS", Some(BUCKETS), Lasting),
     ("NEW_ENTRIES_DUE", Some(2), Lasting),
-    ("SAMPLERS", Some(SAMPLERS), Passing),
+    ("ODD_PACKET", Some(1), Passing),
     ("SAMPLES", Some(SAMPLES), Passing),
     ("RECORDER", Some(1), Passing),
 ];

@@ -35,7 +35,7 @@ const ANSWER: &str = "filter-common/src/decide/answer.rs";
 const INSPECT: &str = "filter-common/src/decide/inspect.rs";
 const STATE: &str = "filter-common/src/state.rs";
 
-pub(super) const MUTANTS: [Mutant; 34] = [
+pub(super) const MUTANTS: [Mutant; 36] = [
     mutant("0x9100 is no VLAN tag", ETHERNET, " | ethertype::QINQ)", ")"),
     mutant(
         "a second VLAN tag is not skipped",
@@ -50,6 +50,13 @@ pub(super) const MUTANTS: [Mutant; 34] = [
         "!frame.reaches(start + total_length)",
         "!frame.reaches(start + total_length - 1)",
     ),
+    mutant(
+        "plain IPv4 packets beyond the frame",
+        IPV4,
+        "(plain && frame.reaches(start + total_length))",
+        "(plain && frame.reaches(start))",
+    ),
+    mutant("later fragments are plain packets", IPV4, "FRAGMENT: u16 = 0x3fff", "FRAGMENT: u16 = 0x2000"),
     mutant("seven extension headers", IPV6, "MAX_EXTENSIONS: usize = 6", "MAX_EXTENSIONS: usize = 7"),
     mutant(
         "routing type 0 never refused",

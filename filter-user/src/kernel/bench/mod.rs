@@ -146,8 +146,7 @@ impl Bench {
     /// # Errors
     /// If the kernel refuses the test run.
     pub fn run(&mut self, program: BenchProgram, header: &[u8], frames: u32) -> Result<BenchRun> {
-        let mut random: PerCpuArray<_, u64> = self.map("BENCH_RANDOM")?.try_into()?;
-        random.set(0, PerCpuValues::try_from(vec![SEED; nr_cpus().map_err(|(_, error)| error)?])?, 0)?;
+        self.seed()?;
         let mut packed = header.to_vec();
         packed.resize(STRIDE, 0);
         let frame = packed.repeat(HEADERS.try_into()?);
@@ -155,6 +154,12 @@ impl Bench {
         let result = self.xdp(program.name())?.test_run(options).context("the kernel refuses the test run")?;
         let nanoseconds = result.duration.as_secs_f64() * 1e9 / f64::from(HEADERS);
         Ok(BenchRun { nanoseconds, passed: result.return_value })
+    }
+
+    /// Begins the random numbers anew. From 0 they would stay 0, and all sources be one.
+    fn seed(&mut self) -> Result<()> {
+        let mut random: PerCpuArray<_, u64> = self.map("BENCH_RANDOM")?.try_into()?;
+        Ok(random.set(0, PerCpuValues::try_from(vec![SEED; nr_cpus().map_err(|(_, error)| error)?])?, 0)?)
     }
 
     fn fill<const N: usize>(&mut self, name: &str, prefixes: &[(IpNet, u32)]) -> Result<()> {

@@ -19,18 +19,21 @@ const BATCH: u32 = 64;
 pub enum PathProgram {
     /// Drops everything, which is the least that a filter can do.
     DropAll,
+    /// Reads the packet as the filter does, and drops it.
+    DropParsed,
     /// The kernel's trie and a list of port ranges: the prefixes and ranges of [`Bench::set_peer`].
     DropByTrie,
 }
 
 impl Bench {
     /// Sends so many IPv4 packets out of an interface of this thread's network namespace, each from a new source of
-    /// [`Bench::set_sources`].
+    /// [`Bench::set_sources`]; the same sources every time.
     ///
     /// # Errors
     /// If the kernel refuses the frame.
     pub fn flood(&mut self, interface: u32, frame: &[u8], packets: u32) -> Result<()> {
         Array::try_from(self.map("FLOOD_OUT_OF")?)?.set(0, interface, 0)?;
+        self.seed()?;
         let attrs = TestRunAttrs::new().xdp_live_frames(BATCH);
         let options = TestRunOptions { data_in: Some(frame), repeat: packets, attrs, ..TestRunOptions::default() };
         self.xdp("flood")?.test_run(options).context("the kernel refuses the live frames")?;
@@ -44,6 +47,7 @@ impl Bench {
     pub fn attach(&mut self, program: PathProgram, interface: &str, generic: bool) -> Result<()> {
         let name = match program {
             PathProgram::DropAll => "drop_all",
+            PathProgram::DropParsed => "drop_parsed",
             PathProgram::DropByTrie => "drop_by_trie",
         };
         let mode = if generic { XdpMode::Skb } else { XdpMode::Driver };

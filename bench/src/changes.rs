@@ -25,6 +25,8 @@ use crate::{
 
 const ROUNDS: usize = 3;
 const HOST: &str = "sbc";
+/// How far changes lie apart that wait for none before them.
+const APART: Duration = Duration::from_millis(1100);
 /// How long the service may take to come up.
 const UP: Duration = Duration::from_mins(1);
 
@@ -34,7 +36,7 @@ pub(crate) struct Report {
     rows: Vec<Row>,
 }
 
-#[derive(Serialize)]
+#[derive(Clone, Serialize)]
 struct Row {
     what: String,
     unit: &'static str,
@@ -48,7 +50,8 @@ pub(crate) fn measure(quick: bool) -> Result<Report> {
     let mut rows = Vec::new();
     let sizes: &[(u32, f64)] = if quick { &[(10_000, 10.0)] } else { &[(10_000, 10.0), (100_000, 150.0)] };
     for (size, aim) in sizes {
-        rows.push(publishing(*size, *aim)?);
+        rows.extend(publishing(*size, *aim)?);
+        rows.push(applying(*size)?);
     }
     let denied = if quick { 10_000 } else { 1_000_000 };
     rows.push(memory(0, 8.0)?);
@@ -58,18 +61,41 @@ pub(crate) fn measure(quick: bool) -> Result<Report> {
 }
 
 /// Compiles a policy and puts it in force.
-fn publishing(size: u32, aim: f64) -> Result<Row> {
+fn publishing(size: u32, aim: f64) -> Result<[Row; 2]> {
     let directory = tempfile::tempdir()?;
     let file = directory.path().join("policy.toml");
     let nets = policies::prefixes(Family::V4, Layout::Clustered, size);
     fs::write(&file, policies::text(&nets, "", "")?)?;
     let policy = Policy::load(&file).context("the policy does not load")?;
-    let mut kernel = Sandbox::new()?;
-    let publish = || -> Result<()> {
+    let mut kernel = Sandbox::for_policy(&policy.compile().context("the policy does not compile")?)?;
+    let mut publish = || -> Result<()> {
         let compiled: CompiledPolicy = policy.compile().context("the policy does not compile")?;
         kernel.publish(&compiled).map(drop)
     };
-    Row::timed(format!("compile and publish {} prefixes", table::whole(size)), aim, publish)
+    let what = format!("compile and publish {} prefixes", table::whole(size));
+    let single = Row::timed(what.clone(), aim, apart, &mut publish)?;
+    // The slot of a policy that was in force just now is waited for.
+    let hasty = Row::timed(format!("{what}, one at once behind others"), f64::NAN, || Ok(()), &mut publish)?;
+    Ok([single, hasty])
+}
+
+/// Puts a policy in force by the command, which reads it too, compares it with what runs and looks for what it would cut.
+fn applying(size: u32) -> Result<Row> {
+    let lab = Lab::new(&[Plan::new(HOST, ["198.51.100.10/32".parse()?])])?;
+    let host = lab.host(HOST)?;
+    let directory = tempfile::tempdir()?;
+    let nets = policies::prefixes(Family::V4, Layout::Clustered, size);
+    path::attach(host, &nets, false, 0)?;
+    let file = directory.path().join("policy.toml");
+    let mut number = 0;
+    let another = || {
+        number += 1;
+        apart()?;
+        let nets: Vec<_> = nets.iter().skip(number).copied().collect();
+        Ok(fs::write(&file, policies::text(&nets, "", "")?)?)
+    };
+    let what = format!("`apply` of {} prefixes, the whole command", table::whole(size));
+    Row::timed(what, f64::NAN, another, || sipwall(host, &["apply", "--allow-lockout"], Some(&file)).map(drop))
 }
 
 /// What the commands take on a host, with the service running in the end.
@@ -80,26 +106,48 @@ fn commands(denied: u32) -> Result<Vec<Row>> {
     let nets = policies::prefixes(Family::V4, Layout::Clustered, 1000);
     path::attach(host, &nets, false, 0)?;
     let run = |arguments: &[&str], file: Option<&Path>| sipwall(host, arguments, file).map(drop);
-    let mut rows =
-        vec![Row::timed("start a command that prints its version".into(), f64::NAN, || run(&["--version"], None))?];
+    let at_once = || Ok(());
+    let start =
+        Row::timed("start a command that prints its version".into(), f64::NAN, at_once, || run(&["--version"], None))?;
     let mut number = 0;
-    rows.push(Row::timed("one `allow add`, the whole command".into(), 5.0, || {
+    let allow = Row::timed("one `allow add`, the whole command".into(), 5.0, apart, || {
         number += 1;
         run(&["allow", "add", &format!("203.0.113.{number}"), "--udp", "5060"], None)
-    })?);
+    })?;
+    let own = Row {
+        what: "one `allow add`, less the start of a command".into(),
+        measured: allow.measured - start.measured,
+        aim: f64::NAN,
+        ..allow.clone()
+    };
+    let mut rows = vec![start, allow, own];
     let list = directory.path().join("denied");
     fs::write(&list, policies::denied(denied))?;
     let many = table::whole(denied);
     let load = || run(&["deny", "load"], Some(&list));
-    rows.push(Row::once(format!("load {many} denied prefixes, the whole command"), 5000.0, load)?);
-    let others: Vec<String> = (0..1000).map(|number| format!("198.18.{}.{}", number / 250, number % 250)).collect();
-    let mut add = vec!["deny", "add"];
-    add.extend(others.iter().map(String::as_str));
-    rows.push(Row::once("deny 1,000 more, the whole command".into(), 20.0, || run(&add, None))?);
+    let empty = || if host_has_list(host)? { run(&["deny", "unload", "denied"], None) } else { Ok(()) };
+    rows.push(Row::timed(format!("load {many} denied prefixes, the whole command"), 5000.0, empty, load)?);
+    // There is room for no others beside a million.
+    let all = policies::denied(denied);
+    let mut parts = all.lines().collect::<Vec<_>>().chunks(1000).map(<[_]>::to_vec).collect::<Vec<_>>().into_iter();
+    let add = || run(&[vec!["deny", "add"], parts.next().context("no more are denied")?].concat(), None);
+    rows.push(Row::timed(format!("deny 1,000 of {many} by hand too, the whole command"), 20.0, at_once, add)?);
     let policy = directory.path().join("policy.toml");
     fs::write(&policy, policies::text(&nets, "", "")?)?;
     rows.push(resident(host, &policy, &many)?);
     Ok(rows)
+}
+
+/// Waits until a change waits for none before it.
+#[expect(clippy::unnecessary_wraps, reason = "what is done before a measurement may fail")]
+fn apart() -> Result<()> {
+    thread::sleep(APART);
+    Ok(())
+}
+
+/// Whether a list is loaded on the host.
+fn host_has_list(host: &Host) -> Result<bool> {
+    Ok(!sipwall(host, &["deny", "list", "--lists", "--json"], None)?.is_empty())
 }
 
 /// How much memory of its own the service takes up.
@@ -127,14 +175,15 @@ fn resident(host: &Host, policy: &Path, denied: &str) -> Result<Row> {
 
 /// How much memory the maps take up with so many prefixes denied. No other maps may be held meanwhile.
 fn memory(denied: u32, aim: f64) -> Result<Row> {
-    let mut kernel = Sandbox::new()?;
     let directory = tempfile::tempdir()?;
     let file = directory.path().join("policy.toml");
     fs::write(directory.path().join("denied"), policies::denied(denied))?;
     let deny = if denied == 0 { "" } else { "[[deny]]\nname = \"many\"\nfile = \"denied\"\n" };
     fs::write(&file, policies::text(&policies::prefixes(Family::V4, Layout::Clustered, 1000), "", deny)?)?;
     let policy = Policy::load(&file).context("the policy does not load")?;
-    kernel.publish(&policy.compile().context("the policy does not compile")?)?;
+    let compiled = policy.compile().context("the policy does not compile")?;
+    let mut kernel = Sandbox::for_policy(&compiled)?;
+    kernel.publish(&compiled)?;
     #[expect(clippy::cast_precision_loss, reason = "there is less memory than a float has bits for")]
     let measured = memory_of_maps()? as f64 / f64::from(1 << 20);
     let what = format!("maps, 1,000 prefixes, {} denied", table::whole(denied));
@@ -142,22 +191,21 @@ fn memory(denied: u32, aim: f64) -> Result<Row> {
 }
 
 impl Row {
-    /// What something takes, in milliseconds: the median of a few times.
-    fn timed(what: String, aim: f64, mut action: impl FnMut() -> Result<()>) -> Result<Self> {
+    /// What something takes, in milliseconds: the median of a few times. `before`: what is done before each, and not timed.
+    fn timed(
+        what: String,
+        aim: f64,
+        mut before: impl FnMut() -> Result<()>,
+        mut action: impl FnMut() -> Result<()>,
+    ) -> Result<Self> {
         let mut rounds = Rounds::NONE;
         for _ in 0..ROUNDS {
+            before()?;
             let begun = Instant::now();
             action()?;
             rounds.add(begun.elapsed().as_secs_f64() * 1e3);
         }
         Ok(Self { what, unit: "ms", measured: rounds.median(), noise: rounds.noise(), aim })
-    }
-
-    /// The same for what can be done once.
-    fn once(what: String, aim: f64, action: impl FnOnce() -> Result<()>) -> Result<Self> {
-        let begun = Instant::now();
-        action()?;
-        Ok(Self { what, unit: "ms", measured: begun.elapsed().as_secs_f64() * 1e3, noise: 0.0, aim })
     }
 
     fn cells(&self) -> [String; 4] {

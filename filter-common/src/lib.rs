@@ -19,6 +19,7 @@ mod counter;
 mod decide;
 mod generation;
 pub mod live;
+pub mod noted_prefix;
 pub mod packet;
 mod reason;
 mod sample;

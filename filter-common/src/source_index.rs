@@ -73,6 +73,10 @@ pub struct SourceRoot {
     pub first_block: u32,
     /// The first of its nodes among all.
     pub first_node: u32,
+    /// The first of its prefixes among all that are noted beside the tries.
+    pub first_prefix: u32,
+    /// How many prefixes it has; [`UNKNOWN`](crate::noted_prefix::UNKNOWN) while its trie is written.
+    pub prefixes: u32,
     /// A cell for each number that 16 bits can be.
     pub cells: [Cell; 1 << 16],
 }

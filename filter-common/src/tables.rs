@@ -1,6 +1,6 @@
 //! The layout of a compiled policy: plain data, the same for host and kernel.
 //!
-//! Everything but the source tries is one [`Tables`] value, so that one system call writes it.
+//! Everything but the source tries is one [`Tables`] value.
 
 use core::ops::{BitAnd, BitOr};
 

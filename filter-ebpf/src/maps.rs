@@ -1,29 +1,32 @@
 //! The maps. User space finds them by these names.
 
 use aya_ebpf::{
-    bindings::BPF_F_MMAPABLE,
-    btf_maps::{Array, ArrayOfMaps, HashMap, LpmTrie, PerCpuArray},
+    bindings::{BPF_F_MMAPABLE, BPF_F_NO_PREALLOC},
+    btf_maps::{Array, HashMap, LpmTrie, PerCpuArray},
     macros::btf_map,
 };
 use filter_common::{
     Counter, GenerationInfo, Name, REASON_COUNTERS, RULE_COUNTERS, SNAPSHOTS, Snapshot, Tally, Trial,
     live::{
-        DENY_FILTER_BITS, DENY_LISTS as DENY_LIST_PLACES, DenyEntry, DenyList, LIVE_PREFIXES, LiveNotes,
+        DENY_FILTER_BITS, DENY_LISTS as DENY_LIST_PLACES, DenyEntry, DenyList, LIVE_PREFIXES, LiveNotes, LiveSet,
         LiveTerms as Terms, REMARKS, Remark, RemarkedPrefix,
     },
+    noted_prefix::NotedPrefix,
     source_index::{SourceBlock, SourceNode, SourceRoot},
     tables::{DENY_PREFIXES, GENERATIONS, PREFIXES, Switch, Tables},
 };
 
 /// That user space can map a map into its memory.
 const MAPPABLE: usize = BPF_F_MMAPABLE as usize;
+/// That entries have no memory before they are written.
+const AS_NEEDED: usize = BPF_F_NO_PREALLOC as usize;
 
 /// A trie from a source prefix to the index of its source set.
 pub(crate) type Sources<const N: usize> = LpmTrie<[u8; N], u32, { PREFIXES as usize }>;
+/// A trie from a source prefix to the terms of the live allows that cover it.
+pub(crate) type LiveSources<const N: usize> = LpmTrie<[u8; N], LiveSet, { LIVE_PREFIXES as usize }>;
 /// A trie of denied prefixes.
 pub(crate) type Denied<const N: usize> = LpmTrie<[u8; N], DenyEntry, { DENY_PREFIXES as usize }>;
-/// A trie from a source prefix to the terms of the live allows that cover it.
-pub(crate) type LiveSources<const N: usize> = LpmTrie<[u8; N], [u32; 2], { LIVE_PREFIXES as usize }>;
 
 /// Which generation is in force. One element.
 #[btf_map]
@@ -33,20 +36,34 @@ pub(crate) static SWITCH: Array<Switch, 1> = Array::new();
 #[btf_map]
 pub(crate) static TRIALS: Array<Trial, { GENERATIONS as usize }> = Array::new();
 
-/// The tables of each generation.
+/// When each slot of policies was left for another one, and each slot of live allows. The program never reads it.
 #[btf_map]
-pub(crate) static TABLES: Array<Tables, { GENERATIONS as usize }> = Array::new();
+static LEFT_AT: Array<[u64; GENERATIONS as usize], 2> = Array::new();
 
-/// The IPv4 sources of each generation.
+/// The tables of each generation. User space writes them by mapping them into memory, as all that is this large.
 #[btf_map]
-pub(crate) static SOURCES_V4: ArrayOfMaps<Sources<4>, { GENERATIONS as usize }> = ArrayOfMaps::new();
+pub(crate) static TABLES: Array<Tables, { GENERATIONS as usize }, MAPPABLE> = Array::new();
 
-/// The IPv6 sources of each generation.
+/// Defines the tries of the slots: no map of maps, which waits for a grace period with each that it is given.
+macro_rules! tries {
+    ($($name:ident: $trie:ty),+ $(,)?) => {
+        $(
+            #[btf_map]
+            pub(crate) static $name: $trie = LpmTrie::new();
+        )+
+    };
+}
+
+// The sources of each generation, in IPv4 and in IPv6.
+tries!(SOURCES_V4_0: Sources<4>, SOURCES_V4_1: Sources<4>, SOURCES_V4_2: Sources<4>);
+tries!(SOURCES_V6_0: Sources<16>, SOURCES_V6_1: Sources<16>, SOURCES_V6_2: Sources<16>);
+
+/// What these tries have: for each slot prefixes of IPv4, then of IPv6. How many there can be is chosen when the maps are made.
+/// The program never reads it.
 #[btf_map]
-pub(crate) static SOURCES_V6: ArrayOfMaps<Sources<16>, { GENERATIONS as usize }> = ArrayOfMaps::new();
+static SOURCES: Array<NotedPrefix, 1, MAPPABLE> = Array::new();
 
-/// The index in front of those tries: where it begins, for each generation in IPv4 and in IPv6. User space writes it by
-/// mapping it into memory.
+/// The index in front of the source tries: where it begins, for each generation in IPv4 and in IPv6.
 #[btf_map]
 pub(crate) static SOURCE_ROOTS: Array<SourceRoot, { 2 * GENERATIONS as usize }, MAPPABLE> = Array::new();
 
@@ -76,15 +93,19 @@ pub(crate) static DENY_LISTS: Array<[DenyList; DENY_LIST_PLACES as usize], 1> = 
 
 /// What was remarked of prefixes that were added to the deny list. The program never reads it.
 #[btf_map]
-static DENY_COMMENTS: HashMap<RemarkedPrefix, Remark, { REMARKS as usize }> = HashMap::new();
+static DENY_COMMENTS: HashMap<RemarkedPrefix, Remark, { REMARKS as usize }, AS_NEEDED> = HashMap::new();
 
-/// The IPv4 sources of the live allows, which outlive generations and have slots of their own.
-#[btf_map]
-pub(crate) static LIVE_V4: ArrayOfMaps<LiveSources<4>, { GENERATIONS as usize }> = ArrayOfMaps::new();
+// The sources of the live allows, which outlive generations and have slots of their own.
+tries!(LIVE_V4_0: LiveSources<4>, LIVE_V4_1: LiveSources<4>, LIVE_V4_2: LiveSources<4>);
+tries!(LIVE_V6_0: LiveSources<16>, LIVE_V6_1: LiveSources<16>, LIVE_V6_2: LiveSources<16>);
 
-/// The IPv6 sources of the live allows.
+/// What these tries have: for each slot prefixes of IPv4, then of IPv6. The program never reads it.
 #[btf_map]
-pub(crate) static LIVE_V6: ArrayOfMaps<LiveSources<16>, { GENERATIONS as usize }> = ArrayOfMaps::new();
+static LIVE_SOURCES: Array<NotedPrefix, { 2 * GENERATIONS as usize * LIVE_PREFIXES as usize }, MAPPABLE> = Array::new();
+
+/// How many of these prefixes each slot has, of IPv4 and of IPv6. The program never reads it.
+#[btf_map]
+static LIVE_COUNTS: Array<[u32; 2], { GENERATIONS as usize }> = Array::new();
 
 /// The terms of the live allows.
 #[btf_map]
@@ -105,7 +126,7 @@ static RULES: PerCpuArray<Counter, { RULE_COUNTERS as usize }> = PerCpuArray::ne
 /// The name of the rule that each counter of [`RULES`] belongs to. The program never reads it: it keeps counters
 /// and their owners together for whoever opens the pins.
 #[btf_map]
-static RULE_NAMES: Array<Name, { RULE_COUNTERS as usize }> = Array::new();
+static RULE_NAMES: Array<Name, { RULE_COUNTERS as usize }, MAPPABLE> = Array::new();
 
 /// What the rules had passed at times of the past. The program never reads it.
 #[btf_map]

@@ -1,17 +1,18 @@
 //! The policy in force: the decision's view of the maps.
 
-use aya_ebpf::btf_maps::{ArrayOfMaps, lpm_trie::Key};
+use aya_ebpf::btf_maps::{LpmTrie, lpm_trie::Key};
 use filter_common::{
     Address, Policy,
-    live::{Allowance, LiveQuery, LiveSet, NESTED_DENIES, deny_filter_bits, lists_that_hold},
+    live::{Allowance, LiveQuery, NESTED_DENIES, deny_filter_bits, lists_that_hold},
     source_index::{self, SourceBlock, SourceIndex, SourceNode, SourceRoot},
     tables::{GENERATIONS, Switch, Tables, lists},
 };
 
 use crate::{
     maps::{
-        DENY_FILTER, DENY_LISTS, DENY_V4, DENY_V6, Denied, LIVE_TERMS, LIVE_V4, LIVE_V6, LiveSources, SOURCE_BLOCKS,
-        SOURCE_NODES, SOURCE_ROOTS, SOURCES_V4, SOURCES_V6, SWITCH, Sources, TABLES, TRIALS,
+        DENY_FILTER, DENY_LISTS, DENY_V4, DENY_V6, Denied, LIVE_TERMS, LIVE_V4_0, LIVE_V4_1, LIVE_V4_2, LIVE_V6_0,
+        LIVE_V6_1, LIVE_V6_2, SOURCE_BLOCKS, SOURCE_NODES, SOURCE_ROOTS, SOURCES_V4_0, SOURCES_V4_1, SOURCES_V4_2,
+        SOURCES_V6_0, SOURCES_V6_1, SOURCES_V6_2, SWITCH, TABLES, TRIALS,
     },
     state,
 };
@@ -80,10 +81,8 @@ impl Policy for PolicyInForce {
     #[inline(always)]
     fn live_allow(&self, source: Address, query: LiveQuery) -> Allowance {
         let Some(slot) = self.switch.allows() else { return Allowance::None };
-        Allowance::decode(match source {
-            Address::V4(address) => live_allow_v4(slot.into(), address.into(), query.code()),
-            Address::V6([high, low]) => live_allow_v6(slot.into(), high, low, query.code()),
-        })
+        let [high, low] = source.words();
+        Allowance::decode(judge_live(slot.into(), high, low, query.code()))
     }
 }
 
@@ -93,11 +92,7 @@ struct Index(u32);
 impl SourceIndex for Index {
     #[inline(always)]
     fn root(&self, address: Address) -> Option<&SourceRoot> {
-        let family = match address {
-            Address::V4(_) => 0,
-            Address::V6(_) => 1,
-        };
-        SOURCE_ROOTS.get(2 * self.0 + family)
+        SOURCE_ROOTS.get(2 * self.0 + family(address))
     }
 
     #[inline(always)]
@@ -116,17 +111,44 @@ impl SourceIndex for Index {
 #[unsafe(no_mangle)]
 #[inline(never)]
 extern "C" fn ask_sources_v4(slot: u64, address: u64) -> u64 {
-    ask_sources(&SOURCES_V4, number(slot), number(address).to_be_bytes()).into()
+    let tries = [&SOURCES_V4_0, &SOURCES_V4_1, &SOURCES_V4_2];
+    ask(tries, number(slot), number(address).to_be_bytes()).copied().unwrap_or(0).into()
 }
 
 /// What the index says of an IPv6 address, or else the trie. A global function, for the ways through the index are many.
 #[unsafe(no_mangle)]
 #[inline(never)]
 extern "C" fn look_up_source_v6(slot: u64, high: u64, low: u64) -> u64 {
-    let words = [high, low];
-    source_index::look_up(&Index(number(slot)), Address::V6(words))
-        .unwrap_or_else(|| ask_sources(&SOURCES_V6, number(slot), octets(words)))
+    let (slot, words) = (number(slot), [high, low]);
+    let tries = [&SOURCES_V6_0, &SOURCES_V6_1, &SOURCES_V6_2];
+    source_index::look_up(&Index(slot), Address::V6(words))
+        .unwrap_or_else(|| ask(tries, slot, octets(words)).copied().unwrap_or(0))
         .into()
+}
+
+/// What the trie of a slot says of an address.
+#[inline(always)]
+fn ask<const N: usize, V, const M: usize>(
+    tries: [&'static LpmTrie<[u8; N], V, M>; GENERATIONS as usize],
+    slot: u32,
+    octets: [u8; N],
+) -> Option<&'static V> {
+    let [first, second, third] = tries;
+    // Written out: the verifier wants to know at each call which map it is about.
+    match slot {
+        0 => first.get(&host_key(octets)),
+        1 => second.get(&host_key(octets)),
+        _ => third.get(&host_key(octets)),
+    }
+}
+
+/// The place of an address's family among the two.
+#[inline(always)]
+const fn family(address: Address) -> u32 {
+    match address {
+        Address::V4(_) => 0,
+        Address::V6(_) => 1,
+    }
 }
 
 /// The number of 32 bits that an argument or a result of a global function is, which have 64.
@@ -136,59 +158,24 @@ pub(crate) const fn number(register: u64) -> u32 {
     u32::from_le_bytes([a, b, c, d])
 }
 
-#[inline(always)]
-fn ask_sources<const N: usize>(
-    sources: &'static ArrayOfMaps<Sources<N>, { GENERATIONS as usize }>,
-    slot: u32,
-    octets: [u8; N],
-) -> u32 {
-    sources.get(slot).and_then(|trie| trie.get(&host_key(octets))).copied().unwrap_or(0)
-}
-
-#[inline(always)]
-fn live_set<const N: usize>(
-    sources: &'static ArrayOfMaps<LiveSources<N>, { GENERATIONS as usize }>,
-    slot: u32,
-    octets: [u8; N],
-) -> LiveSet {
-    LiveSet::of_halves(sources.get(slot).and_then(|trie| trie.get(&host_key(octets))).copied().unwrap_or_default())
-}
-
-/// What the terms of a slot say. A global function, which the verifier looks at once, by itself: in line, its loop would
-/// be followed for every way that leads here.
+/// What the live allows in a slot say of an address, by its words. A global function, which the verifier looks at once, by
+/// itself: in line, its loop would be followed for every way that leads here.
 #[unsafe(no_mangle)]
 #[inline(never)]
-extern "C" fn judge_live(slot: u64, set: u64, query: u64) -> u64 {
-    match LIVE_TERMS.get(number(slot)) {
-        Some(terms) => terms.judge(LiveSet::new(set), LiveQuery::of_code(query), state::now()).encode(),
-        None => Allowance::None.encode(),
+extern "C" fn judge_live(slot: u64, high: u64, low: u64, query: u64) -> u64 {
+    let slot = number(slot);
+    let set = match Address::from_words([high, low]) {
+        Address::V4(address) => ask([&LIVE_V4_0, &LIVE_V4_1, &LIVE_V4_2], slot, address.to_be_bytes()),
+        Address::V6(words) => ask([&LIVE_V6_0, &LIVE_V6_1, &LIVE_V6_2], slot, octets(words)),
+    };
+    match (set, LIVE_TERMS.get(slot)) {
+        (Some(set), Some(terms)) => terms.judge(*set, LiveQuery::of_code(query), state::now()).encode(),
+        _ => Allowance::None.encode(),
     }
 }
 
-/// What the live allows in a slot say of a packet. A global function, so that the key that it makes takes up none of the
-/// stack of the packets that ask no such thing.
-#[unsafe(no_mangle)]
-#[inline(never)]
-extern "C" fn live_allow_v4(slot: u64, address: u64, query: u64) -> u64 {
-    live_allow(slot, live_set(&LIVE_V4, number(slot), number(address).to_be_bytes()), query)
-}
-
-/// The same of IPv6.
-#[unsafe(no_mangle)]
-#[inline(never)]
-extern "C" fn live_allow_v6(slot: u64, high: u64, low: u64, query: u64) -> u64 {
-    live_allow(slot, live_set(&LIVE_V6, number(slot), octets([high, low])), query)
-}
-
-#[inline(always)]
-fn live_allow(slot: u64, set: LiveSet, query: u64) -> u64 {
-    match set.bits() {
-        0 => Allowance::None.encode(),
-        bits => judge_live(slot, bits, query),
-    }
-}
-
-/// Whether an address is denied under the policy in a slot: 1 if it is. A global function for the same reason.
+/// Whether an address is denied under the policy in a slot: 1 if it is. A global function, so that the keys that it makes
+/// take up none of the stack of the packets that ask no such thing.
 #[unsafe(no_mangle)]
 #[inline(never)]
 extern "C" fn is_denied_v4(slot: u64, address: u64) -> u64 {

@@ -10,6 +10,7 @@ mod codes;
 mod fault;
 mod file_identity;
 pub mod fleet;
+pub mod instant;
 pub mod kernel;
 pub mod listener;
 pub mod lockout;

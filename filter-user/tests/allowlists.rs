@@ -9,9 +9,8 @@ use support::{document, sipwall};
 #[test]
 fn built_in_allowlists_are_listed_with_their_counts() {
     let run = sipwall(&["allowlists", "--json"]);
-    let json = run.json();
-    let shown: Vec<_> =
-        json.as_array().unwrap().iter().map(|row| format!("{} {}", row["name"], row["prefixes"])).collect();
+    let rows = run.stdout.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    let shown: Vec<_> = rows.map(|row| format!("{} {}", row["name"], row["prefix_count"])).collect();
     assert_eq!(shown, [r#""kore-us" 14"#, r#""twilio-interconnect" 25"#]);
     let text = sipwall(&["allowlists", "list"]).stdout;
     assert!(text.contains("NAME") && text.contains("kore-us"), "{text}");

@@ -91,17 +91,17 @@ fn status() -> Status {
     Status {
         interface: "eth0".to_owned(),
         running: true,
-        xdp_mode: Some(XdpMode::Native),
+        attach_mode: Some(XdpMode::Native),
         mode: Some("enforce"),
         scope: Some("interface"),
         generation: 3,
         confirmation: Confirmation::Confirmed,
         policy: Some("policy.toml".to_owned()),
         published_at: Some(1_700_000_000),
-        rules: 6,
+        rule_count: 6,
         prefixes_v4: 112,
         prefixes_v6: 4,
-        denied: 0,
+        denied_count: 0,
         program_id: 41,
         build: Some("0.1.0".to_owned()),
         is_this_build: true,
@@ -255,7 +255,7 @@ pub fn flood() -> InterfaceSnapshot {
 /// Packets of a listed source are dropped, and much else is not as it should be.
 pub fn at_risk() -> InterfaceSnapshot {
     let mut interface = calls_and_scan();
-    interface.status.confirmation = Confirmation::Pending { seconds_left: 42, fallback: Some(2) };
+    interface.status.confirmation = Confirmation::Pending { remaining_seconds: 42, fallback: Some(2) };
     for traffic in &mut interface.traffic[200..] {
         traffic.dropped += 57;
         traffic.listed_dropped = 57;

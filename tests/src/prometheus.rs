@@ -32,6 +32,20 @@ impl Prometheus {
     /// # Panics
     /// If it does not start.
     pub fn start(port: u16, target: SocketAddr, rules: &Path) -> Self {
+        Self::start_with(port, target, rules, None)
+    }
+
+    /// The same, with the pages that Debian's package brings beside the program.
+    ///
+    /// # Panics
+    /// If it does not start.
+    pub fn start_with_pages(port: u16, target: SocketAddr, rules: &Path) -> Self {
+        let pages = unpacked("prometheus/usr/share/prometheus", "web");
+        let elsewhere = pages.is_absolute().then(|| format!("--web.local-assets={}/", pages.display()));
+        Self::start_with(port, target, rules, elsewhere.as_deref())
+    }
+
+    fn start_with(port: u16, target: SocketAddr, rules: &Path, option: Option<&str>) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         let file = |name: &str| directory.path().join(name);
         let configuration = format!(
@@ -44,7 +58,7 @@ impl Prometheus {
         let mut command = Command::new(program("prometheus"));
         command.arg(format!("--config.file={}", file("prometheus.yml").display()));
         command.arg(format!("--storage.tsdb.path={}", file("data").display()));
-        command.arg(format!("--web.listen-address={address}")).arg("--log.level=warn");
+        command.arg(format!("--web.listen-address={address}")).arg("--log.level=warn").args(option);
         let process = Process::start(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()));
         let process = process.expect("`prometheus` starts (`prometheus` in Debian)");
         let prometheus = Self { address, _process: process, _directory: directory };
@@ -55,6 +69,15 @@ impl Prometheus {
     fn ready(&self) -> u16 {
         // Until it listens, the connection is refused.
         std::net::TcpStream::connect(self.address).map_or(0, |_| get(self.address, "/-/ready").code)
+    }
+
+    /// The address of its own page that draws these queries, over so long.
+    pub fn graphs(&self, queries: &[String], range: &str) -> String {
+        let graph = |(place, query): (usize, &String)| {
+            format!("g{place}.expr={}&g{place}.tab=0&g{place}.range_input={range}", encode(query))
+        };
+        let graphs: Vec<_> = queries.iter().enumerate().map(graph).collect();
+        format!("http://{}/graph?{}", self.address, graphs.join("&"))
     }
 
     /// What a query comes to now: a value for each set of labels.

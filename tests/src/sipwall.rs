@@ -14,6 +14,8 @@ use escargot::{Message, format};
 use lab::Host;
 use serde_json::Value;
 
+use crate::json;
+
 /// The binary, built if its sources are newer.
 ///
 /// # Panics
@@ -174,5 +176,10 @@ pub fn sipwall(arguments: &[&str]) -> Ended {
 }
 
 fn run(command: &mut Command) -> Ended {
-    command.output().unwrap_or_else(|error| panic!("{command:?} cannot be started: {error}")).into()
+    let ended: Ended = command.output().unwrap_or_else(|error| panic!("{command:?} cannot be started: {error}")).into();
+    // Whatever prints JSON in a test is held to what `docs/json.md` says of it.
+    if command.get_args().any(|argument| argument == "--json") {
+        json::check(&ended.stdout);
+    }
+    ended
 }

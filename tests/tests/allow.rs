@@ -54,7 +54,7 @@ fn what_is_added_is_let_in_counted_and_shown_until_it_is_removed() {
     let other = scene.policy("other.toml", &[("name = \"ssh\"", "name = \"shell\"")]);
     scene.sipwall(&["apply", &other]).assert_done();
     assert_eq!(scene.datagrams("scanner", 5070), 3);
-    assert_eq!(scene.status()["live"]["allows"], 1);
+    assert_eq!(scene.status()["live"]["allow_count"], 1);
     // The deny list is before it.
     scene.sipwall(&["deny", "add", SCANNER, "--comment", "enough"]).assert_done();
     assert_eq!(scene.datagrams("scanner", 5070), 0);
@@ -82,8 +82,8 @@ fn what_is_let_in_for_a_time_ends_by_itself() {
     assert_eq!(scene.datagrams("scanner", 5070), 3);
     let entry = &entries(&scene)[0];
     assert_eq!(entry["name"], "192-0-2-99");
-    assert!((1..=8).contains(&entry["expires_in"].as_u64().expect("a number")), "{entry}");
-    assert!((1..=8).contains(&scene.status()["live"]["next_expiry"].as_u64().expect("a number")));
+    assert!((1..=8).contains(&entry["expires_in_seconds"].as_u64().expect("a number")), "{entry}");
+    assert!((1..=8).contains(&scene.status()["live"]["next_expires_in_seconds"].as_u64().expect("a number")));
     // No process is alive that could end it.
     thread::sleep(Duration::from_millis(8200).saturating_sub(begun.elapsed()));
     assert_eq!(scene.datagrams("scanner", 5070), 0);
@@ -93,7 +93,7 @@ fn what_is_let_in_for_a_time_ends_by_itself() {
     scene.sipwall(&["allow", "add", SCANNER, "--udp", "5070", "--for", "1h", "--comment", "once"]).assert_done();
     scene.sipwall(&["allow", "add", SCANNER, "--udp", "5070"]).assert_done();
     let entry = &entries(&scene)[0];
-    assert_eq!((&entry["expires_in"], &entry["comment"]), (&Value::Null, &"once".into()));
+    assert_eq!((&entry["expires_in_seconds"], &entry["comment"]), (&Value::Null, &"once".into()));
     scene.sipwall(&["allow", "remove", SCANNER]).assert_done();
 }
 

@@ -118,11 +118,11 @@ fn status_says_what_runs() {
     for (key, expected) in [
         ("interface", Value::from("eth0")),
         ("running", true.into()),
-        ("xdp_mode", "native".into()),
+        ("attach_mode", "native".into()),
         ("mode", "enforce".into()),
         ("scope", "interface".into()),
         ("generation", 1.into()),
-        ("denied", 2.into()),
+        ("denied_count", 2.into()),
     ] {
         assert_eq!(status[key], expected, "{key} in {status}");
     }
@@ -200,7 +200,7 @@ fn detaching_lets_everything_pass_and_leaves_nothing_behind() {
     assert_eq!(datagrams_arriving(&lab, ("scanner", SCANNER), 5060), 3);
     sipwall_on(sbc, &["stats", "eth0"]).assert_failed(1, "no filter is attached to `eth0`");
     sipwall_on(sbc, &["detach", "eth0"]).assert_failed(1, "no filter is attached to `eth0`");
-    let left = sbc.command("ls").arg("/sys/fs/bpf/sipwall/v4").output().expect("ls runs");
+    let left = sbc.command("ls").arg("/sys/fs/bpf/sipwall/v5").output().expect("ls runs");
     assert_eq!((left.stdout, left.status.code()), (Vec::new(), Some(0)));
     attach(sbc).assert_done();
     assert_eq!(stats(sbc)["generation"], 1);
@@ -295,7 +295,7 @@ fn an_interface_that_is_not_there_or_is_taken_is_said() {
     sipwall_on(sbc, &["attach", "eth9", "--policy", policy]).assert_failed(1, "cannot find the interface `eth9`");
     attach(sbc).assert_done();
     // With another bpffs on top the pins are out of sight, and the program on the NIC is somebody else's.
-    let mount = "mount -t bpf bpf /sys/fs/bpf && \"$@\"; code=$?; ls /sys/fs/bpf/sipwall/v4; exit $code";
+    let mount = "mount -t bpf bpf /sys/fs/bpf && \"$@\"; code=$?; ls /sys/fs/bpf/sipwall/v5; exit $code";
     let mut elsewhere = sbc.command("unshare");
     elsewhere.args(["-m", "sh", "-c", mount, "sh"]).arg(tests::sipwall::binary());
     let ended: Ended = elsewhere.args(["attach", "eth0", "--policy", policy]).output().expect("sh runs").into();

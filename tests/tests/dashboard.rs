@@ -249,7 +249,7 @@ fn each_interface_can_be_chosen() {
     let mut second = idle();
     second.status.interface = "eth1".to_owned();
     second.status.running = false;
-    second.status.xdp_mode = None;
+    second.status.attach_mode = None;
     carry(&mut second, "kore/media", 77, 3);
     end(&mut second, "tcp_flags", "drop", 12, 1);
     told.interfaces.push(second);

@@ -26,7 +26,7 @@ fn what_is_added_is_denied_until_it_is_removed() {
     assert_eq!(packets(&scene.stats(), "reason", "denied", Some("drop")), 3);
     let denied = listed(&scene, "203.0.113.17/32").expect("it is listed");
     assert_eq!(
-        (&denied["policy"], &denied["added"], &denied["expires_in"]),
+        (&denied["by_policy"], &denied["by_hand"], &denied["expires_in_seconds"]),
         (&false.into(), &true.into(), &Value::Null)
     );
     assert!(listed(&scene, "2001:db8:bad::/48").is_some());
@@ -47,7 +47,7 @@ fn what_the_policy_denies_too_stays_denied_when_it_is_removed() {
     scene.attach(&scene.policy("policy.toml", &[policy]));
     scene.sipwall(&["deny", "add", "203.0.113.17"]).assert_done();
     let denied = listed(&scene, "203.0.113.17/32").expect("it is listed");
-    assert_eq!((&denied["policy"], &denied["added"]), (&true.into(), &true.into()));
+    assert_eq!((&denied["by_policy"], &denied["by_hand"]), (&true.into(), &true.into()));
     scene.sipwall(&["deny", "remove", "203.0.113.17"]).assert_done();
     assert_eq!(scene.datagrams("carrier", 5060), 0);
 }
@@ -59,7 +59,7 @@ fn what_is_denied_for_a_time_ends_by_itself_also_inside_what_goes_on() {
     scene.sipwall(&["deny", "add", "203.0.113.17", "--for", "8s"]).assert_done();
     assert_eq!(scene.datagrams("carrier", 5060), 0);
     let denied = listed(&scene, "203.0.113.17/32").expect("it is listed");
-    assert!((1..=8).contains(&denied["expires_in"].as_u64().expect("a number")), "{denied}");
+    assert!((1..=8).contains(&denied["expires_in_seconds"].as_u64().expect("a number")), "{denied}");
     wait_for("what was denied for a time is denied no more", || {
         listed(&scene, "203.0.113.17/32").is_none().then_some(())
     });

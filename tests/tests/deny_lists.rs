@@ -54,7 +54,7 @@ fn a_list_takes_the_place_of_what_was_loaded_under_its_name() {
         "\u{feff}# scanners\n192.0.2.200 # one\n\n203.0.113.0/24\n203.0.113.17\n2001:db8:bad::/48\n",
     );
     let loaded = lines(&scene, &["deny", "load", &path, "--comment", "daily", "--json"]);
-    assert_eq!((&loaded[0]["added"], &loaded[0]["removed"]), (&3.into(), &0.into()), "{loaded:?}");
+    assert_eq!((&loaded[0]["added_count"], &loaded[0]["removed_count"]), (&3.into(), &0.into()), "{loaded:?}");
     assert_eq!(prefixes(&scene), ["192.0.2.200/32", "203.0.113.0/24", "2001:db8:bad::/48"]);
     scene.sipwall(&["deny", "remove", CARRIER]).assert_done();
     assert_eq!(scene.datagrams("carrier", 5060), 0);
@@ -63,14 +63,14 @@ fn a_list_takes_the_place_of_what_was_loaded_under_its_name() {
         (&lists[0]["name"], &lists[0]["prefixes"], &lists[0]["comment"]),
         (&"bad".into(), &3.into(), &"daily".into())
     );
-    assert_eq!(scene.status()["live"]["listed"], 3);
+    assert_eq!(scene.status()["live"]["listed_count"], 3);
     // The next load lets go what the file has no more; what was added by hand stays.
     file(&scene, "bad.txt", "198.18.0.0/15\n2001:db8:bad::/48\n");
     let loaded = lines(&scene, &["deny", "load", &path, "--json"]);
-    assert_eq!((&loaded[0]["added"], &loaded[0]["removed"]), (&1.into(), &2.into()), "{loaded:?}");
+    assert_eq!((&loaded[0]["added_count"], &loaded[0]["removed_count"]), (&1.into(), &2.into()), "{loaded:?}");
     assert_eq!(scene.datagrams("carrier", 5060), 3);
     let listed = lines(&scene, &["deny", "list", "--json"]);
-    assert!(listed.iter().any(|line| line["prefix"] == "192.0.2.200/32" && line["added"] == true), "{listed:?}");
+    assert!(listed.iter().any(|line| line["prefix"] == "192.0.2.200/32" && line["by_hand"] == true), "{listed:?}");
     // Another list holds by itself, and survives the first one and a policy.
     let other = file(&scene, "other.txt", "203.0.113.17\n198.18.0.0/15\n");
     scene.sipwall(&["deny", "load", &other, "--name", "other"]).assert_done();
@@ -123,14 +123,14 @@ fn a_million_lines_are_loaded_and_an_update_writes_the_difference_alone() {
     let path = file(&scene, "million.txt", &hosts(0, 999_000));
     let loaded = lines(&scene, &["deny", "load", &path, "--json"]);
     eprintln!("{:?}", loaded[0]);
-    assert_eq!((&loaded[0]["added"], &loaded[0]["removed"]), (&999_000.into(), &0.into()));
+    assert_eq!((&loaded[0]["added_count"], &loaded[0]["removed_count"]), (&999_000.into(), &0.into()));
     file(&scene, "million.txt", &hosts(500, 999_000));
     let loaded = lines(&scene, &["deny", "load", &path, "--json"]);
     eprintln!("{:?}", loaded[0]);
-    assert_eq!((&loaded[0]["added"], &loaded[0]["removed"]), (&500.into(), &500.into()));
+    assert_eq!((&loaded[0]["added_count"], &loaded[0]["removed_count"]), (&500.into(), &500.into()));
     file(&scene, "million.txt", &hosts(0, 1_000_001));
     scene.sipwall(&["deny", "load", &path]).assert_failed(1, "there is room for 1000000");
-    assert_eq!(scene.status()["live"]["listed"], 999_000);
+    assert_eq!(scene.status()["live"]["listed_count"], 999_000);
     assert_a_change_reads_little(&scene);
     assert_nothing_is_half_done_when_it_is_full(&scene);
 }
@@ -180,5 +180,5 @@ fn assert_nothing_is_half_done_when_it_is_full(scene: &Scene) {
     scene.sipwall(&["deny", "add", "192.0.2.71"]).assert_failed(1, "there is room for 1000000");
     scene.sipwall(&["deny", "unload", "million"]).assert_done();
     scene.sipwall(&["deny", "add", "192.0.2.71"]).assert_done();
-    assert_eq!(scene.status()["live"]["denied"], 2);
+    assert_eq!(scene.status()["live"]["denied_count"], 2);
 }

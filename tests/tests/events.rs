@@ -134,9 +134,9 @@ fn a_flood_is_counted_to_the_packet_and_sampled_at_a_bounded_rate() {
     assert_eq!(scene.datagrams("carrier", 5059), 0);
     assert_eq!(events(&scene, &["--reason", "source_port"]).len(), 3);
     let top = scene.sipwall(&["events", "--top", "--json"]).json();
-    assert_eq!(top["sources"][0]["what"], SCANNER, "{top}");
-    assert_eq!(top["networks"][0]["what"], "192.0.2.0/24", "{top}");
-    assert_eq!(top["wanted"][0]["what"], "udp 20000", "{top}");
+    assert_eq!(top["sources"][0]["source"], SCANNER, "{top}");
+    assert_eq!(top["networks"][0]["network"], "192.0.2.0/24", "{top}");
+    assert_eq!(top["ports"][0]["port"], "udp 20000", "{top}");
     assert!(scene.sipwall(&["events", "--top"]).stdout.contains(SCANNER));
 }
 
@@ -233,7 +233,7 @@ fn rates_are_those_of_the_interval() {
     let mut lines = BufReader::new(follower.stdout.take().expect("it is piped")).lines();
     let mut next = || serde_json::from_str::<Value>(&lines.next().expect("a line").expect("text")).expect("JSON");
     let first = next();
-    assert!(first["seconds"].as_f64().expect("a number") >= 1.0, "{first}");
+    assert!(first["interval_seconds"].as_f64().expect("a number") >= 1.0, "{first}");
     scan(&scene, 5060, [b"y".as_slice(); 50]);
     let mut seen = 0.0;
     while seen < 49.5 {
@@ -241,7 +241,7 @@ fn rates_are_those_of_the_interval() {
         let reasons = stats["reasons"].as_array().expect("an array").iter();
         let rate = reasons.filter(|count| count["reason"] == "source_unlisted" && count["action"] == "drop");
         let per_second: f64 = rate.filter_map(|count| count["packets_per_second"].as_f64()).sum();
-        seen += per_second * stats["seconds"].as_f64().expect("a number");
+        seen += per_second * stats["interval_seconds"].as_f64().expect("a number");
     }
     assert!(seen < 50.5, "{seen}");
     follower.kill().expect("it runs");

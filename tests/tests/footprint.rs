@@ -64,8 +64,9 @@ fn the_maps_take_up_what_is_written() {
     };
     check("the tables of one policy", u64::try_from(size_of::<Tables>()).expect("a size"));
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
-    let mut kernel = Sandbox::new().expect("the program loads (this needs root)");
-    kernel.publish(&fixture_policy(&[]).expect("the policy compiles")).expect("the policy is published");
+    let policy = fixture_policy(&[]).expect("the policy compiles");
+    let mut kernel = Sandbox::for_policy(&policy).expect("the program loads (this needs root)");
+    kernel.publish(&policy).expect("the policy is published");
     check("all maps, with a small policy", memory_of_maps().expect("the kernel tells"));
 }
 

@@ -355,9 +355,9 @@ fn what_matters_most_is_said_first() {
         concerns(moment(interface))
     };
     assert_eq!(confirmed(fell_back), alone("warning: The policy fell back"));
-    let pending = Confirmation::Pending { seconds_left: 9, fallback: None };
+    let pending = Confirmation::Pending { remaining_seconds: 9, fallback: None };
     assert_eq!(confirmed(pending), alone("warning: The policy is on trial"));
-    let generic = with(|interface| interface.status.xdp_mode = Some(XdpMode::Generic));
+    let generic = with(|interface| interface.status.attach_mode = Some(XdpMode::Generic));
     assert_eq!(generic, ["good: Nothing of listed sources is refused", "note: Generic XDP"]);
     let full = |entries| {
         let mut interface = calls_and_scan();

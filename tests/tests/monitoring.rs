@@ -17,6 +17,7 @@ use filter_user::telemetry::concerns_listed;
 use serde_json::Value;
 use tests::{
     browser::{Browser, Look},
+    grafana,
     http::{ask, get},
     moments::{Listening, at_risk, moment},
     prometheus::{Prometheus, promtool},
@@ -73,28 +74,14 @@ fn with_traffic<T>(scene: &Scene, astray: &AtomicBool, during: impl FnOnce() -> 
     })
 }
 
-/// The queries of the Grafana dashboard, with what Grafana puts in.
+/// The queries of the Grafana dashboard.
 fn queries() -> Vec<String> {
-    let text = fs::read_to_string(packaging().join("grafana/sipwall.json")).expect("the dashboard");
-    let dashboard: Value = serde_json::from_str(&text).expect("JSON");
-    let panels = dashboard["panels"].as_array().expect("panels");
-    let targets = panels.iter().flat_map(|panel| panel["targets"].as_array().expect("targets"));
-    let annotations = dashboard["annotations"]["list"].as_array().expect("annotations");
-    let expressions = targets.chain(annotations).map(|each| each["expr"].as_str().expect("a query"));
-    let put_in = [("$__rate_interval", "20s"), ("$instance", ".*"), ("$interface", ".*")];
-    expressions
-        .map(|expression| {
-            let query =
-                put_in.iter().fold(expression.to_owned(), |query, (variable, value)| query.replace(variable, value));
-            assert!(!query.contains('$'), "{query}");
-            query
-        })
-        .collect()
+    grafana::panels().into_iter().flat_map(|panel| panel.queries).chain(grafana::annotations()).collect()
 }
 
-/// Whether there may be nothing to show: the policy did not change.
+/// Whether there may be nothing to show: the policy did not change, and no listed source is denied.
 fn may_be_empty(query: &str) -> bool {
-    query.starts_with("changes(")
+    query.starts_with("changes(") || query.ends_with("> 0") && query.contains("sipwall_listed_denied_packets")
 }
 
 #[test]

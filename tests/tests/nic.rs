@@ -60,7 +60,7 @@ fn jumbo_frames_are_judged_natively() {
     take_jumbo_frames(&scene);
     let policy = scene.policy("policy.toml", &[]);
     let attached = scene.sipwall(&["attach", "eth0", "--policy", &policy, "--json"]).json();
-    assert_eq!((&attached["xdp_mode"], &attached["nic"]["mtu"]), (&"native".into(), &9000.into()));
+    assert_eq!((&attached["attach_mode"], &attached["nic"]["mtu"]), (&"native".into(), &9000.into()));
     assert_eq!(large_datagrams(&scene, "carrier", CARRIER), 3);
     assert_eq!(large_datagrams(&scene, "scanner", SCANNER), 0);
     let stats = scene.stats();

@@ -77,7 +77,7 @@ fn the_program_loads_attaches_counts_and_judges_on_linux_6_1() {
         assert!(printed.starts_with(&format!("`eth0`: {told}\n`eth0`: driver veth, MTU 1500\n")), "{printed}");
     }
     let status = json(&console, "status");
-    assert_eq!((&status["running"], &status["xdp_mode"]), (&true.into(), &"native".into()), "{status}");
+    assert_eq!((&status["running"], &status["attach_mode"]), (&true.into(), &"native".into()), "{status}");
     let stats = json(&console, "stats");
     assert_eq!((&stats["mode"], &stats["generation"]), (&"enforce".into(), &2.into()), "{stats}");
     let counted = stats["reasons"].as_array().expect("an array").iter().find(|count| count["reason"] == "arp");

@@ -125,7 +125,7 @@ fn watch(scene: &Scene) {
     let terminal = Terminal::start(scene, "top");
     terminal.await_all(&[
         "eth0  ENFORCE  native XDP  generation 1  policy.toml",
-        "CALLS PASS: nothing of a listed source was dropped in the last ",
+        "LISTED SOURCES PASS; unlisted: ~",
         "KNOCKING: 192.0.2.99 for udp 5060, 100.0 % of all drops",
         "source_unlisted",
         "carrier",
@@ -157,7 +157,7 @@ fn let_in(scene: &Scene, terminal: &Terminal) {
     terminal.await_all(&["allow/192-0-2-99-udp-5060 lets in UDP 5060 on eth0 for an hour"]);
     let entry = scene.sipwall(&["allow", "list", "--json"]).json();
     assert_eq!((&entry["from"][0], &entry["udp"][0]), (&"192.0.2.99/32".into(), &"5060".into()), "{entry}");
-    assert!((3500..=3600).contains(&entry["expires_in"].as_u64().expect("it ends")), "{entry}");
+    assert!((3500..=3600).contains(&entry["expires_in_seconds"].as_u64().expect("it ends")), "{entry}");
     terminal.await_all(&["  192-0-2-99-udp-5"]);
 }
 

@@ -18,7 +18,7 @@ use tests::{
 };
 
 /// Where this version pins, and where another one would.
-const PINS: &str = "/sys/fs/bpf/sipwall/v4";
+const PINS: &str = "/sys/fs/bpf/sipwall/v5";
 const OTHER_PINS: &str = "/sys/fs/bpf/sipwall/v1";
 
 /// Runs a shell's line on the SBC.
@@ -75,7 +75,7 @@ fn assert_carried_over(scene: &Scene, before: &Value, sent: u64) {
     assert_eq!((scene.datagrams("carrier", 5060), scene.datagrams("scanner", 5060)), (3, 0));
     assert_eq!(packets(&scene.stats(), "rule", "carrier/sip-udp", None), 6);
     let pins = scene.host("sbc").command("ls").arg("/sys/fs/bpf/sipwall").output().expect("ls runs");
-    assert_eq!(String::from_utf8_lossy(&pins.stdout).lines().filter(|name| *name == "v4").count(), 1);
+    assert_eq!(String::from_utf8_lossy(&pins.stdout).lines().filter(|name| *name == "v5").count(), 1);
     scene.sipwall(&["detach", "eth0"]).assert_done();
     assert_eq!(scene.datagrams("scanner", 5060), 3);
 }
@@ -168,8 +168,7 @@ fn pins_of_another_shape_are_refused_in_words_and_can_be_removed() {
     let (scene, policy) = filter(&[]);
     let eth0 = format!("{PINS}/eth0");
     // Of another type, of another size, no map at all.
-    for (one, other) in
-        [("RULES", "DENY_V4"), ("SWITCH", "NEW_ENTRIES_DUE"), ("TRIALS", "link"), ("TABLES", "SOURCES_V4")]
+    for (one, other) in [("RULES", "DENY_V4"), ("SWITCH", "NEW_ENTRIES_DUE"), ("TRIALS", "link"), ("TABLES", "SOURCES")]
     {
         let swap = format!("cd {eth0} && mv {one} t && mv {other} {one} && mv t {other}");
         shell(&scene, &swap);
@@ -227,7 +226,7 @@ fn upgrade_from(older: &Path, is_other_abi: bool) {
     assert_ne!(status["program_id"], before["program_id"]);
     assert_eq!((&before["generation"], &status["generation"]), (&2.into(), &3.into()), "{status}");
     assert_eq!(
-        (&status["live"]["allows"], &status["live"]["denied"], &status["live"]["listed"]),
+        (&status["live"]["allow_count"], &status["live"]["denied_count"], &status["live"]["listed_count"]),
         (&1.into(), &1.into(), &1.into()),
         "{status}"
     );
@@ -274,7 +273,11 @@ fn filters_of_another_version_are_listed_and_taken_off_with_all_others() {
         assert!(shown.stdout.contains(part), "`{part}` is not in {shown:?}");
     }
     let listed = scene.sipwall(&["status", "--json"]).json();
-    assert_eq!((&listed["other_version"], &listed["interface"]), (&true.into(), &"eth0".into()), "{listed}");
+    assert_eq!(
+        (&listed["filters"], &listed["other_versions"][0]["interface"]),
+        (&Value::Array(Vec::new()), &"eth0".into()),
+        "{listed}"
+    );
     scene.sipwall(&["deny", "list"]).assert_failed(1, "the filter on `eth0` is of another version of sipwall");
     assert_eq!(scene.datagrams("scanner", 5060), 0);
     let detached = scene.sipwall(&["detach", "--all"]);

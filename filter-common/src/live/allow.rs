@@ -25,13 +25,6 @@ impl LiveSet {
         Self([u32::from_le_bytes([a, b, c, d]), u32::from_le_bytes(high)])
     }
 
-    /// The set whose two halves these are, as a trie holds it. There it is an array: Linux 6.1 takes a map whose values are a
-    /// struct, and one that was made without its type, for two kinds (`bpf_map_meta_equal` in `kernel/bpf/map_in_map.c`).
-    #[inline(always)]
-    pub const fn of_halves(halves: [u32; 2]) -> Self {
-        Self(halves)
-    }
-
     /// The bits of its terms.
     #[inline(always)]
     pub const fn bits(self) -> u64 {

@@ -17,8 +17,10 @@ use serde::Serialize;
 use super::{
     WRONG_INPUT,
     change::Guard,
-    live::{self, Interfaces, SavedChange, Saving, prefix},
-    output, time,
+    live::{self, OnInterfaces, SavedChange, Saving, prefix},
+    output,
+    target::Interfaces,
+    time,
 };
 
 /// Let something in while the filter runs, beside the policy
@@ -51,7 +53,7 @@ enum Command {
         #[command(flatten)]
         saving: Saving,
         #[command(flatten)]
-        interfaces: Interfaces,
+        interfaces: OnInterfaces,
     },
     /// Show what was added
     List {
@@ -90,7 +92,7 @@ struct Add {
     #[command(flatten)]
     saving: Saving,
     #[command(flatten)]
-    interfaces: Interfaces,
+    interfaces: OnInterfaces,
 }
 
 /// What is printed as JSON.
@@ -207,7 +209,7 @@ fn list(interfaces: &[String], json: bool) -> Result<ExitCode> {
                 output::json(&Listed { interface, entry: &entry })?;
             } else {
                 let from: Vec<String> = entry.from.iter().map(ToString::to_string).collect();
-                let ends = live::ends_in(entry.expires_in);
+                let ends = live::ends_in(entry.expires_in_seconds);
                 let comment = live::remark(entry.comment.as_deref());
                 table.add_row([interface.clone(), entry.name.clone(), from.join(", "), lets_in(&entry), ends, comment]);
             }

@@ -13,7 +13,7 @@ use filter_user::allowlist::{
 };
 use serde_json::json;
 
-use super::{WRONG_INPUT, print};
+use super::{WRONG_INPUT, output, print};
 
 /// List, show and compare allowlists
 #[derive(clap::Args)]
@@ -24,7 +24,7 @@ use super::{WRONG_INPUT, print};
 pub(crate) struct Allowlists {
     #[command(subcommand)]
     action: Option<Action>,
-    /// Print JSON
+    /// Print one JSON object a line
     #[arg(long, global = true)]
     json: bool,
 }
@@ -104,16 +104,15 @@ fn list(as_json: bool) -> Printed {
         rows.push((builtin, builtin.allowlist().map_err(|error| error.to_string())?));
     }
     if as_json {
-        let rows = rows.iter().map(|(builtin, allowlist)| {
-            json!({
+        return Ok(rows.iter().try_for_each(|(builtin, allowlist)| {
+            output::json(&json!({
                 "name": builtin.name,
                 "source": builtin.source,
                 "date": builtin.date,
-                "entries": allowlist.entries.len(),
-                "prefixes": prefixes(allowlist),
-            })
-        });
-        return Ok(print_json(&rows.collect::<Vec<_>>()));
+                "entry_count": allowlist.entries.len(),
+                "prefix_count": prefixes(allowlist),
+            }))
+        }));
     }
     let mut table = table(&["NAME", "DATE", "ENTRIES", "PREFIXES", "SOURCE"]);
     for (builtin, allowlist) in rows {
@@ -126,7 +125,7 @@ fn list(as_json: bool) -> Printed {
 
 fn show(allowlist: &Allowlist, as_json: bool) -> anyhow::Result<()> {
     if as_json {
-        return print_json(allowlist);
+        return output::json(allowlist);
     }
     let mut table = table(&["LINE", "SERVICE", "PROTOCOL", "PORTS", "SECTION", "PREFIXES"]);
     for entry in &allowlist.entries {
@@ -166,7 +165,7 @@ fn show_difference(difference: &Difference, as_json: bool) -> anyhow::Result<Exi
 
 fn print_difference(difference: &Difference, as_json: bool) -> anyhow::Result<()> {
     if as_json {
-        return print_json(difference);
+        return output::json(difference);
     }
     let mut text = String::new();
     for (sign, rules) in [('-', &difference.removed), ('+', &difference.added)] {
@@ -177,10 +176,6 @@ fn print_difference(difference: &Difference, as_json: bool) -> anyhow::Result<()
         }
     }
     print(&text)
-}
-
-fn print_json(value: &impl serde::Serialize) -> anyhow::Result<()> {
-    print(&format!("{}\n", serde_json::to_string_pretty(value)?))
 }
 
 fn table(header: &[&str]) -> Table {

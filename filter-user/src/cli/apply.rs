@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use filter_user::kernel;
 
-use super::{change::Trial, policy::PolicyArgument, refresh::StateDirectory};
+use super::{change::Trial, refresh::StateDirectory, target::Target};
 
 /// Put a policy in force where the filter is attached, and say what changes
 ///
@@ -14,13 +14,10 @@ use super::{change::Trial, policy::PolicyArgument, refresh::StateDirectory};
 #[command(after_long_help = "Examples:
   sipwall apply policy.toml
   sipwall apply policy.toml --confirm 60s
-  sipwall apply policy.toml --interface eth1 --json")]
+  sipwall apply eth1 policy.toml --json")]
 pub(crate) struct Apply {
     #[command(flatten)]
-    policy: PolicyArgument,
-    /// The interfaces; those of the policy's `[sbc] interfaces` if none is named
-    #[arg(long = "interface", value_name = "INTERFACE")]
-    interfaces: Vec<String>,
+    target: Target,
     #[command(flatten)]
     trial: Trial,
     #[command(flatten)]
@@ -32,9 +29,9 @@ pub(crate) struct Apply {
 
 impl Apply {
     pub(crate) fn run(self) -> Result<ExitCode> {
-        let prepared = self.trial.load(self.policy.path(), &self.state);
+        let prepared = self.trial.load(&self.target.policy, &self.state);
         let (loaded, interfaces) = match prepared
-            .and_then(|loaded| loaded.interfaces(&self.interfaces).map(|interfaces| (loaded, interfaces)))
+            .and_then(|loaded| loaded.interfaces(&self.target.interfaces).map(|interfaces| (loaded, interfaces)))
         {
             Ok(prepared) => prepared,
             Err(code) => return Ok(code),

@@ -1,6 +1,6 @@
 //! `sipwall attach`
 
-use std::{path::PathBuf, process::ExitCode};
+use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
 use filter_user::kernel::{self, AttachMode, Attached, ProgramChange, XdpMode};
@@ -9,6 +9,7 @@ use super::{
     change::{self, Trial},
     output,
     refresh::StateDirectory,
+    target::Target,
 };
 
 /// Put a policy in force on interfaces
@@ -16,15 +17,12 @@ use super::{
 /// Attaches the filter where there is none yet; where there is one, its policy is replaced, all at once.
 #[derive(clap::Args)]
 #[command(after_long_help = "Examples:
-  sipwall attach --policy policy.toml                         # on the policy's own interfaces
-  sipwall attach eth0 --policy policy.toml --allow-generic    # even where the driver has no native XDP")]
+  sipwall attach policy.toml                         # on the policy's own interfaces
+  sipwall attach eth0 policy.toml --allow-generic    # even where the driver has no native XDP
+  sipwall attach --interface eth0 --policy policy.toml")]
 pub(crate) struct Attach {
-    /// The interfaces; those of the policy's `[sbc] interfaces` if none is named
-    #[arg(value_name = "INTERFACE")]
-    interfaces: Vec<String>,
-    /// The policy file
-    #[arg(long, value_name = "FILE")]
-    policy: PathBuf,
+    #[command(flatten)]
+    target: Target,
     #[command(flatten)]
     trial: Trial,
     #[command(flatten)]
@@ -39,9 +37,9 @@ pub(crate) struct Attach {
 
 impl Attach {
     pub(crate) fn run(self) -> Result<ExitCode> {
-        let prepared = self.trial.load(&self.policy, &self.state);
+        let prepared = self.trial.load(&self.target.policy, &self.state);
         let (loaded, interfaces) = match prepared
-            .and_then(|loaded| loaded.interfaces(&self.interfaces).map(|interfaces| (loaded, interfaces)))
+            .and_then(|loaded| loaded.interfaces(&self.target.interfaces).map(|interfaces| (loaded, interfaces)))
         {
             Ok(prepared) => prepared,
             Err(code) => return Ok(code),
@@ -58,13 +56,13 @@ impl Attach {
     }
 
     fn report(&self, attached: &Attached) -> Result<()> {
-        let Attached { interface, xdp_mode, generation, replaced: _, nic, program, anew, confirmation } = attached;
+        let Attached { interface, attach_mode, generation, replaced: _, nic, program, anew, confirmation } = attached;
         let done = match program {
             ProgramChange::Attached => "attached",
             ProgramChange::Kept => "policy replaced",
             ProgramChange::Swapped => "program swapped for this version's, policy replaced",
         };
-        eprintln!("`{interface}`: {done}, {xdp_mode} XDP, generation {generation}");
+        eprintln!("`{interface}`: {done}, {attach_mode} XDP, generation {generation}");
         if !anew.is_empty() {
             eprintln!("`{interface}`: not carried over, as this version has it in another form: {}", anew.join(", "));
         }
@@ -89,9 +87,9 @@ const fn buffers(several: Option<bool>) -> &'static str {
 
 /// What an operator should know of a NIC that a program runs on.
 fn caveats(attached: &Attached) -> Vec<String> {
-    let Attached { interface, xdp_mode, nic, .. } = attached;
+    let Attached { interface, attach_mode, nic, .. } = attached;
     let mut caveats = Vec::new();
-    if *xdp_mode == XdpMode::Generic {
+    if *attach_mode == XdpMode::Generic {
         caveats.push("the program runs in the stack, which is several times slower than in the driver".to_owned());
     }
     if nic.lro {

@@ -141,11 +141,11 @@ impl Guard {
 
 /// Says what is to be done where a policy awaits confirmation.
 pub(crate) fn remind(interface: &str, confirmation: Confirmation) {
-    if let Confirmation::Pending { seconds_left, fallback } = confirmation {
+    if let Confirmation::Pending { remaining_seconds, fallback } = confirmation {
         let then = match fallback {
             Some(generation) => format!("generation {generation} is in force again"),
             None => "everything passes".to_owned(),
         };
-        eprintln!("`{interface}`: {seconds_left} s to confirm it, or {then}\nhint: `sipwall confirm {interface}`");
+        eprintln!("`{interface}`: {remaining_seconds} s to confirm it, or {then}\nhint: `sipwall confirm {interface}`");
     }
 }

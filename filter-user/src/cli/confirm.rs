@@ -5,17 +5,19 @@ use std::process::ExitCode;
 use anyhow::Result;
 use filter_user::kernel::{self, Confirmation};
 
+use super::target::Interfaces;
+
 /// Keep a policy that was put in force with `--confirm`
 ///
-/// Without it the policy that was in force before comes back by itself. Exit code 1 where none awaits confirmation.
+/// Without it the policy that was in force before comes back by itself. Where no interface is named, it is about all on which
+/// a policy awaits confirmation. Exit code 1 where none does.
 #[derive(clap::Args)]
 #[command(after_long_help = "Examples:
   sipwall confirm
   sipwall confirm eth0 --revert")]
 pub(crate) struct Confirm {
-    /// The interfaces; all on which a policy awaits confirmation if none is named
-    #[arg(value_name = "INTERFACE")]
-    interfaces: Vec<String>,
+    #[command(flatten)]
+    interfaces: Interfaces,
     /// Go back at once instead
     #[arg(long)]
     revert: bool,
@@ -23,7 +25,10 @@ pub(crate) struct Confirm {
 
 impl Confirm {
     pub(crate) fn run(self) -> Result<ExitCode> {
-        let interfaces = if self.interfaces.is_empty() { on_trial()? } else { self.interfaces };
+        let interfaces = match self.interfaces.0 {
+            none if none.is_empty() => on_trial()?,
+            named => named,
+        };
         let mut done = !interfaces.is_empty();
         if !done {
             eprintln!("no policy awaits confirmation");

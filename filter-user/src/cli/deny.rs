@@ -20,8 +20,10 @@ use serde::Serialize;
 
 use self::caution::Caution;
 use super::{
-    live::{self, Interfaces, SavedChange, Saving, prefix},
-    output, time,
+    live::{self, OnInterfaces, SavedChange, Saving, prefix},
+    output,
+    target::Interfaces,
+    time,
 };
 
 /// Deny sources while the filter runs
@@ -59,7 +61,7 @@ enum Command {
         #[command(flatten)]
         saving: Saving,
         #[command(flatten)]
-        interfaces: Interfaces,
+        interfaces: OnInterfaces,
     },
     /// Deny no more what was added
     Remove {
@@ -69,7 +71,7 @@ enum Command {
         #[command(flatten)]
         saving: Saving,
         #[command(flatten)]
-        interfaces: Interfaces,
+        interfaces: OnInterfaces,
     },
     /// Show what is denied, by the policy, by lists and by what was added
     List {
@@ -99,7 +101,7 @@ enum Command {
         #[command(flatten)]
         caution: Caution,
         #[command(flatten)]
-        interfaces: Interfaces,
+        interfaces: OnInterfaces,
         /// Print one JSON object a line
         #[arg(long)]
         json: bool,
@@ -109,7 +111,7 @@ enum Command {
         /// The name of the list
         name: String,
         #[command(flatten)]
-        interfaces: Interfaces,
+        interfaces: OnInterfaces,
     },
 }
 
@@ -187,7 +189,7 @@ fn not_added(interface: &str, prefix: IpNet) -> Result<String> {
     let denied = kernel::denied(interface, prefix)?;
     let by_list = denied.as_ref().and_then(|denied| denied.lists.first());
     Ok(match (&denied, by_list) {
-        (Some(DeniedPrefix { policy: true, .. }), _) => {
+        (Some(DeniedPrefix { by_policy: true, .. }), _) => {
             let place = place_in_policy(&kernel::status(interface)?.policy.unwrap_or_default(), prefix);
             format!(
                 "was not added on `{interface}`: the policy denies it ({place})\nhint: take it out there, by hand or with \
@@ -231,13 +233,13 @@ fn list(interfaces: &[String], json: bool) -> Result<ExitCode> {
 }
 
 fn cells(interface: &str, denied: &DeniedPrefix) -> [String; 5] {
-    let ends = live::ends_in(denied.expires_in);
+    let ends = live::ends_in(denied.expires_in_seconds);
     [interface.to_owned(), denied.prefix.to_string(), by(denied), ends, live::remark(denied.comment.as_deref())]
 }
 
 /// What a prefix is denied by, in words.
 pub(crate) fn by(denied: &DeniedPrefix) -> String {
     let lists = denied.lists.iter().map(|name| format!("list {}", live::remark(Some(name))));
-    let by = [(denied.policy, "policy"), (denied.added, "added")].into_iter().filter(|(holds, _)| *holds);
+    let by = [(denied.by_policy, "policy"), (denied.by_hand, "added")].into_iter().filter(|(holds, _)| *holds);
     by.map(|(_, by)| by.to_owned()).chain(lists).collect::<Vec<_>>().join(", ")
 }

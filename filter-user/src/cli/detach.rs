@@ -4,17 +4,15 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 
-use filter_user::{
-    kernel,
-    service::{self, Liveness},
-};
+use filter_user::{kernel, service};
 
 use super::{WRONG_INPUT, status::RuntimeDirectory};
 
 /// Take the filter off interfaces
 ///
 /// From then on everything that arrives there reaches the host. Counters, the deny list and live allows are forgotten. A
-/// service that runs attaches the filter again: it is to be stopped first.
+/// service that runs leaves the filter off, also when it starts anew, until `sipwall attach`, `systemctl reload sipwall` or the
+/// next boot.
 #[derive(clap::Args)]
 #[command(after_long_help = "Examples:
   sipwall detach eth0     # from now on everything that arrives there reaches the host
@@ -22,9 +20,12 @@ use super::{WRONG_INPUT, status::RuntimeDirectory};
 pub(crate) struct Detach {
     /// The interfaces
     #[arg(value_name = "INTERFACE")]
-    interfaces: Vec<String>,
+    words: Vec<String>,
+    /// The same, as an option
+    #[arg(long = "interface", value_name = "INTERFACE")]
+    options: Vec<String>,
     /// Every interface that has a filter, another version's too
-    #[arg(long, conflicts_with = "interfaces")]
+    #[arg(long, conflicts_with_all = ["words", "options"])]
     all: bool,
     #[command(flatten)]
     runtime: RuntimeDirectory,
@@ -32,29 +33,30 @@ pub(crate) struct Detach {
 
 impl Detach {
     pub(crate) fn run(self) -> Result<ExitCode> {
-        if self.interfaces.is_empty() && !self.all {
+        let named = [self.words, self.options].concat();
+        if named.is_empty() && !self.all {
             return none_named();
         }
-        let interfaces = if self.all { every()? } else { self.interfaces.clone() };
+        let interfaces = if self.all { every()? } else { named };
+        let served = self.runtime.has_service();
         for interface in &interfaces {
-            kernel::detach(interface)?;
+            kernel::detach(interface, served)?;
             eprintln!("`{interface}`: detached, everything passes");
         }
-        self.runtime.warn_of_service();
+        if served && !interfaces.is_empty() {
+            eprintln!(
+                "note: the service leaves it so, also when it starts anew\n\
+                 hint: `sipwall attach` or `systemctl reload sipwall` (SIGHUP to the service) filters again"
+            );
+        }
         Ok(ExitCode::SUCCESS)
     }
 }
 
 impl RuntimeDirectory {
-    /// Warns of a service that will attach the filter again.
-    fn warn_of_service(&self) {
-        let alive = |record: service::Record| record.liveness != Liveness::Dead;
-        if service::read_record(&self.runtime).ok().flatten().is_some_and(alive) {
-            eprintln!(
-                "warning: the service runs, and attaches the filter again within seconds\n\
-                 hint: `systemctl stop sipwall`, then `sipwall detach` again"
-            );
-        }
+    /// Whether a service runs that would attach the filter again, or one ended that nobody stopped, and that is started anew.
+    fn has_service(&self) -> bool {
+        service::read_record(&self.runtime).is_ok_and(|record| record.is_some())
     }
 }
 

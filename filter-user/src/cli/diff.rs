@@ -8,7 +8,7 @@ use filter_user::{
     policy::{OutlineDiff, PrefixDiff, RuleDiff, SettingDiff},
 };
 
-use super::{check, output, policy::PolicyArgument, refresh::StateDirectory, time};
+use super::{check, output, refresh::StateDirectory, target::Target, time};
 
 /// How many prefixes are shown of a rule.
 const SHOWN: usize = 8;
@@ -20,13 +20,10 @@ const SHOWN: usize = 8;
 #[derive(clap::Args)]
 #[command(after_long_help = "Examples:
   sipwall diff policy.toml
-  sipwall diff policy.toml --json")]
+  sipwall diff eth0 policy.toml --json")]
 pub(crate) struct Diff {
     #[command(flatten)]
-    policy: PolicyArgument,
-    /// The interfaces; those of the policy's `[sbc] interfaces` if none is named
-    #[arg(long = "interface", value_name = "INTERFACE")]
-    interfaces: Vec<String>,
+    target: Target,
     #[command(flatten)]
     state: StateDirectory,
     /// Print one JSON object a line
@@ -44,11 +41,14 @@ impl Diff {
     }
 
     fn compare(self) -> Result<ExitCode> {
-        let (policy, compiled) = match check::load(self.policy.path(), &self.state) {
+        let (policy, compiled) = match check::load(&self.target.policy, &self.state) {
             Ok(loaded) => loaded,
             Err(refusals) => return Ok(check::refuse(&refusals)),
         };
-        let interfaces = if self.interfaces.is_empty() { &policy.file().sbc.interfaces } else { &self.interfaces };
+        let interfaces = match &self.target.interfaces[..] {
+            [] => &policy.file().sbc.interfaces,
+            _ => &self.target.interfaces,
+        };
         if interfaces.is_empty() {
             eprintln!("error: no interface is named\nhint: name one, or set `interfaces` in the policy's `[sbc]`");
             return Ok(ExitCode::from(super::WRONG_INPUT));
@@ -96,8 +96,8 @@ pub(crate) fn show_changes(diff: &OutlineDiff, lately: Option<&Lately>) -> Resul
 fn passed(rule: &str, prefixes: &PrefixDiff, lately: Option<&Lately>) -> String {
     match lately {
         Some(lately) if !prefixes.removed.is_empty() => {
-            let span = time::describe(Duration::from_secs(lately.seconds));
-            format!(" (the rule passed {} packets in the last {span})", lately.packets.get(rule).unwrap_or(&0))
+            let span = time::describe(Duration::from_secs(lately.interval_seconds));
+            format!(" (the rule passed {} packets in the last {span})", lately.packets_by_rule.get(rule).unwrap_or(&0))
         }
         _ => String::new(),
     }

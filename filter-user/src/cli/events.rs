@@ -22,7 +22,7 @@ use filter_user::{
 use ipnet::IpNet;
 use serde::Serialize;
 
-use super::{live::prefix, output, pause::Pauses};
+use super::{live::prefix, output, pause::Pauses, target::Interfaces};
 
 /// How long nothing is read while events are followed. In this time a CPU overwrites none that it took after the last.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -39,9 +39,8 @@ const PAUSE: Duration = Duration::from_millis(200);
   sipwall events --follow --pcap dropped.pcapng      # for Wireshark")]
 #[expect(clippy::struct_excessive_bools, reason = "each is an option on the command line")]
 pub(crate) struct ShowEvents {
-    /// The interfaces; all that have a filter if none is named
-    #[arg(value_name = "INTERFACE")]
-    interfaces: Vec<String>,
+    #[command(flatten)]
+    interfaces: Interfaces,
     /// Go on with what comes, until a signal
     #[arg(long, short)]
     follow: bool,
@@ -84,8 +83,7 @@ type Capture = CaptureWriter<BufWriter<Box<dyn Write>>>;
 
 impl ShowEvents {
     pub(crate) fn run(self) -> Result<ExitCode> {
-        let interfaces =
-            if self.interfaces.is_empty() { kernel::attached_interfaces()? } else { self.interfaces.clone() };
+        let interfaces = self.interfaces.or_attached()?;
         if interfaces.is_empty() {
             eprintln!("no filter is attached to any interface");
             return Ok(ExitCode::SUCCESS);

@@ -34,7 +34,7 @@ pub(crate) struct Explain {
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
     /// Judge by what runs on this interface: policy, deny list, and what was allowed meanwhile
-    #[arg(long, value_name = "INTERFACE")]
+    #[arg(long, visible_alias = "interface", value_name = "INTERFACE")]
     live: Option<String>,
     #[command(flatten)]
     state: StateDirectory,
@@ -142,7 +142,7 @@ fn file_of_service(runtime: &Path) -> Option<PathBuf> {
 
 /// The kernel has no lines: they are those of the policy file, if that is what runs.
 fn cause(judgement: &Judgement, frame: &[u8], file: &Path, state: &StateDirectory) -> Option<Cause> {
-    if judgement.live_allow.is_some() || judgement.denied.as_ref().is_some_and(|denied| !denied.policy) {
+    if judgement.live_allow.is_some() || judgement.denied.as_ref().is_some_and(|denied| !denied.by_policy) {
         return None;
     }
     let untold = |why: &str| eprintln!("note: no line is told: `{}` {why}", file.display());
@@ -191,11 +191,11 @@ fn show_judgement(judgement: &Judgement, cause: Option<&Cause>) -> Result<()> {
     }
     let by = match (live_allow, denied) {
         (Some(entry), _) => {
-            let (ends, comment) = (live::ends_in(entry.expires_in), live::remark(entry.comment.as_deref()));
+            let (ends, comment) = (live::ends_in(entry.expires_in_seconds), live::remark(entry.comment.as_deref()));
             format!("the live allow `{}`: {}; ends in {ends}; comment {comment}", entry.name, allow::lets_in(entry))
         }
         (None, Some(denied)) => {
-            let (ends, comment) = (live::ends_in(denied.expires_in), live::remark(denied.comment.as_deref()));
+            let (ends, comment) = (live::ends_in(denied.expires_in_seconds), live::remark(denied.comment.as_deref()));
             format!("{} of the deny list, by {}; ends in {ends}; comment {comment}", denied.prefix, deny::by(denied))
         }
         (None, None) if *generation == 0 => format!("no policy is in force on {interface}"),

@@ -136,7 +136,7 @@ impl Import {
         let trunks: Vec<_> = documents.iter().flat_map(|(_, document)| document.trunks.clone()).collect();
         let allowlist = merge(documents.into_iter().map(|(name, document)| (name, document.allowlist)).collect());
         if self.json && !self.explain {
-            print(&format!("{}\n", serde_json::to_string_pretty(&allowlist)?))?;
+            output::json(&allowlist)?;
         }
         if is_refused {
             return Ok(());
@@ -162,18 +162,13 @@ fn mixes_trunks(documents: &[Named]) -> bool {
 
 /// Prints what became of every row of every document.
 fn explain(documents: &[Named], json: bool) -> anyhow::Result<()> {
-    let mut rows = Vec::new();
     for (name, document) in documents {
         for Fate { line, text, outcome } in &document.fates {
-            rows.push(serde_json::json!({ "file": name, "line": line, "row": text, "outcome": outcome }));
-        }
-    }
-    if json {
-        return print(&format!("{}\n", serde_json::to_string_pretty(&rows)?));
-    }
-    for (name, document) in documents {
-        for Fate { line, text, outcome } in &document.fates {
-            print(&format!("{}: {outcome}{}\n", place(name, *line), quoted(text)))?;
+            if json {
+                output::json(&serde_json::json!({ "file": name, "line": line, "row": text, "outcome": outcome }))?;
+            } else {
+                print(&format!("{}: {outcome}{}\n", place(name, *line), quoted(text)))?;
+            }
         }
     }
     Ok(())

@@ -17,19 +17,26 @@ use filter_user::{
 };
 use ipnet::IpNet;
 
-use super::{WRONG_INPUT, check, refresh::StateDirectory, time};
+use super::{WRONG_INPUT, check, refresh::StateDirectory, target::Interfaces, time};
 
-/// On which interfaces something is changed.
+/// On which interfaces something is changed, where the command's words are what.
 #[derive(clap::Args)]
-pub(crate) struct Interfaces {
+pub(crate) struct OnInterfaces {
     /// Only this interface; all that have a filter if none is named
     #[arg(long = "interface", value_name = "INTERFACE")]
     named: Vec<String>,
 }
 
-impl Interfaces {
+impl OnInterfaces {
     pub(crate) fn names(self) -> Result<Vec<String>> {
-        let mut names = if self.named.is_empty() { kernel::attached_interfaces()? } else { self.named };
+        Interfaces(self.named).names()
+    }
+}
+
+impl Interfaces {
+    /// Those that are named, else all that have a filter, of which there is one at least.
+    pub(crate) fn names(self) -> Result<Vec<String>> {
+        let mut names = self.or_attached()?;
         if names.is_empty() {
             // What cannot be changed because another version made it is said to be so.
             names.extend(kernel::other_versions()?.into_iter().map(|other| other.interface));

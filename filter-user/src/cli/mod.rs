@@ -26,6 +26,7 @@ mod replay;
 mod run;
 mod stats;
 mod status;
+mod target;
 mod time;
 mod top;
 

@@ -45,12 +45,6 @@ pub(crate) fn numbers_in(table: &mut Table, column: usize) {
     }
 }
 
-/// A time in seconds since the epoch, for people.
-pub(crate) fn time(seconds: u64) -> String {
-    let timestamp = i64::try_from(seconds).ok().and_then(|seconds| jiff::Timestamp::from_second(seconds).ok());
-    timestamp.map_or_else(|| "at an unknown time".to_owned(), |timestamp| timestamp.to_string())
-}
-
 /// So many of something, for people.
 pub(crate) fn count(number: usize, one: &str, several: &str) -> String {
     format!("{number} {}", if number == 1 { one } else { several })

@@ -14,7 +14,7 @@ use std::{
 use anyhow::Result;
 use filter_user::refresh::{Asking, DEFAULT_STATE, FetchError, Fetcher, Limits, NameServers, Refresher, Store};
 
-use super::{WRONG_INPUT, change::Guard};
+use super::{WRONG_INPUT, change::Guard, target::Target};
 
 /// Fetch the documents of a policy's sources, and put what changed in force
 ///
@@ -28,12 +28,8 @@ use super::{WRONG_INPUT, change::Guard};
   sipwall refresh --policy policy.toml --now      # ask every source at once
   sipwall refresh --policy policy.toml --accept-shrink carrier    # take its document even if it shrank")]
 pub(crate) struct Refresh {
-    /// The interfaces; those of the policy's `[sbc] interfaces` if none is named
-    #[arg(value_name = "INTERFACE")]
-    interfaces: Vec<String>,
-    /// The policy file
-    #[arg(long, value_name = "FILE")]
-    policy: PathBuf,
+    #[command(flatten)]
+    target: Target,
     #[command(flatten)]
     state: StateDirectory,
     /// Ask every source now, for the whole document

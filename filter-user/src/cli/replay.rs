@@ -18,7 +18,7 @@ use filter_user::{
 use serde::Serialize;
 
 use self::progress::Progress;
-use super::{WRONG_INPUT, check, refresh::StateDirectory};
+use super::{WRONG_INPUT, check, policy::PolicyArgument, refresh::StateDirectory};
 
 /// Judge every packet of a capture by a policy, with nothing attached
 ///
@@ -27,15 +27,14 @@ use super::{WRONG_INPUT, check, refresh::StateDirectory};
 /// cut off, the fate is unknown.
 #[derive(clap::Args)]
 #[command(after_long_help = "Examples:
-  sipwall replay capture.pcap --policy policy.toml                 # what it would have dropped
+  sipwall replay capture.pcap policy.toml                          # what it would have dropped
   sipwall replay - --policy policy.toml --json                     # a capture from standard input
   sipwall replay capture.pcap --policy policy.toml --engine host   # without root")]
 pub(crate) struct Replay {
     /// The capture, pcap or pcapng of an Ethernet interface; `-` for standard input
     capture: PathBuf,
-    /// The policy file
-    #[arg(long, value_name = "FILE")]
-    policy: PathBuf,
+    #[command(flatten)]
+    policy: PolicyArgument,
     #[command(flatten)]
     state: StateDirectory,
     /// Who judges
@@ -68,7 +67,7 @@ struct Line<'a> {
 
 impl Replay {
     pub(crate) fn run(self) -> Result<ExitCode> {
-        let (policy, compiled) = match check::load(&self.policy, &self.state) {
+        let (policy, compiled) = match check::load(self.policy.path(), &self.state) {
             Ok(loaded) => loaded,
             Err(refusals) => return Ok(check::refuse(&refusals)),
         };

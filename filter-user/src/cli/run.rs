@@ -20,6 +20,7 @@ use super::{
     listen::Listen,
     refresh::{Fetching, StateDirectory},
     status::RuntimeDirectory,
+    target::Target,
 };
 
 /// Keep a policy in force: the service
@@ -30,16 +31,12 @@ use super::{
 #[derive(clap::Args)]
 #[command(after_long_help = "Examples:
   sipwall run --policy /etc/sipwall/policy.toml
-  sipwall run eth0 --policy policy.toml --log json
+  sipwall run eth0 policy.toml --log json
   sipwall run --policy policy.toml --fleet tls://nats.example:4222    # follow a fleet: docs/fleet.md
   sipwall run --policy policy.toml --listen 127.0.0.1:9464    # a dashboard at http://127.0.0.1:9464/")]
 pub(crate) struct Run {
-    /// The interfaces; those of the policy's `[sbc] interfaces` if none is named
-    #[arg(value_name = "INTERFACE")]
-    interfaces: Vec<String>,
-    /// The policy file
-    #[arg(long, value_name = "FILE")]
-    policy: PathBuf,
+    #[command(flatten)]
+    target: Target,
     #[command(flatten)]
     state: StateDirectory,
     #[command(flatten)]
@@ -108,7 +105,7 @@ impl Run {
                 return Ok(ExitCode::from(WRONG_INPUT));
             }
         };
-        let supplier = match self.fleet.node(&self.state, &self.policy) {
+        let supplier = match self.fleet.node(&self.state, &self.target.policy) {
             Ok(supplier) => supplier,
             Err(error) => {
                 eprintln!("error: {error}");
@@ -117,8 +114,8 @@ impl Run {
         };
         let limits = start_logging(self.log.map_or_else(LogFormat::of_this_process, Log::format));
         let settings = Settings {
-            policy: std::path::absolute(self.policy).context("there is no working directory")?,
-            interfaces: self.interfaces,
+            policy: std::path::absolute(self.target.policy).context("there is no working directory")?,
+            interfaces: self.target.interfaces,
             mode: if self.allow_generic { AttachMode::AllowGeneric } else { AttachMode::Native },
             allow_lockout: self.allow_lockout,
             refresher,
@@ -129,7 +126,7 @@ impl Run {
         match service::run(settings, &limits) {
             Ok(()) => Ok(ExitCode::SUCCESS),
             Err(StartError::Listen(error @ ListenError::Bind { .. })) => Err(error.into()),
-            Err(error @ (StartError::Refused(_) | StartError::Listen(_))) => {
+            Err(error @ (StartError::Refused(_) | StartError::NoInterface | StartError::Listen(_))) => {
                 eprintln!("error: {error}");
                 Ok(ExitCode::from(WRONG_INPUT))
             }

@@ -5,13 +5,14 @@ use std::{process::ExitCode, time::Duration};
 use anyhow::Result;
 use comfy_table::Table;
 use filter_user::{
-    kernel,
+    instant,
     telemetry::{Measured, MeasuredReason, MeasuredRule, Meter, Rate},
 };
 
 use super::{
     output::{self, quantity},
     pause::Pauses,
+    target::Interfaces,
     time::parse_duration,
 };
 
@@ -28,8 +29,8 @@ use super::{
   sipwall stats --json                   # totals, at once")]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub(crate) struct Stats {
-    /// The interface; all that have a filter if none is named
-    interface: Option<String>,
+    #[command(flatten)]
+    interfaces: Interfaces,
     /// Print one JSON object a line: totals, with `--interval` or `--follow` rates too
     #[arg(long)]
     json: bool,
@@ -49,10 +50,7 @@ pub(crate) struct Stats {
 
 impl Stats {
     pub(crate) fn run(self) -> Result<ExitCode> {
-        let interfaces = match &self.interface {
-            Some(interface) => vec![interface.clone()],
-            None => kernel::attached_interfaces()?,
-        };
+        let interfaces = self.interfaces.or_attached()?;
         if interfaces.is_empty() {
             eprintln!("no filter is attached to any interface");
             return Ok(ExitCode::SUCCESS);
@@ -89,7 +87,7 @@ impl Stats {
         if totals.would_drop.0 > 0 {
             all.push(total("would drop", totals.would_drop));
         }
-        let since = measured.since.map_or_else(String::new, |since| format!("since {}: ", output::time(since)));
+        let since = measured.since.map_or_else(String::new, |since| format!("since {}: ", instant::text(since)));
         let (interface, generation) = (&measured.interface, measured.generation);
         let text = format!("{interface}: {mode}, generation {generation}\n{since}{}", all.join(", "));
         let (rules, reasons) = (self.rules(measured), self.reasons(measured));

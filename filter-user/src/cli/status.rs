@@ -1,32 +1,34 @@
 //! `sipwall status`
 
-use std::{
-    path::PathBuf,
-    process::ExitCode,
-    time::{Duration, SystemTime, UNIX_EPOCH},
-};
+mod service_lines;
+
+use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::Result;
 
 use filter_user::{
+    instant,
     kernel::{self, Confirmation},
-    service::{self, DEFAULT_RUNTIME, FleetSnapshot, Liveness, Record},
+    service::{self, DEFAULT_RUNTIME, Record},
 };
 use serde::Serialize;
 
-use super::{live::ends_in, output, time};
+use self::service_lines::ServiceLines;
+use super::{live::ends_in, output, target::Interfaces};
 
 /// Show what runs on interfaces
+///
+/// Exit code 1 where an interface is not filtered that should be: its filter runs no more, or the service cannot attach one.
 #[derive(clap::Args)]
 #[command(after_long_help = "Examples:
   sipwall status          # every interface that has a filter
   sipwall status eth0 --json")]
 pub(crate) struct Status {
-    /// The interface; all that have a filter if none is named
-    interface: Option<String>,
+    #[command(flatten)]
+    interfaces: Interfaces,
     #[command(flatten)]
     runtime: RuntimeDirectory,
-    /// Print one JSON object a line
+    /// Print one JSON object
     #[arg(long)]
     json: bool,
 }
@@ -39,21 +41,28 @@ pub(crate) struct RuntimeDirectory {
     pub(crate) runtime: PathBuf,
 }
 
-/// What is printed as JSON.
+/// What runs on an interface.
 #[derive(Serialize)]
-struct Report<'a> {
+struct Filter {
     #[serde(flatten)]
-    status: &'a kernel::Status,
-    live: &'a kernel::Live,
+    status: kernel::Status,
+    live: kernel::Live,
+}
+
+/// What is printed as JSON of an interface that is named.
+#[derive(Serialize)]
+struct One<'a> {
+    #[serde(flatten)]
+    filter: &'a Filter,
     service: Option<&'a Record>,
 }
 
-/// What is printed as JSON of a filter that another version attached.
+/// What is printed as JSON of the whole host: one document, whether there is a filter or not.
 #[derive(Serialize)]
-struct Other<'a> {
-    other_version: bool,
-    #[serde(flatten)]
-    other: &'a kernel::OtherVersion,
+struct Host<'a> {
+    filters: &'a [Filter],
+    other_versions: &'a [kernel::OtherVersion],
+    service: Option<&'a Record>,
 }
 
 impl Status {
@@ -62,39 +71,52 @@ impl Status {
             eprintln!("note: how the service is cannot be told: {error:#}");
             None
         });
-        let (interfaces, others) = match self.interface {
-            Some(interface) => (vec![interface], Vec::new()),
-            None => (kernel::attached_interfaces()?, kernel::other_versions()?),
-        };
-        if interfaces.is_empty() && others.is_empty() {
+        let service = service.as_ref();
+        let interfaces = self.interfaces.or_attached()?;
+        let filters: Vec<_> = interfaces.iter().map(|interface| Filter::of(interface)).collect::<Result<_>>()?;
+        let other_versions = if self.interfaces.0.is_empty() { kernel::other_versions()? } else { Vec::new() };
+        if filters.is_empty() && other_versions.is_empty() {
             eprintln!("no filter is attached to any interface");
         }
-        for interface in &interfaces {
-            let (status, live) = (kernel::status(interface)?, kernel::live_summary(interface)?);
-            if self.json {
-                output::json(&Report { status: &status, live: &live, service: service.as_ref() })?;
-            } else {
-                output::line(&describe(&status, &live))?;
-            }
+        let lines = ServiceLines::of(service);
+        match (&self.interfaces.0[..], &filters[..]) {
+            ([_], [filter]) if self.json => output::json(&One { filter, service })?,
+            _ if self.json => output::json(&Host { filters: &filters, other_versions: &other_versions, service })?,
+            _ => show(&filters, &other_versions, &lines)?,
         }
-        for other in &others {
-            if self.json {
-                output::json(&Other { other_version: true, other })?;
-            } else {
-                output::line(&describe_other(other))?;
-            }
-        }
-        if !self.json {
-            output::line(&service_text(service.as_ref()))?;
-        }
-        Ok(ExitCode::SUCCESS)
+        let open = interfaces.iter().any(|interface| is_open(interface)) || lines.has_open_interface();
+        Ok(if open { ExitCode::FAILURE } else { ExitCode::SUCCESS })
     }
 }
 
+impl Filter {
+    fn of(interface: &str) -> Result<Self> {
+        Ok(Self { status: kernel::status(interface)?, live: kernel::live_summary(interface)? })
+    }
+}
+
+/// Whether everything reaches the host by an interface that is there, and has a filter that does not run.
+fn is_open(interface: &str) -> bool {
+    kernel::interface_exists(interface) && !kernel::status(interface).is_ok_and(|status| status.running)
+}
+
+fn show(filters: &[Filter], others: &[kernel::OtherVersion], lines: &ServiceLines<'_>) -> Result<()> {
+    for Filter { status, live } in filters {
+        output::line(&describe(status, live))?;
+    }
+    for other in others {
+        output::line(&describe_other(other))?;
+    }
+    output::line(&lines.text())
+}
+
 fn describe(status: &kernel::Status, live: &kernel::Live) -> String {
-    let running = match (status.running, status.xdp_mode) {
+    let running = match (status.running, status.attach_mode) {
         (true, Some(mode)) => format!("running, {mode} XDP"),
-        _ => "NOT RUNNING: the interface is gone or runs another program".to_owned(),
+        _ => match kernel::renamed(&status.interface) {
+            Some(now) => format!("the interface is called `{now}` now, and its filter goes on there"),
+            None => "NOT RUNNING: the interface is gone or runs another program".to_owned(),
+        },
     };
     let mode = match status.mode {
         Some("monitor") => "MONITOR: drops are counted, nothing is dropped",
@@ -116,11 +138,11 @@ fn describe(status: &kernel::Status, live: &kernel::Live) -> String {
         confirmation = confirmation(&status.confirmation),
         scope = status.scope.unwrap_or("-"),
         generation = status.generation,
-        published = status.published_at.map_or_else(|| "-".to_owned(), output::time),
-        rules = status.rules,
+        published = status.published_at.map_or_else(|| "-".to_owned(), instant::text),
+        rules = status.rule_count,
         v4 = status.prefixes_v4,
         v6 = status.prefixes_v6,
-        denied = status.denied,
+        denied = status.denied_count,
         live = beside(live),
         program = status.program_id,
         build = build(status),
@@ -139,12 +161,19 @@ fn describe_other(kernel::OtherVersion { interface, pins }: &kernel::OtherVersio
 
 /// A line of its own, where anything holds beside the policy.
 fn beside(live: &kernel::Live) -> String {
-    let kernel::Live { allows, denied, listed, lists, next_expiry } = live;
+    let kernel::Live {
+        allow_count: allows,
+        denied_count: denied,
+        listed_count: listed,
+        lists,
+        next_expires_in_seconds,
+    } = live;
     if *allows == 0 && *denied == 0 && lists.is_empty() {
         return String::new();
     }
     let lists = if lists.is_empty() { String::new() } else { format!(", {listed} denied by lists") };
-    let next = next_expiry.map_or_else(String::new, |_| format!(", the next ends in {}", ends_in(*next_expiry)));
+    let next = next_expires_in_seconds
+        .map_or_else(String::new, |_| format!(", the next ends in {}", ends_in(*next_expires_in_seconds)));
     format!("  live        {allows} allows, {denied} denied{lists}{next}\n")
 }
 
@@ -161,91 +190,15 @@ fn build(status: &kernel::Status) -> String {
 fn confirmation(confirmation: &Confirmation) -> String {
     let text = match confirmation {
         Confirmation::Confirmed => return String::new(),
-        Confirmation::Pending { seconds_left, fallback: Some(generation) } => {
-            format!("AWAITED: {seconds_left} s left, then generation {generation} is in force again")
+        Confirmation::Pending { remaining_seconds, fallback: Some(generation) } => {
+            format!("AWAITED: {remaining_seconds} s left, then generation {generation} is in force again")
         }
-        Confirmation::Pending { seconds_left, fallback: None } => {
-            format!("AWAITED: {seconds_left} s left, then everything passes")
+        Confirmation::Pending { remaining_seconds, fallback: None } => {
+            format!("AWAITED: {remaining_seconds} s left, then everything passes")
         }
         Confirmation::RolledBack { generation } => {
             format!("generation {generation} was not confirmed in time and is not in force")
         }
     };
     format!("  confirm     {text}\n")
-}
-
-/// The service, in a line, and what goes wrong with it, a line each.
-fn service_text(record: Option<&Record>) -> String {
-    let Some(Record { liveness, snapshot, said_at }) = record else {
-        return "service: not running; what is in force stays, sources are not refreshed".to_owned();
-    };
-    let process = snapshot.process;
-    let mut lines = vec![match liveness {
-        Liveness::Running => format!("service: process {process}, keeps {} in force", snapshot.policy),
-        Liveness::Stalled => {
-            format!("service: STALLED, process {process} said nothing since {}", output::time(*said_at))
-        }
-        Liveness::Dead => format!(
-            "service: DEAD, process {process} ended without a word; it last said how it is {}",
-            output::time(*said_at)
-        ),
-    }];
-    if let Some(refused) = &snapshot.refused {
-        let since = output::time(refused.since);
-        lines.push(format!("  POLICY REFUSED since {since}, the one before stays\n    {}", indented(&refused.message)));
-    }
-    if let Some(failure) = &snapshot.refresh_failure {
-        lines.push(format!("  NOT REFRESHED since {}: {}", output::time(failure.since), indented(&failure.message)));
-    }
-    if let Some(failure) = &snapshot.renewal_failure {
-        let since = output::time(failure.since);
-        lines.push(format!("  LISTENER NOT RENEWED since {since}: {}", indented(&failure.message)));
-    }
-    lines.extend(snapshot.fleet.iter().flat_map(fleet_lines));
-    for (name, interface) in &snapshot.interfaces {
-        let state = match interface.state {
-            service::InterfaceState::Enforced => continue,
-            service::InterfaceState::Held | service::InterfaceState::Guarded => "WAITS",
-            service::InterfaceState::Absent => "ABSENT",
-            service::InterfaceState::Failed => "FAILED",
-        };
-        let message = interface.message.as_deref().map(|message| format!(": {}", indented(message)));
-        lines.push(format!("  {name} {state} since {}{}", output::time(interface.since), message.unwrap_or_default()));
-    }
-    for (provider, source) in &snapshot.sources {
-        let why = source.why.as_deref().map(|why| format!(": {why}")).unwrap_or_default();
-        let next = time::describe(Duration::from_secs(source.next_at.saturating_sub(now())));
-        lines.push(format!("  source of {provider} {}, asked again in {next}{why}", source.outcome.name()));
-    }
-    lines.join("\n")
-}
-
-/// How the node stands with its fleet: a line, and one for each thing that is wrong.
-fn fleet_lines(fleet: &FleetSnapshot) -> Vec<String> {
-    let runs = match (&fleet.target, fleet.running) {
-        (Some(target), Some(revision)) => format!("revision {revision} of {target} is in force"),
-        _ => "its own policy is in force".to_owned(),
-    };
-    let wanted = match fleet.wanted {
-        Some(wanted) if fleet.running != Some(wanted) => format!(", revision {wanted} is wanted"),
-        _ => String::new(),
-    };
-    let mut lines = vec![format!("  fleet: node {}, {}: {runs}{wanted}", fleet.node, fleet.phase)];
-    if !fleet.connected {
-        let why = fleet.why.as_deref().map(|why| format!(": {}", indented(why))).unwrap_or_default();
-        lines.push(format!("  BROKER NOT REACHED since {}{why}; what is in force stays", output::time(fleet.since)));
-    }
-    if let Some(problem) = &fleet.problem {
-        lines.push(format!("  FLEET since {}: {}", output::time(problem.since), indented(&problem.message)));
-    }
-    lines
-}
-
-fn indented(text: &str) -> String {
-    text.replace('\n', "\n    ")
-}
-
-/// Seconds since the epoch.
-fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs()
 }

@@ -10,7 +10,6 @@ mod ui;
 use std::{
     io::{IsTerminal as _, stdout},
     net::IpAddr,
-    path::PathBuf,
     process::ExitCode,
     time::{Duration, Instant},
 };
@@ -33,7 +32,7 @@ use self::{
     question::{Lasting, Question, live_allow, words},
     ui::{Action, Ui},
 };
-use super::{live, refresh::StateDirectory};
+use super::{live, refresh::StateDirectory, target::Watched};
 
 /// How often the counters are read.
 const EVERY: Duration = Duration::from_secs(1);
@@ -47,19 +46,18 @@ const EVERY: Duration = Duration::from_secs(1);
   sipwall top
   sipwall top eth0 --policy /etc/sipwall/policy.toml  # and whether the file is what runs")]
 pub(crate) struct Top {
-    /// The interfaces; all that have a filter if none is named
-    #[arg(value_name = "INTERFACE")]
-    interfaces: Vec<String>,
-    /// Say whether this policy file is what runs
-    #[arg(long, value_name = "FILE")]
-    policy: Option<PathBuf>,
+    #[command(flatten)]
+    watched: Watched,
     #[command(flatten)]
     state: StateDirectory,
 }
 
 impl Top {
     pub(crate) fn run(self) -> Result<ExitCode> {
-        let interfaces = if self.interfaces.is_empty() { kernel::attached_interfaces()? } else { self.interfaces };
+        let interfaces = match self.watched.interfaces {
+            none if none.is_empty() => kernel::attached_interfaces()?,
+            named => named,
+        };
         if interfaces.is_empty() {
             eprintln!("no filter is attached to any interface");
             return Ok(ExitCode::SUCCESS);
@@ -67,7 +65,7 @@ impl Top {
         if !stdout().is_terminal() {
             bail!("`top` needs a terminal\nhint: `sipwall stats --follow` prints");
         }
-        let drift = self.policy.map(|file| gather::Drift::new(file, self.state));
+        let drift = self.watched.policy.map(|file| gather::Drift::new(file, self.state));
         let gatherers = interfaces.iter().map(|interface| Gatherer::new(interface)).collect::<Result<_>>()?;
         let mut screen = Screen { gatherers, drift, shown: 0, ui: Ui::default() };
         let mut terminal = ratatui::try_init()?;

@@ -9,7 +9,7 @@ use super::{
     envelope::{self, Refused},
     keys::{KeyId, Signer, Trust},
 };
-use crate::policy::file::is_name;
+use crate::{instant, policy::file::is_name};
 
 /// Whom a document is for. The narrower one wins: a node, its group, everybody.
 ///
@@ -78,7 +78,8 @@ pub struct Head {
     pub target: Target,
     /// Its number among those for this target: a later one has a higher one. Nodes never go back.
     pub revision: u64,
-    /// When it was made, in seconds since the epoch. For people alone: clocks differ.
+    /// When it was made. For people alone: clocks differ.
+    #[serde(with = "instant")]
     pub created: u64,
     /// Who made it.
     pub author: String,
@@ -159,8 +160,8 @@ pub struct DenyDocument {
 pub struct DenyItem {
     /// The prefix.
     pub prefix: IpNet,
-    /// Until when, in seconds since the epoch; for ever, if nothing.
-    #[serde(default)]
+    /// Until when; for ever, if nothing.
+    #[serde(default, with = "instant::optional")]
     pub until: Option<u64>,
     /// What was remarked.
     #[serde(default)]

@@ -168,7 +168,7 @@ fn look(interfaces: &[String]) -> Look {
             running: status.running,
             generation: status.generation,
             mode: status.mode.map(str::to_owned),
-            attached: status.xdp_mode.map(|mode| mode.to_string()),
+            attach_mode: status.attach_mode.map(|mode| mode.to_string()),
             passed,
             dropped,
             ..InterfaceState::default()

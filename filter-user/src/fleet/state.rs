@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::document::Target;
+use crate::instant;
 
 /// How long a node may say nothing before it is taken to be gone.
 pub const FRESH: u64 = 45;
@@ -18,7 +19,8 @@ pub struct NodeState {
     pub group: Option<String>,
     /// Its version of sipwall.
     pub version: String,
-    /// When it said so, by its own clock, in seconds since the epoch.
+    /// When it said so, by its own clock.
+    #[serde(with = "instant")]
     pub said_at: u64,
     /// Whose policy it follows; nothing as long as the fleet has none for it.
     pub target: Option<Target>,
@@ -84,8 +86,8 @@ pub struct InterfaceState {
     pub generation: u64,
     /// `enforce` or `monitor`; nothing where everything passes.
     pub mode: Option<String>,
-    /// `native` or `generic`; nothing where nothing is attached.
-    pub attached: Option<String>,
+    /// `native`, `generic` or `offloaded`; nothing where nothing is attached.
+    pub attach_mode: Option<String>,
     /// Packets that passed since the filter was attached.
     pub passed: u64,
     /// Packets that were dropped, or would have been.
@@ -103,6 +105,7 @@ pub struct Seen {
     #[serde(flatten)]
     pub state: NodeState,
     /// When the broker took it, by the broker's clock.
+    #[serde(with = "instant")]
     pub seen_at: u64,
 }
 

@@ -35,7 +35,7 @@ pub fn apply(interface: &str, change: &Change<'_>) -> Result<Applied> {
     needs::check(change.policy)?;
     let _lock = WriteLock::take()?;
     let pins = Pins::attached(interface)?;
-    upgrade::swap_program(&pins)?;
+    upgrade::swap_program(&pins, change.policy)?;
     let maps = Maps::open(pins.directory())?;
     let stays = maps.confirmation()? == Confirmation::Confirmed;
     let same = stays && maps.is_in_force(change.policy)?;

@@ -13,6 +13,7 @@ use serde::Serialize;
 use super::{
     baseline, build, egress, elsewhere,
     interface::{Interface, XdpMode, interface},
+    kept,
     lock::WriteLock,
     maps::Maps,
     needs,
@@ -54,7 +55,7 @@ pub struct Attached {
     /// The interface.
     pub interface: String,
     /// Where the program runs.
-    pub xdp_mode: XdpMode,
+    pub attach_mode: XdpMode,
     /// The number of the policy now in force.
     pub generation: u64,
     /// Whether the filter was there before, and only its policy is new.
@@ -89,35 +90,59 @@ pub enum ProgramChange {
 /// # Errors
 /// If the interface is missing, another program holds it, or the kernel refuses a step. What ran before still runs.
 pub fn attach(name: &str, mode: AttachMode, change: &Change<'_>) -> Result<Attached> {
+    let target = prepare(name, change)?;
+    let lock = WriteLock::take()?;
+    let attached = attach_to(name, &target, mode, change)?;
+    kept::put_on(&lock, name)?;
+    Ok(attached)
+}
+
+/// The same, unless somebody took the filter off: nothing then.
+///
+/// # Errors
+/// As [`attach`].
+pub fn attach_unless_off(name: &str, mode: AttachMode, change: &Change<'_>) -> Result<Option<Attached>> {
+    let target = prepare(name, change)?;
+    let _lock = WriteLock::take()?;
+    if kept(name).is_some_and(|kept| kept.is_off()) {
+        return Ok(None);
+    }
+    attach_to(name, &target, mode, change).map(Some)
+}
+
+/// What can be found out before anything is locked.
+fn prepare(name: &str, change: &Change<'_>) -> Result<Interface> {
     let target = interface(name)?;
     needs::check(change.policy)?;
-    let _lock = WriteLock::take()?;
+    Ok(target)
+}
+
+fn attach_to(name: &str, target: &Interface, mode: AttachMode, change: &Change<'_>) -> Result<Attached> {
     let pins = Pins::of(name);
-    finish_attaching(name, &target)?;
-    let replaced = is_running(&pins, &target)?;
+    finish_attaching(name, target)?;
+    let replaced = is_running(&pins, target)?;
     let (program, generation, anew) = if replaced {
-        let swapped = upgrade::swap_program(&pins)?;
+        let swapped = upgrade::swap_program(&pins, change.policy)?;
         let program = if swapped { ProgramChange::Swapped } else { ProgramChange::Kept };
         (program, replace(name, &pins, change)?, Vec::new())
     } else {
         elsewhere::check(&pins, name)?;
-        let older = running_in_other_version(name, &target)?;
+        let older = running_in_other_version(name, target)?;
         if older.is_some() {
             upgrade::check_trial(change.confirm_within.is_some())?;
         }
         let program = if older.is_some() { ProgramChange::Swapped } else { ProgramChange::Attached };
-        let (generation, anew) =
-            NewFilter { interface: name, target: &target, mode, change, older: older.as_ref() }.attach()?;
+        let (generation, anew) = NewFilter { interface: name, target, mode, change, older: older.as_ref() }.attach()?;
         (program, generation, anew)
     };
     let running = interface(name)?.xdp.context("the interface runs no XDP program after attaching one")?;
     let confirmation = Maps::open(pins.directory())?.confirmation()?;
     let replaced = program != ProgramChange::Attached;
-    let nic = Nic::of(name, &target)?;
+    let nic = Nic::of(name, target)?;
     Ok(Attached {
         nic,
         interface: name.to_owned(),
-        xdp_mode: running.mode,
+        attach_mode: running.mode,
         generation,
         replaced,
         program,
@@ -303,10 +328,12 @@ fn holder(target: &Interface) -> String {
 
 /// Takes the filter off `interface` and forgets its state. When it returns, the program runs no more.
 ///
+/// `stays_off`: a service that runs leaves it so.
+///
 /// # Errors
 /// If none is attached there, a pin cannot be removed, or the kernel takes longer than seconds.
-pub fn detach(name: &str) -> Result<()> {
-    let _lock = WriteLock::take()?;
+pub fn detach(name: &str, stays_off: bool) -> Result<()> {
+    let lock = WriteLock::take()?;
     let pins: Vec<Pins> = [Pins::of(name), Pins::staging(name)]
         .into_iter()
         .filter(Pins::is_attached)
@@ -320,6 +347,8 @@ pub fn detach(name: &str) -> Result<()> {
     // A pin that is no link holds no program, and goes like the others.
     let program = first.program_id().ok();
     pins.iter().try_for_each(Pins::remove)?;
+    let note = if stays_off { kept::take_off } else { kept::forget };
+    note(&lock, name)?;
     // The kernel frees an unpinned link in its own time. An interface that is gone runs nothing.
     let runs = || interface(name).is_ok_and(|interface| interface.xdp.is_some_and(|xdp| Some(xdp.id) == program));
     let deadline = Instant::now() + DETACH_TIMEOUT;

@@ -43,8 +43,9 @@ impl Maps {
         for (index, counter) in (0..).zip(&mut noted.reasons) {
             *counter = self.reason_counter(index)?;
         }
-        for (index, counter) in (0..).zip(&mut noted.rules) {
-            *counter = self.rule_counter(index)?;
+        // No other counter was ever used.
+        for index in self.rule_counters()?.into_values() {
+            noted.rules[usize::from(index)] = self.rule_counter(index.into())?;
         }
         let path = pins::baseline(directory);
         let is_new = !path.exists();

@@ -41,9 +41,9 @@ pub struct Comparison {
 #[derive(Clone, Debug, Serialize)]
 pub struct Lately {
     /// Over so many seconds: an hour, or as far back as is known.
-    pub seconds: u64,
+    pub interval_seconds: u64,
     /// Packets by rule.
-    pub packets: BTreeMap<String, u64>,
+    pub packets_by_rule: BTreeMap<String, u64>,
 }
 
 /// Compares a policy with the one that runs on `interface`.
@@ -109,18 +109,18 @@ impl Maps {
             let counter = usize::from(counter);
             (rule, packets[counter].saturating_sub(then.packets[counter]))
         });
-        Ok(Some(Lately { seconds: age(then) / 1_000_000_000, packets: passed.collect() }))
+        Ok(Some(Lately { interval_seconds: age(then) / 1_000_000_000, packets_by_rule: passed.collect() }))
     }
 
     fn snapshot(&self, place: u32) -> Result<Snapshot> {
         Ok(self.history.get(&place, 0)?.0)
     }
 
-    /// The packets of each counter of rules.
+    /// The packets of each counter that is a rule's.
     fn rule_packets(&self) -> Result<[u64; RULE_COUNTERS as usize]> {
         let mut packets = [0; RULE_COUNTERS as usize];
-        for (place, packets) in (0..RULE_COUNTERS).zip(&mut packets) {
-            *packets = self.rules.get(&place, 0)?.iter().map(|Value(counter)| counter.packets).sum();
+        for place in self.rule_counters()?.into_values() {
+            packets[usize::from(place)] = self.rule_counter(place.into())?.packets;
         }
         Ok(packets)
     }

@@ -9,6 +9,7 @@ use super::{
     maps::{Maps, Value},
     pins::Pins,
 };
+use crate::instant;
 
 /// What a filter counted since it was attached.
 #[derive(Clone, Debug, Serialize)]
@@ -19,7 +20,8 @@ pub struct Stats {
     pub mode: Option<&'static str>,
     /// The number of the policy in force; 0 before the first one.
     pub generation: u64,
-    /// When counting began, in seconds since the epoch: when the filter was attached, or when its policy was published.
+    /// When counting began: when the filter was attached, or when its policy was published.
+    #[serde(with = "instant::optional")]
     pub since: Option<u64>,
     /// By rule, in the order of their names; rules of earlier policies too.
     pub rules: Vec<RuleCount>,

@@ -5,12 +5,10 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    io,
     time::Duration,
 };
 
 use anyhow::{Context as _, Result, ensure};
-use aya::maps::MapError;
 use filter_common::{
     Address,
     live::{DENY_LISTS, DenyEntry, DenyList, Expiry, REMARKS, Remark, RemarkedPrefix, lists_that_hold},
@@ -20,8 +18,9 @@ use ipnet::IpNet;
 use serde::Serialize;
 
 use super::{
+    batch,
     deny_change::Change,
-    live::{seconds_left, until},
+    live::{remaining_seconds, until},
     lock::WriteLock,
     maps::{Maps, Value},
     pins::Pins,
@@ -36,13 +35,13 @@ pub struct DeniedPrefix {
     /// The prefix.
     pub prefix: IpNet,
     /// Whether the policy in force denies it.
-    pub policy: bool,
+    pub by_policy: bool,
     /// Whether it was added while the filter ran, and that holds.
-    pub added: bool,
+    pub by_hand: bool,
     /// The lists that were loaded, hold, and have it.
     pub lists: Vec<String>,
     /// Seconds until what was added ends, rounded up; nothing if it never does.
-    pub expires_in: Option<u64>,
+    pub expires_in_seconds: Option<u64>,
     /// What was remarked when it was added.
     pub comment: Option<String>,
 }
@@ -62,7 +61,7 @@ pub fn deny_add(interface: &str, prefixes: &[IpNet], lasting: Option<Duration>, 
     maps.check_remarks(prefixes, comment)?;
     let change = Change { holder: DenyEntry::ADDED, added: prefixes, removed: &removed, expiry: until(lasting)? };
     maps.change_denied(&all, &change, |_, _| {})?;
-    removed.iter().chain(&new).try_for_each(|prefix| maps.forget_remark(*prefix))?;
+    maps.forget_remarks(removed.iter().chain(&new))?;
     maps.remark(prefixes, comment)?;
     Ok(new.len())
 }
@@ -82,7 +81,7 @@ pub fn deny_remove(interface: &str, prefixes: &[IpNet]) -> Result<Vec<IpNet>> {
     removed.extend(&over);
     let change = Change { holder: DenyEntry::ADDED, added: &[], removed: &removed, expiry: Expiry::NEVER };
     maps.change_denied(&all, &change, |_, _| {})?;
-    removed.iter().try_for_each(|prefix| maps.forget_remark(*prefix))?;
+    maps.forget_remarks(&removed)?;
     Ok(unknown)
 }
 
@@ -174,13 +173,14 @@ impl Maps {
         Ok(())
     }
 
-    /// Forgets what was remarked of a prefix, if anything.
-    fn forget_remark(&mut self, prefix: IpNet) -> Result<()> {
-        match self.deny_comments.remove(&remarked(prefix)) {
-            Ok(()) | Err(MapError::KeyNotFound) => Ok(()),
-            Err(MapError::SyscallError(error)) if error.io_error.kind() == io::ErrorKind::NotFound => Ok(()),
-            Err(error) => Err(error).context("cannot remove a comment"),
+    /// Forgets what was remarked of these prefixes, if anything.
+    fn forget_remarks<'a>(&mut self, prefixes: impl IntoIterator<Item = &'a IpNet>) -> Result<()> {
+        let remarks = self.remarks()?;
+        for prefix in prefixes.into_iter().filter(|prefix| remarks.contains_key(prefix)) {
+            fault::step();
+            self.deny_comments.remove(&remarked(*prefix)).context("cannot remove a comment")?;
         }
+        Ok(())
     }
 
     /// What was remarked of prefixes.
@@ -289,17 +289,17 @@ impl Words {
         let added = entry.holders & DenyEntry::ADDED != 0 && !entry.expiry.is_over(self.now);
         DeniedPrefix {
             prefix,
-            policy: entry.holders & DenyEntry::policy(self.slot) != 0,
-            added,
+            by_policy: entry.holders & DenyEntry::policy(self.slot) != 0,
+            by_hand: added,
             lists: names_of(&self.lists, entry.holders & self.holding),
-            expires_in: if added { seconds_left(entry.expiry, self.now) } else { None },
+            expires_in_seconds: if added { remaining_seconds(entry.expiry, self.now) } else { None },
             comment: if added { self.remarks.get(&prefix).cloned() } else { None },
         }
     }
 }
 
 fn in_words<const N: usize>(denied: &Denied<N>, words: &Words) -> Result<Vec<DeniedPrefix>> {
-    let held = trie::entries(denied)?.into_iter().filter(|(_, entry)| words.holds(entry));
+    let held = batch::entries(denied)?.into_iter().filter(|(_, entry)| words.holds(entry));
     held.map(|(key, entry)| Ok(words.describe(readback::prefix(key)?, entry))).collect()
 }
 

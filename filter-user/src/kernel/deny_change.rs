@@ -3,7 +3,6 @@
 use std::{collections::HashSet, io, thread, time::Duration};
 
 use anyhow::{Context as _, Result, ensure};
-use aya::maps::MapError;
 use filter_common::{
     live::{DenyEntry, Expiry, NESTED_DENIES},
     tables::{DENY_PREFIXES, lists},
@@ -11,9 +10,10 @@ use filter_common::{
 use ipnet::IpNet;
 
 use super::{
+    batch,
     deny::difference,
     deny_notes::Summary,
-    maps::{Maps, Value},
+    maps::Maps,
     readback,
     trie::{self, Denied},
 };
@@ -47,8 +47,8 @@ impl Change<'_> {
 }
 
 impl Maps {
-    /// Changes what a holder holds, which was `before`; `progress` is told of every entry that is written. If one cannot be
-    /// written, those before it are as they were.
+    /// Changes what a holder holds, which was `before`; `progress` is told how many entries are written, and of how many. If
+    /// one cannot be written, those before it are as they were.
     ///
     /// What is new is written first: what both the old list and the new one deny is denied all the time.
     pub(super) fn change_denied(
@@ -69,7 +69,7 @@ impl Maps {
         self.distrust_notes()?;
         let mut undo = Vec::new();
         if let Err(error) = self.write_entries(change, &mut undo, progress) {
-            undo.into_iter().rev().try_for_each(|(prefix, entry)| self.write_entry(prefix, entry))?;
+            self.write_all(&undo)?;
             self.note_held(change.holder, before, before, summary)?;
             return Err(error);
         }
@@ -83,14 +83,19 @@ impl Maps {
         undo: &mut Vec<(IpNet, DenyEntry)>,
         mut progress: impl FnMut(u64, u64),
     ) -> Result<()> {
-        let added = change.added.iter().map(|prefix| (prefix, true));
-        let all = added.chain(change.removed.iter().map(|prefix| (prefix, false)));
-        let total = u64::try_from(change.added.len() + change.removed.len())?;
-        for (done, (prefix, comes)) in (1..).zip(all) {
-            let entry = self.denied_entry(*prefix)?;
-            self.write_entry(*prefix, if comes { change.holds(entry) } else { change.lets_go(entry) })?;
-            undo.push((*prefix, entry));
-            progress(done, total);
+        let added = change.added.iter().map(|prefix| (*prefix, true));
+        let all: Vec<_> = added.chain(change.removed.iter().map(|prefix| (*prefix, false))).collect();
+        let total = u64::try_from(all.len())?;
+        let is_empty = trie::is_empty(&self.deny_v4)? && trie::is_empty(&self.deny_v6)?;
+        for part in all.chunks(batch::AT_ONCE) {
+            let mut entries = Vec::with_capacity(part.len());
+            for (prefix, comes) in part {
+                let entry = if is_empty { nothing(*prefix) } else { self.denied_entry(*prefix)? };
+                undo.push((*prefix, entry));
+                entries.push((*prefix, if *comes { change.holds(entry) } else { change.lets_go(entry) }));
+            }
+            self.write_all(&entries)?;
+            progress(u64::try_from(undo.len())?, total);
         }
         Ok(())
     }
@@ -106,19 +111,19 @@ impl Maps {
             IpNet::V4(_) => trie::lookup(&self.deny_v4, prefix)?,
             IpNet::V6(_) => trie::lookup(&self.deny_v6, prefix)?,
         };
-        let prefix_length = prefix.prefix_len().into();
-        let exact = longest.filter(|entry| entry.prefix_length == prefix_length);
-        Ok(exact.unwrap_or(DenyEntry { prefix_length, ..DenyEntry::default() }))
+        let nothing = nothing(prefix);
+        Ok(longest.filter(|entry| entry.prefix_length == nothing.prefix_length).unwrap_or(nothing))
     }
 
-    fn write_entry(&mut self, prefix: IpNet, entry: DenyEntry) -> Result<()> {
-        if entry.holders != 0 {
-            self.deny_filter.set(prefix)?;
+    fn write_all(&mut self, entries: &[(IpNet, DenyEntry)]) -> Result<()> {
+        for (prefix, _) in entries.iter().filter(|(_, entry)| entry.holders != 0) {
+            self.deny_filter.set(*prefix)?;
         }
-        match prefix {
-            IpNet::V4(_) => write(&mut self.deny_v4, prefix, entry),
-            IpNet::V6(_) => write(&mut self.deny_v6, prefix, entry),
+        for part in entries.chunks(batch::AT_ONCE) {
+            write(&self.deny_v4, part)?;
+            write(&self.deny_v6, part)?;
         }
+        Ok(())
     }
 
     /// Refuses more prefixes than there is room for.
@@ -127,15 +132,20 @@ impl Maps {
         for is_v4 in [true, false] {
             let of_family: Vec<IpNet> = new.iter().copied().filter(|prefix| prefix.addr().is_ipv4() == is_v4).collect();
             let Some(first) = of_family.first() else { continue };
-            if summary.most_entries(first) + u64::try_from(of_family.len())? <= limit {
+            let most = summary.most_entries(first);
+            if most + u64::try_from(of_family.len())? <= limit {
+                continue;
+            }
+            let mut added = 0;
+            for prefix in of_family {
+                added += u64::from(self.denied_entry(prefix)?.holders == 0);
+            }
+            if most + added <= limit {
                 continue;
             }
             // Several may hold the same: what is there is counted.
             let there = if is_v4 { trie::count(&self.deny_v4)? } else { trie::count(&self.deny_v6)? };
-            let mut needed = there;
-            for prefix in of_family {
-                needed += u64::from(self.denied_entry(prefix)?.holders == 0);
-            }
+            let needed = there + added;
             // What is let go makes room only when what is new is written.
             ensure!(
                 needed <= limit,
@@ -208,7 +218,7 @@ fn after(before: &[IpNet], change: &Change<'_>) -> Vec<IpNet> {
 }
 
 fn prefixes<const N: usize>(denied: &Denied<N>) -> Result<Vec<IpNet>> {
-    trie::entries(denied)?.into_iter().map(|(key, _)| readback::prefix(key)).collect()
+    batch::entries(denied)?.into_iter().map(|(key, _)| readback::prefix(key)).collect()
 }
 
 /// How many of the prefixes, which ascend, lie inside each other at most.
@@ -225,26 +235,37 @@ fn deepest(prefixes: &[IpNet]) -> usize {
     deepest
 }
 
-/// Writes an entry, or removes it if nothing holds it any more.
-fn write<const N: usize>(denied: &mut Denied<N>, prefix: IpNet, entry: DenyEntry) -> Result<()> {
-    let Some(key) = trie::key(prefix) else { return Ok(()) };
-    fault::step();
-    if entry.holders == 0 {
-        return trie::remove(denied, &key).context("cannot remove a prefix from the deny list");
-    }
-    let mut patience = PATIENCE;
-    loop {
-        match denied.insert(&key, Value(entry), 0) {
-            Err(error) if patience > 0 && is_out_of_memory(&error) => thread::sleep(PAUSE),
-            written => return written.context("cannot write the deny list: it may be full"),
-        }
-        patience -= 1;
-    }
+/// The entry of a prefix that nothing holds.
+fn nothing(prefix: IpNet) -> DenyEntry {
+    DenyEntry { prefix_length: prefix.prefix_len().into(), ..DenyEntry::default() }
 }
 
-/// The kernel makes an entry without waiting for memory, which on a busy machine may be there a moment later.
-fn is_out_of_memory(error: &MapError) -> bool {
-    matches!(error, MapError::SyscallError(error) if error.io_error.kind() == io::ErrorKind::OutOfMemory)
+/// Writes those of the entries that are of the trie's family, and removes what nothing holds any more.
+fn write<const N: usize>(denied: &Denied<N>, entries: &[(IpNet, DenyEntry)]) -> Result<()> {
+    let of_family = entries.iter().filter_map(|(prefix, entry)| Some((trie::key(*prefix)?, *entry)));
+    let (held, gone): (Vec<_>, Vec<_>) = of_family.partition(|(_, entry)| entry.holders != 0);
+    let (keys, values): (Vec<_>, Vec<_>) = held.into_iter().unzip();
+    let mut written = 0;
+    let mut patience = PATIENCE;
+    while written < keys.len() {
+        fault::step();
+        match batch::update(denied, &keys[written..], &values[written..]) {
+            Ok(()) => break,
+            // The kernel makes an entry without waiting for memory, which on a busy machine may be there a moment later.
+            Err((done, error)) if patience > 0 && error.kind() == io::ErrorKind::OutOfMemory => {
+                written += done;
+                patience = if done > 0 { PATIENCE } else { patience - 1 };
+                thread::sleep(PAUSE);
+            }
+            Err((_, error)) => return Err(error).context("cannot write the deny list: it may be full"),
+        }
+    }
+    if gone.is_empty() {
+        return Ok(());
+    }
+    fault::step();
+    let gone: Vec<_> = gone.into_iter().map(|(key, _)| key).collect();
+    trie::remove(denied, &gone).context("cannot remove prefixes from the deny list")
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use super::{
     deny::{difference, remark},
     deny_change::Change,
     deny_notes::LISTS,
-    live::{seconds_left, until},
+    live::{remaining_seconds, until},
     lock::WriteLock,
     maps::{Maps, Value},
     pins::Pins,
@@ -42,13 +42,15 @@ pub struct LoadedList<'a> {
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize)]
 pub struct ListChange {
     /// Prefixes that it has and had not.
+    #[serde(rename = "added_count")]
     pub added: usize,
     /// Prefixes that it had and has no more.
+    #[serde(rename = "removed_count")]
     pub removed: usize,
     /// How long it took to find out what is there, in milliseconds.
-    pub compare_ms: u64,
+    pub compare_milliseconds: u64,
     /// How long it took to write the difference, in milliseconds.
-    pub transfer_ms: u64,
+    pub transfer_milliseconds: u64,
 }
 
 /// A list as it is shown.
@@ -59,7 +61,7 @@ pub struct DenyListInfo {
     /// How many prefixes it has; those inside others do not count.
     pub prefixes: usize,
     /// Seconds until it ends, rounded up; nothing if it never does.
-    pub expires_in: Option<u64>,
+    pub expires_in_seconds: Option<u64>,
     /// What was remarked of it.
     pub comment: Option<String>,
 }
@@ -88,7 +90,7 @@ pub fn deny_load(interface: &str, list: &LoadedList<'_>, progress: impl FnMut(u6
     let holder = DenyEntry::list(place);
     let [before] = maps.held_by([holder])?;
     let (added, removed) = (difference(&prefixes, &before), difference(&before, &prefixes));
-    let compare_ms = milliseconds(begun);
+    let compare_milliseconds = milliseconds(begun);
     let begun = Instant::now();
     let change = Change { holder, added: &added, removed: &removed, expiry: Expiry::NEVER };
     let old = all[usize::try_from(place)?];
@@ -99,7 +101,12 @@ pub fn deny_load(interface: &str, list: &LoadedList<'_>, progress: impl FnMut(u6
         maps.write_lists(&all)?;
         return Err(error);
     }
-    Ok(ListChange { added: added.len(), removed: removed.len(), compare_ms, transfer_ms: milliseconds(begun) })
+    Ok(ListChange {
+        added: added.len(),
+        removed: removed.len(),
+        compare_milliseconds,
+        transfer_milliseconds: milliseconds(begun),
+    })
 }
 
 /// Forgets a list, with all that only it denies.
@@ -120,7 +127,7 @@ pub fn deny_unload(interface: &str, name: &str) -> Result<ListChange> {
     maps.change_denied(&before, &change, |_, _| {})?;
     all[usize::try_from(place)?] = NO_LIST;
     maps.write_lists(&all)?;
-    Ok(ListChange { removed: before.len(), transfer_ms: milliseconds(begun), ..ListChange::default() })
+    Ok(ListChange { removed: before.len(), transfer_milliseconds: milliseconds(begun), ..ListChange::default() })
 }
 
 /// The lists that were loaded on `interface`.
@@ -137,7 +144,7 @@ pub fn deny_lists(interface: &str) -> Result<Vec<DenyListInfo>> {
             Some(DenyListInfo {
                 name: list.name.as_str()?.to_owned(),
                 prefixes,
-                expires_in: seconds_left(list.expiry, now),
+                expires_in_seconds: remaining_seconds(list.expiry, now),
                 comment: list.comment.as_str().map(str::to_owned),
             })
         })

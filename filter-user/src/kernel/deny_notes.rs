@@ -21,9 +21,10 @@ use filter_common::{
 use ipnet::IpNet;
 
 use super::{
+    batch,
     maps::{Maps, Value},
     pins, readback,
-    trie::{self, Denied},
+    trie::Denied,
 };
 use crate::fault;
 
@@ -188,7 +189,7 @@ impl Maps {
 }
 
 fn walk<const N: usize>(denied: &Denied<N>, held: &mut Collected<u32, Vec<IpNet>>) -> Result<()> {
-    for (key, entry) in trie::entries(denied)? {
+    for (key, entry) in batch::entries(denied)? {
         for holder in holders().filter(|holder| entry.holders & holder != 0) {
             held.entry(holder).or_default().push(readback::prefix(key)?);
         }

@@ -4,7 +4,7 @@ use std::{fs, path::Path};
 
 use anyhow::{Context as _, Result, ensure};
 
-use super::pins::Pins;
+use super::{interface, pins::Pins};
 
 /// Where the kernel says what each descriptor of this process is.
 const DESCRIPTORS: &str = "/proc/self/fdinfo";
@@ -24,6 +24,12 @@ pub(super) fn check(pins: &Pins, name: &str) -> Result<()> {
          detach {name}` takes that filter off"
     );
     Ok(())
+}
+
+/// The name that an interface has by now, where its filter still runs; nothing if it has its own, or is gone.
+pub fn renamed(name: &str) -> Option<String> {
+    let program = Pins::attached(name).ok()?.program_id().ok()?;
+    interface::running(program).ok()?.filter(|now| now != name)
 }
 
 /// The number of the interface that a link of this process holds, in its own namespace; 0 where that is gone.

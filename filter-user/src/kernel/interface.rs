@@ -5,7 +5,7 @@ use std::fmt;
 use anyhow::{Context as _, Result};
 use futures_util::TryStreamExt as _;
 use rtnetlink::packet_route::link::{LinkAttribute, LinkMessage, LinkXdp, XdpAttached};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 /// What an interface is and what XDP program it runs.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -24,8 +24,7 @@ pub(super) struct XdpProgram {
 }
 
 /// Where on the way of a packet an XDP program runs.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum XdpMode {
     /// In the driver.
     Native,
@@ -54,6 +53,29 @@ async fn link(name: &str) -> Result<LinkMessage> {
     links.try_next().await?.context("the kernel knows no such interface")
 }
 
+/// The interface of this network namespace that runs a program, by name.
+pub(super) fn running(program: u32) -> Result<Option<String>> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+    runtime.block_on(async {
+        let (connection, handle, _) = rtnetlink::new_connection().context("cannot open a netlink socket")?;
+        tokio::spawn(connection);
+        let mut links = handle.link().get().execute();
+        while let Some(message) = links.try_next().await? {
+            if read(&message).xdp.is_some_and(|xdp| xdp.id == program) {
+                return Ok(name(&message));
+            }
+        }
+        Ok(None)
+    })
+}
+
+fn name(message: &LinkMessage) -> Option<String> {
+    message.attributes.iter().find_map(|attribute| match attribute {
+        LinkAttribute::IfName(name) => Some(name.clone()),
+        _ => None,
+    })
+}
+
 fn read(message: &LinkMessage) -> Interface {
     let mut interface = Interface { index: message.header.index, mtu: 0, xdp: None };
     for attribute in &message.attributes {
@@ -80,12 +102,28 @@ fn xdp(attributes: &[LinkXdp]) -> Option<XdpProgram> {
     Some(XdpProgram { id, mode })
 }
 
-impl fmt::Display for XdpMode {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl XdpMode {
+    /// Every one.
+    pub const ALL: [Self; 3] = [Self::Native, Self::Generic, Self::Offloaded];
+
+    /// Its name in all that is printed.
+    pub const fn name(self) -> &'static str {
+        match self {
             Self::Native => "native",
             Self::Generic => "generic",
             Self::Offloaded => "offloaded",
-        })
+        }
+    }
+}
+
+impl fmt::Display for XdpMode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl Serialize for XdpMode {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
     }
 }

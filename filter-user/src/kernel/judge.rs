@@ -19,7 +19,7 @@ use super::{
     maps::Maps,
     pins::Pins,
     standing,
-    trie::{self, Denied, Place, Sources},
+    trie::{self, Denied},
 };
 use crate::policy::{Cover, HostPolicy, LiveAllow, LiveTables, PortSet, ports_where};
 
@@ -169,7 +169,7 @@ pub fn rules_of(interface: &str, hosts: &[IpAddr]) -> Result<Vec<Vec<String>>> {
     let tables = maps.tables_in(slot)?;
     let allows = maps.live_allows()?;
     let rules = |host: IpAddr| {
-        let set = maps.source_set(host, slot)?.and_then(|set| tables.source_sets.get(set as usize));
+        let set = maps.sources.find(slot, host)?.and_then(|set| tables.source_sets.get(set as usize));
         let terms = set.into_iter().flat_map(|set| (0..TERMS).filter(|term| set.terms.contains(*term)));
         let mut rules = terms.map(|term| maps.rule_name(tables.term_rules[term])).collect::<Result<Vec<_>>>()?;
         let naming = allows.iter().filter(|allow| allow.from.iter().any(|from| from.contains(&host)));
@@ -209,17 +209,8 @@ impl Maps {
     fn policy_for(&self, source: Option<IpAddr>, slot: u32, denied: Option<IpNet>) -> Result<HostPolicy> {
         let mut tables = self.tables_in(slot)?;
         tables.settings.limits = Limits::default();
-        let set = source.map(|source| self.source_set(source, slot)).transpose()?.flatten();
+        let set = source.map(|source| self.sources.find(slot, source)).transpose()?.flatten();
         Ok(HostPolicy::of_parts(tables, source.map(IpNet::from).zip(set).into_iter().collect(), denied))
-    }
-
-    /// The index of the set of terms that a policy has for a host.
-    fn source_set(&self, host: IpAddr, slot: u32) -> Result<Option<u32>> {
-        let place = Place::sources(slot, self.directory.as_deref());
-        match host {
-            IpAddr::V4(_) => lookup(trie::in_slot(&self.sources_v4, place)?, host.into()),
-            IpAddr::V6(_) => lookup(trie::in_slot(&self.sources_v6, place)?, host.into()),
-        }
     }
 
     /// The denied prefix that holds for a source, found as the data plane does.
@@ -252,10 +243,6 @@ impl Maps {
         let name = self.rule_names.get(&rule.into(), 0).context("cannot read the names of rules")?.0;
         Ok(name.as_str().unwrap_or("?").to_owned())
     }
-}
-
-fn lookup<const N: usize>(sources: Option<Sources<N>>, host: IpNet) -> Result<Option<u32>> {
-    sources.map_or(Ok(None), |sources| trie::lookup(&sources, host))
 }
 
 fn denied_prefix<const N: usize>(

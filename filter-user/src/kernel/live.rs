@@ -3,10 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
-use filter_common::{
-    live::{Expiry, LIVE_PREFIXES, LiveSet},
-    tables::GENERATIONS,
-};
+use filter_common::{live::Expiry, tables::GENERATIONS};
 use ipnet::IpNet;
 use serde::Serialize;
 
@@ -14,9 +11,8 @@ use super::{
     lock::WriteLock,
     maps::{Maps, Value},
     pins::Pins,
-    publish::at_once,
-    readback, standing,
-    trie::{self, LiveSources, Place},
+    slots::Slots,
+    standing,
 };
 use crate::{
     fault,
@@ -39,7 +35,7 @@ pub struct LiveEntry {
     /// Whole IP protocols.
     pub protocols: Vec<u8>,
     /// Seconds until it ends, rounded up; nothing if it never does.
-    pub expires_in: Option<u64>,
+    pub expires_in_seconds: Option<u64>,
     /// What was remarked of it.
     pub comment: Option<String>,
 }
@@ -117,7 +113,7 @@ impl LiveEntry {
             tcp: ports(|matching| if let LiveMatch::Tcp(ports) = matching { Some(ports.to_string()) } else { None }),
             udp: ports(|matching| if let LiveMatch::Udp(ports) = matching { Some(ports.to_string()) } else { None }),
             protocols: allow.matches.iter().copied().filter_map(protocol).collect(),
-            expires_in: seconds_left(allow.expiry, now),
+            expires_in_seconds: remaining_seconds(allow.expiry, now),
             comment: Some(allow.comment.clone()).filter(|comment| !comment.is_empty()),
         }
     }
@@ -138,19 +134,14 @@ impl Maps {
     /// The live allows as they are in the maps; nothing if there are none.
     pub(super) fn live_tables(&self) -> Result<Option<LiveTables>> {
         let Some(slot) = self.standing()?.switch.allows() else { return Ok(None) };
-        let place = Place::live(slot, self.directory.as_deref());
-        let mut sources = source_prefixes(trie::in_slot(&self.live_v4, place)?)?;
-        sources.extend(source_prefixes(trie::in_slot(&self.live_v6, place)?)?);
-        sources.sort_unstable_by_key(|(prefix, _)| *prefix);
+        let sources = self.live_sources.read(slot)?;
         let (terms, notes) = (self.live_terms.get(&slot, 0)?.0, self.live_notes.get(&slot, 0)?.0);
         Ok(Some(LiveTables { sources, terms, notes }))
     }
 
     /// Makes these the live allows, all at once, and returns the counter of each.
     ///
-    /// They are written into a slot that no packet looks at. There are three, and replacing a slot's tries waits until no
-    /// packet holds those that stood there: so a packet that still looks at the slot before the present one is done when
-    /// that is written again.
+    /// They are written into a slot that no packet looks at.
     pub(super) fn write_live(&mut self, allows: &[LiveAllow]) -> Result<Vec<u16>> {
         let rules: Vec<String> = allows.iter().map(LiveAllow::rule).collect();
         // What there is no room for takes no counter either.
@@ -159,31 +150,20 @@ impl Maps {
         let tables = LiveTables::new(allows, &counters)?;
         let switch = self.standing()?.switch;
         let slot = (switch.allow_slot() + 1) % GENERATIONS;
-        let place = Place::live(slot, self.directory.as_deref());
-        let Self { live_v4, live_v6, live_terms, live_notes, .. } = self;
+        self.await_slot(Slots::LiveAllows, slot)?;
         fault::step();
-        at_once(
-            || trie::place(live_v4, place, trie::create(LIVE_PREFIXES, &tables.sources)?),
-            || trie::place(live_v6, place, trie::create(LIVE_PREFIXES, &tables.sources)?),
-            || {
-                fault::step();
-                live_terms.set(slot, Value(tables.terms), 0).context("cannot write the live allows")?;
-                fault::step();
-                live_notes.set(slot, Value(tables.notes), 0).context("cannot write the live allows")
-            },
-        )?;
+        self.live_sources.write(slot, &tables.sources)?;
+        fault::step();
+        self.live_terms.set(slot, Value(tables.terms), 0).context("cannot write the live allows")?;
+        fault::step();
+        self.live_notes.set(slot, Value(tables.notes), 0).context("cannot write the live allows")?;
         fault::step();
         self.switch
             .set(0, Value(switch.with_allows(slot, !allows.is_empty())), 0)
             .context("cannot switch to the live allows")?;
+        self.note_slots(Slots::LiveAllows, &[slot])?;
         Ok(counters)
     }
-}
-
-/// The prefixes of a slot's trie; none where none was ever written.
-fn source_prefixes<const N: usize>(trie: Option<LiveSources<N>>) -> Result<Vec<(IpNet, LiveSet)>> {
-    let Some(trie) = trie else { return Ok(Vec::new()) };
-    trie::entries(&trie)?.into_iter().map(|(key, set)| Ok((readback::prefix(key)?, set))).collect()
 }
 
 /// The time when something ends that lasts so long from now on.
@@ -195,7 +175,7 @@ pub(super) fn until(lasting: Option<Duration>) -> Result<Expiry> {
 }
 
 /// Seconds until a time, rounded up; nothing if it never comes.
-pub(super) fn seconds_left(expiry: Expiry, now: u64) -> Option<u64> {
+pub(super) fn remaining_seconds(expiry: Expiry, now: u64) -> Option<u64> {
     let left = Duration::from_nanos(expiry.nanoseconds().saturating_sub(now));
     (expiry != Expiry::NEVER).then(|| left.as_secs() + u64::from(left.subsec_nanos() > 0))
 }

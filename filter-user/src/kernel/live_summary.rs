@@ -9,21 +9,21 @@ use filter_common::{
 use ipnet::IpNet;
 use serde::Serialize;
 
-use super::{deny_notes::LISTS, live::seconds_left, maps::Maps, pins::Pins, standing};
+use super::{deny_notes::LISTS, live::remaining_seconds, maps::Maps, pins::Pins, standing};
 
 /// What holds beside the policy.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Live {
     /// How many allows were added.
-    pub allows: usize,
+    pub allow_count: usize,
     /// How many denied prefixes were added.
-    pub denied: usize,
+    pub denied_count: usize,
     /// How many prefixes the loaded lists deny.
-    pub listed: usize,
+    pub listed_count: usize,
     /// The names of those lists.
     pub lists: Vec<String>,
     /// Seconds until the next of all that ends, rounded up.
-    pub next_expiry: Option<u64>,
+    pub next_expires_in_seconds: Option<u64>,
 }
 
 /// What holds beside the policy on `interface`.
@@ -44,24 +44,24 @@ impl Maps {
         let mut ends: Vec<Expiry> = allows.iter().map(|allow| allow.expiry).collect();
         ends.extend(lists.iter().map(|list| list.expiry));
         let mut live = Live {
-            allows: allows.len(),
+            allow_count: allows.len(),
             lists: lists.iter().filter_map(|list| list.name.as_str().map(str::to_owned)).collect(),
             ..Live::default()
         };
         if self.standing()?.switch.lists & lists::DENY != 0 {
             let of_lists = self.held_by(LISTS)?.into_iter().zip(LISTS);
             let holding = of_lists.filter(|(_, holder)| holding & holder != 0).map(|(prefixes, _)| prefixes);
-            live.listed = distinct(holding);
+            live.listed_count = distinct(holding);
             let [added] = self.held_by([DenyEntry::ADDED])?;
             for prefix in added {
                 let expiry = self.denied_entry(prefix)?.expiry;
                 if !expiry.is_over(now) {
-                    live.denied += 1;
+                    live.denied_count += 1;
                     ends.push(expiry);
                 }
             }
         }
-        live.next_expiry = ends.into_iter().filter_map(|end| seconds_left(end, now)).min();
+        live.next_expires_in_seconds = ends.into_iter().filter_map(|end| remaining_seconds(end, now)).min();
         Ok(live)
     }
 }

@@ -5,22 +5,20 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, ensure};
 use aya::{
     Ebpf,
-    maps::{Array, ArrayOfMaps, HashMap, Map, MapData, MapInfo, PerCpuArray},
+    maps::{Array, HashMap, Map, MapData, MapInfo, PerCpuArray},
 };
 use bytemuck::TransparentWrapper;
 use filter_common::{
-    BUCKETS, Counter, FLOWS, FRAGMENTS, GenerationInfo, Name, REASON_COUNTERS, RULE_COUNTERS, SAMPLES, SNAPSHOTS,
-    Snapshot, Tally, Trial,
-    live::{DENY_FILTER_BITS, DENY_LISTS, DenyList, LiveNotes, LiveTerms, REMARKS, Remark, RemarkedPrefix},
-    tables::{DENY_PREFIXES, GENERATIONS, Switch, Tables},
+    Counter, GenerationInfo, Name, REASON_COUNTERS, RULE_COUNTERS, SAMPLES, SNAPSHOTS, Snapshot, Tally, Trial,
+    live::{
+        DENY_FILTER_BITS, DENY_LISTS, DenyList, LIVE_PREFIXES, LiveNotes, LiveTerms, REMARKS, Remark, RemarkedPrefix,
+    },
+    tables::{DENY_PREFIXES, GENERATIONS, PREFIXES, Switch, Tables},
 };
 
 use super::{
-    deny_filter::DenyFilter,
-    permission,
-    samples::SampleMaps,
-    source_index::IndexMaps,
-    trie::{Denied, LiveSources, Sources},
+    deny_filter::DenyFilter, live_sources::LiveSourceMaps, permission, samples::SampleMaps, sources::SourceMaps,
+    trie::Denied,
 };
 
 /// A shared type in the form in which aya takes it.
@@ -39,17 +37,15 @@ pub(super) struct Maps {
     pub(super) directory: Option<PathBuf>,
     pub(super) switch: Shared<Switch>,
     pub(super) trials: Shared<Trial>,
+    pub(super) left_at: Shared<[u64; GENERATIONS as usize]>,
     pub(super) tables: Shared<Tables>,
-    pub(super) sources_v4: ArrayOfMaps<MapData, Sources<4>>,
-    pub(super) sources_v6: ArrayOfMaps<MapData, Sources<16>>,
-    pub(super) source_index: IndexMaps,
+    pub(super) sources: SourceMaps,
     pub(super) deny_v4: Denied<4>,
     pub(super) deny_v6: Denied<16>,
     pub(super) deny_filter: DenyFilter,
     pub(super) deny_lists: Shared<[DenyList; DENY_LISTS as usize]>,
     pub(super) deny_comments: HashMap<MapData, Value<RemarkedPrefix>, Value<Remark>>,
-    pub(super) live_v4: ArrayOfMaps<MapData, LiveSources<4>>,
-    pub(super) live_v6: ArrayOfMaps<MapData, LiveSources<16>>,
+    pub(super) live_sources: LiveSourceMaps,
     pub(super) live_terms: Shared<LiveTerms>,
     pub(super) live_notes: Shared<LiveNotes>,
     pub(super) reasons: PerCpuArray<MapData, Value<Tally>>,
@@ -75,12 +71,18 @@ use Lifetime::{Lasting, Passing, Policy};
 
 /// Every map's name; how many entries it must have to be the one that this program knows, nothing where that depends on the
 /// policy; and how long it is needed.
-const SHAPES: [(&str, Option<u32>, Lifetime); 29] = [
+const SHAPES: [(&str, Option<u32>, Lifetime); 41] = [
     ("SWITCH", Some(1), Policy),
     ("TRIALS", Some(GENERATIONS), Policy),
+    ("LEFT_AT", Some(2), Lasting),
     ("TABLES", Some(GENERATIONS), Policy),
-    ("SOURCES_V4", Some(GENERATIONS), Policy),
-    ("SOURCES_V6", Some(GENERATIONS), Policy),
+    ("SOURCES_V4_0", Some(PREFIXES), Policy),
+    ("SOURCES_V4_1", Some(PREFIXES), Policy),
+    ("SOURCES_V4_2", Some(PREFIXES), Policy),
+    ("SOURCES_V6_0", Some(PREFIXES), Policy),
+    ("SOURCES_V6_1", Some(PREFIXES), Policy),
+    ("SOURCES_V6_2", Some(PREFIXES), Policy),
+    ("SOURCES", None, Policy),
     ("SOURCE_ROOTS", Some(2 * GENERATIONS), Policy),
     ("SOURCE_BLOCKS", None, Policy),
     ("SOURCE_NODES", None, Policy),
@@ -89,8 +91,14 @@ const SHAPES: [(&str, Option<u32>, Lifetime); 29] = [
     ("DENY_FILTER", Some(DENY_FILTER_BITS / 64), Policy),
     ("DENY_LISTS", Some(1), Lasting),
     ("DENY_COMMENTS", Some(REMARKS), Lasting),
-    ("LIVE_V4", Some(GENERATIONS), Lasting),
-    ("LIVE_V6", Some(GENERATIONS), Lasting),
+    ("LIVE_V4_0", Some(LIVE_PREFIXES), Lasting),
+    ("LIVE_V4_1", Some(LIVE_PREFIXES), Lasting),
+    ("LIVE_V4_2", Some(LIVE_PREFIXES), Lasting),
+    ("LIVE_V6_0", Some(LIVE_PREFIXES), Lasting),
+    ("LIVE_V6_1", Some(LIVE_PREFIXES), Lasting),
+    ("LIVE_V6_2", Some(LIVE_PREFIXES), Lasting),
+    ("LIVE_SOURCES", Some(2 * GENERATIONS * LIVE_PREFIXES), Lasting),
+    ("LIVE_COUNTS", Some(GENERATIONS), Lasting),
     ("LIVE_TERMS", Some(GENERATIONS), Lasting),
     ("LIVE_NOTES", Some(GENERATIONS), Lasting),
     ("REASONS", Some(REASON_COUNTERS), Lasting),
@@ -98,9 +106,9 @@ const SHAPES: [(&str, Option<u32>, Lifetime); 29] = [
     ("RULE_NAMES", Some(RULE_COUNTERS), Lasting),
     ("HISTORY", Some(SNAPSHOTS), Lasting),
     ("GENERATION_INFO", Some(GENERATIONS), Policy),
-    ("FRAGMENTS", Some(FRAGMENTS), Lasting),
-    ("FLOWS", Some(FLOWS), Lasting),
-    ("BUCKETS", Some(BUCKETS), Lasting),
+    ("FRAGMENTS", None, Lasting),
+    ("FLOWS", None, Lasting),
+    ("BUCKETS", None, Lasting),
     ("NEW_ENTRIES_DUE", Some(2), Lasting),
     ("ODD_PACKET", Some(1), Passing),
     ("SAMPLES", Some(SAMPLES), Passing),
@@ -145,17 +153,15 @@ impl Maps {
             directory,
             switch: map("SWITCH")?.try_into()?,
             trials: map("TRIALS")?.try_into()?,
+            left_at: map("LEFT_AT")?.try_into()?,
             tables: map("TABLES")?.try_into()?,
-            sources_v4: map("SOURCES_V4")?.try_into()?,
-            sources_v6: map("SOURCES_V6")?.try_into()?,
-            source_index: IndexMaps::collect(&mut map)?,
+            sources: SourceMaps::collect(&mut map)?,
             deny_v4: map("DENY_V4")?.try_into()?,
             deny_v6: map("DENY_V6")?.try_into()?,
             deny_filter: DenyFilter::new(map("DENY_FILTER")?)?,
             deny_lists: map("DENY_LISTS")?.try_into()?,
             deny_comments: map("DENY_COMMENTS")?.try_into()?,
-            live_v4: map("LIVE_V4")?.try_into()?,
-            live_v6: map("LIVE_V6")?.try_into()?,
+            live_sources: LiveSourceMaps::collect(&mut map)?,
             live_terms: map("LIVE_TERMS")?.try_into()?,
             live_notes: map("LIVE_NOTES")?.try_into()?,
             reasons: map("REASONS")?.try_into()?,
@@ -171,8 +177,14 @@ impl Maps {
 /// A map that is pinned in a directory, of the shape that this version of the program knows.
 pub(super) fn pinned(directory: &Path, name: &str) -> Result<Map> {
     let path = directory.join(name);
-    check_shape(name, &path)?;
     let data = MapData::from_pin(&path).with_context(|| format!("cannot open `{}`", path.display()))?;
+    check_shape(name, &path, &data.info().context("the kernel does not tell a map's shape")?)?;
+    Ok(Map::from_map_data(data)?)
+}
+
+/// The map that is pinned at a path.
+pub(super) fn at(path: &Path) -> Result<Map> {
+    let data = MapData::from_pin(path).with_context(|| format!("cannot open `{}`", path.display()))?;
     Ok(Map::from_map_data(data)?)
 }
 
@@ -181,12 +193,15 @@ pub(super) fn pinned(directory: &Path, name: &str) -> Result<Map> {
 /// Those that user space never opens are compared by their capacity alone.
 pub(super) fn check_shapes(directory: &Path) -> Result<()> {
     Maps::open(directory)?;
-    NAMES.iter().try_for_each(|name| check_shape(name, &directory.join(name)))
+    NAMES.iter().try_for_each(|name| {
+        let path = directory.join(name);
+        let info = MapInfo::from_pin(&path).with_context(|| format!("cannot open `{}`", path.display()))?;
+        check_shape(name, &path, &info)
+    })
 }
 
 /// aya takes a pinned map as it is; its types and sizes are compared when it is converted, its capacity here.
-fn check_shape(name: &str, path: &Path) -> Result<()> {
-    let info = MapInfo::from_pin(path).with_context(|| format!("cannot open `{}`", path.display()))?;
+fn check_shape(name: &str, path: &Path, info: &MapInfo) -> Result<()> {
     let expected = SHAPES.iter().find(|(known, ..)| *known == name).and_then(|(_, entries, _)| *entries);
     ensure!(
         expected.is_none_or(|entries| entries == info.max_entries()),
@@ -202,7 +217,7 @@ mod tests {
     use aya_obj::Object;
 
     use super::*;
-    use crate::kernel::program;
+    use crate::kernel::{program, room};
 
     #[test]
     fn every_map_of_the_object_is_pinned_and_has_a_lifetime() {
@@ -214,5 +229,12 @@ mod tests {
         declared.sort_unstable();
         known.sort_unstable();
         assert_eq!(declared, known, "a map that is not among the pins is gone with the next program");
+    }
+
+    #[test]
+    fn the_capacity_of_a_map_is_fixed_or_chosen_by_the_policy() {
+        for (name, entries, _) in SHAPES {
+            assert_eq!(entries.is_none(), room::is_sized_by_policy(name), "{name}");
+        }
     }
 }

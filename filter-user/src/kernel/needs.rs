@@ -48,13 +48,12 @@ pub const HELPERS: [(i32, &str, (u8, u8)); 7] = [
 ];
 
 /// The first kernel with each type of map, by its number in `enum bpf_map_type`.
-pub const MAP_TYPES: [(u32, &str, (u8, u8)); 6] = [
+pub const MAP_TYPES: [(u32, &str, (u8, u8)); 5] = [
     (1, "hash", (3, 19)),
     (2, "array", (3, 19)),
     (6, "per-CPU array", (4, 6)),
     (9, "LRU hash", (4, 10)),
     (11, "longest-prefix-match trie", (4, 11)),
-    (12, "array of maps", (4, 12)),
 ];
 
 /// Refuses a policy that this kernel cannot carry out.

@@ -32,6 +32,9 @@ const BPF_FS_MAGIC: u64 = 0xcafe_4a11;
 /// refused by `ip`, and this is neither.
 const STAGING: &str = ":new";
 
+/// What follows a pin's name in that of one which is to take its place.
+const BESIDE: &str = ":new";
+
 /// The pins of one interface.
 #[derive(Clone, Debug)]
 pub(super) struct Pins {
@@ -165,29 +168,40 @@ impl Pins {
 
 /// Pins something where something else is pinned.
 pub(super) fn pin_over(path: &Path, pin: impl FnOnce(&Path) -> Result<(), PinError>) -> Result<()> {
+    pin_beside(path, pin)?;
+    fault::step();
+    take_place(path)
+}
+
+/// Pins something that is to take the place of what is pinned at a path.
+pub(super) fn pin_beside(path: &Path, pin: impl FnOnce(&Path) -> Result<(), PinError>) -> Result<()> {
+    let new = beside(path);
+    unless_missing(fs::remove_file(&new)).with_context(|| format!("cannot remove `{}`", new.display()))?;
+    fault::step();
+    pin(&new).with_context(|| format!("cannot pin `{}`", new.display()))
+}
+
+/// Lets what is pinned beside a path take the place of what is pinned there.
+pub(super) fn take_place(path: &Path) -> Result<()> {
+    fs::rename(beside(path), path).with_context(|| format!("cannot make `{}`", path.display()))
+}
+
+/// Where something is pinned before it takes the place of what is at a path.
+pub(super) fn beside(path: &Path) -> PathBuf {
     let mut new = path.as_os_str().to_owned();
-    new.push(":new");
-    let new = PathBuf::from(new);
-    if new.exists() {
-        fs::remove_file(&new).with_context(|| format!("cannot remove `{}`", new.display()))?;
-    }
-    fault::step();
-    pin(&new).with_context(|| format!("cannot pin `{}`", new.display()))?;
-    fault::step();
-    fs::rename(&new, path).with_context(|| format!("cannot make `{}`", path.display()))
+    new.push(BESIDE);
+    new.into()
+}
+
+/// The paths in a directory beside which something is pinned.
+pub(super) fn with_beside(directory: &Path) -> Result<Vec<PathBuf>> {
+    let names = entries(directory)?;
+    Ok(names.iter().filter_map(|path| Some(directory.join(name(path)?.strip_suffix(BESIDE)?))).collect())
 }
 
 /// Where it is noted what had been counted when policies were published.
 pub(super) fn baseline(directory: &Path) -> PathBuf {
     directory.join("baseline")
-}
-
-/// Where a trie of a slot is pinned, by what it is of and by the octets of its addresses.
-///
-/// The kernel lets nobody but `CAP_SYS_ADMIN` open a map by its number, which is all that the map of tries tells.
-pub(super) fn trie(directory: &Path, of: &str, octets: usize, slot: u32) -> PathBuf {
-    let family = if octets == 4 { "v4" } else { "v6" };
-    directory.join(format!("{of}_{family}_{slot}"))
 }
 
 /// Where it is noted what a holder of the deny list holds: one of the bits of its entries. Not there where it holds nothing.

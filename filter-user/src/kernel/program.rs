@@ -8,7 +8,7 @@ use aya::{
     programs::{Program, SchedClassifier, Xdp},
 };
 
-use super::{maps, source_index};
+use super::{maps, pins, room};
 use crate::policy::CompiledPolicy;
 
 /// The name of the program that filters.
@@ -25,24 +25,34 @@ pub(super) static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_
 /// directory.
 pub(super) fn load(pins: Option<&Path>, policy: Option<&CompiledPolicy>) -> Result<Ebpf> {
     let mut ebpf = match pins {
-        Some(directory) => load_maps(directory, policy)?,
+        Some(directory) => load_maps(directory, policy, &[])?,
         None => create_maps(&mut EbpfLoader::new(), policy)?,
     };
     filter(&mut ebpf)?.load().context("the kernel refuses the BPF program")?;
     Ok(ebpf)
 }
 
+/// Loads the program with the maps that are pinned in a directory, but for those of these names: new ones, which have room
+/// for the policy, are pinned beside them.
+pub(super) fn load_beside(directory: &Path, policy: &CompiledPolicy, anew: &[&str]) -> Result<Ebpf> {
+    let mut ebpf = load_maps(directory, Some(policy), anew)?;
+    filter(&mut ebpf)?.load().context("the kernel refuses the BPF program")?;
+    Ok(ebpf)
+}
+
 /// Makes the maps and pins them into a directory, but for those that are pinned there already, which are taken as they are.
-pub(super) fn load_maps(directory: &Path, policy: Option<&CompiledPolicy>) -> Result<Ebpf> {
+/// Those of the names in `anew` are made anew, and pinned beside those that are there.
+pub(super) fn load_maps(directory: &Path, policy: Option<&CompiledPolicy>, anew: &[&str]) -> Result<Ebpf> {
     let mut loader = EbpfLoader::new();
     for name in maps::NAMES {
-        loader.map_pin_path(name, directory.join(name));
+        let path = directory.join(name);
+        loader.map_pin_path(name, if anew.contains(&name) { pins::beside(&path) } else { path });
     }
     create_maps(&mut loader, policy)
 }
 
 fn create_maps(loader: &mut EbpfLoader<'_>, policy: Option<&CompiledPolicy>) -> Result<Ebpf> {
-    source_index::make_room(loader, policy);
+    room::make(loader, policy);
     loader.load(OBJECT).context("cannot create the BPF maps (this needs root)")
 }
 

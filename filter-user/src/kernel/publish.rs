@@ -2,21 +2,17 @@
 
 use std::{
     collections::HashMap,
-    thread,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use anyhow::{Context as _, Result, anyhow, bail};
-use bytemuck::TransparentWrapper as _;
-use filter_common::{
-    GenerationInfo, Name, RULE_COUNTERS,
-    tables::{PREFIXES, Switch},
-};
+use anyhow::{Context as _, Result, bail};
+use filter_common::{GenerationInfo, Name, RULE_COUNTERS, tables::Switch};
 use ipnet::IpNet;
 
 use super::{
+    mapped::Mapped,
     maps::{Maps, Value},
-    trie::{self, Place},
+    slots::Slots,
 };
 use crate::{fault, policy::CompiledPolicy};
 
@@ -39,7 +35,9 @@ impl Maps {
     ) -> Result<Published> {
         let generation = self.last_generation()? + 1;
         let slot = self.standing()?.free_slot();
-        self.write_sources(slot, &policy.sources)?;
+        self.await_slot(Slots::Policies, slot)?;
+        fault::step();
+        self.sources.write(slot, &policy.sources)?;
         let counters = self.assign_counters(policy.rules.iter().map(|rule| rule.name.as_str()))?;
         self.write_tables(slot, generation, policy, &counters)?;
         fault::step();
@@ -52,6 +50,9 @@ impl Maps {
         fault::step();
         let switch = standing.switch.to(slot, confirm_within.is_some());
         self.switch.set(0, Value(switch), 0).context("cannot switch to the new policy")?;
+        let trial = self.standing()?.trial;
+        let fallback = if trial.is_pending() { trial.fallback } else { slot };
+        self.note_slots(Slots::Policies, &[slot, fallback])?;
         Ok(Published { generation, counters })
     }
 
@@ -66,25 +67,12 @@ impl Maps {
         Ok(())
     }
 
-    /// Writes the tries of both families and the index in front of them. All at once: replacing a trie waits until no packet
-    /// is left that saw the one that stood there before.
-    fn write_sources(&mut self, slot: u32, sources: &[(IpNet, u32)]) -> Result<()> {
-        let Self { sources_v4, sources_v6, source_index, directory, .. } = self;
-        let place = Place::sources(slot, directory.as_deref());
-        fault::step();
-        at_once(
-            || trie::place(sources_v4, place, trie::create(PREFIXES, sources)?),
-            || trie::place(sources_v6, place, trie::create(PREFIXES, sources)?),
-            || source_index.write(slot, sources),
-        )
-    }
-
     /// The counter of each rule. A rule that was there before keeps its own.
     pub(super) fn assign_counters<'a>(&mut self, rules: impl Iterator<Item = &'a str>) -> Result<Vec<u16>> {
         let mut taken = HashMap::new();
         let mut free = Vec::new();
-        for slot in (0..RULE_COUNTERS).rev() {
-            match self.rule_names.get(&slot, 0)?.0.as_str() {
+        for (slot, name) in (0..RULE_COUNTERS).zip(Mapped::new(&self.rule_names)?.entries()).rev() {
+            match name.as_str() {
                 Some(name) => drop(taken.insert(name.to_owned(), slot)),
                 None => free.push(slot),
             }
@@ -114,30 +102,16 @@ impl Maps {
     }
 
     fn write_tables(&mut self, slot: u32, generation: u64, policy: &CompiledPolicy, counters: &[u16]) -> Result<()> {
-        let mut tables = policy.tables.clone();
+        fault::step();
+        let mut all = Mapped::new(&self.tables)?;
+        let tables = &mut all.entries()[usize::try_from(slot)?];
+        *tables = *policy.tables;
         tables.settings.generation = generation;
         for (term, info) in policy.terms.iter().enumerate() {
             tables.term_rules[term] = counters[info.rule];
         }
-        fault::step();
-        self.tables.set(slot, Value::wrap_ref(&*tables), 0).context("cannot write the policy's tables")
+        Ok(())
     }
-}
-
-/// Does three things at once.
-pub(super) fn at_once(
-    one: impl FnOnce() -> Result<()> + Send,
-    another: impl FnOnce() -> Result<()> + Send,
-    here: impl FnOnce() -> Result<()>,
-) -> Result<()> {
-    thread::scope(|scope| {
-        let others = [scope.spawn(one), scope.spawn(another)];
-        let here = here();
-        for other in others {
-            other.join().map_err(|_| anyhow!("a thread that writes maps panicked"))??;
-        }
-        here
-    })
 }
 
 /// What is recorded of a generation.

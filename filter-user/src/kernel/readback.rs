@@ -1,26 +1,16 @@
 //! The policy that runs, read back from the maps.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    thread,
-};
+use std::collections::{BTreeMap, HashMap};
 
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::Result;
 use filter_common::{
-    RULE_COUNTERS,
     live::DenyEntry,
     tables::{TERMS, Tables},
 };
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
-use super::{
-    maps::Maps,
-    trie::{self, Place, Sources},
-};
+use super::{mapped::Mapped, maps::Maps, trie};
 use crate::policy::{CompiledPolicy, Cover, Outline, outermost};
-
-/// Enough for the tables, many times over.
-const TABLES_STACK: usize = 32 * size_of::<Tables>();
 
 /// A generation as the maps have it.
 pub(super) struct Running {
@@ -41,20 +31,16 @@ impl Maps {
 
     /// The generation in a slot without what it denies, which takes long to read where the deny list is large.
     pub(super) fn rules_running(&self, slot: u32) -> Result<Running> {
-        let place = Place::sources(slot, self.directory.as_deref());
-        let mut sources = source_prefixes(trie::in_slot(&self.sources_v4, place)?)?;
-        sources.extend(source_prefixes(trie::in_slot(&self.sources_v6, place)?)?);
-        sources.sort_unstable();
+        let sources = self.sources.read(slot)?;
         Ok(Running { tables: self.tables_in(slot)?, sources, denied: Vec::new(), counters: self.rule_counters()? })
     }
 
-    /// The tables of a slot. aya returns a value by way of the stack, several times over: so much needs a stack of its own.
+    /// The tables of a slot.
     pub(super) fn tables_in(&self, slot: u32) -> Result<Box<Tables>> {
-        let read = || Ok(Box::new(self.tables.get(&slot, 0).context("cannot read the tables")?.0));
-        thread::scope(|scope| {
-            let reader = thread::Builder::new().stack_size(TABLES_STACK).spawn_scoped(scope, read)?;
-            reader.join().map_err(|_| anyhow!("the thread that reads the tables panicked"))?
-        })
+        let mut all = Mapped::new(&self.tables)?;
+        let mut tables: Box<Tables> = bytemuck::zeroed_box();
+        *tables = all.entries()[usize::try_from(slot)?];
+        Ok(tables)
     }
 
     /// What the policy in a slot denies, ascending: what is noted, as far as the tries say so too.
@@ -79,9 +65,9 @@ impl Maps {
     /// The counter of each rule that ever had one.
     pub(super) fn rule_counters(&self) -> Result<HashMap<String, u16>> {
         let mut counters = HashMap::new();
-        for slot in 0..RULE_COUNTERS {
-            if let Some(name) = self.rule_names.get(&slot, 0)?.0.as_str() {
-                counters.insert(name.to_owned(), u16::try_from(slot)?);
+        for (slot, name) in (0..).zip(Mapped::new(&self.rule_names)?.entries()) {
+            if let Some(name) = name.as_str() {
+                counters.insert(name.to_owned(), slot);
             }
         }
         Ok(counters)
@@ -122,12 +108,6 @@ impl Running {
         }
         bytemuck::bytes_of(&*expected) == bytemuck::bytes_of(&*self.tables)
     }
-}
-
-/// The prefixes of a slot's trie; none where none was ever written.
-fn source_prefixes<const N: usize>(trie: Option<Sources<N>>) -> Result<Vec<(IpNet, u32)>> {
-    let Some(trie) = trie else { return Ok(Vec::new()) };
-    trie::entries(&trie)?.into_iter().map(|(key, set)| Ok((prefix(key)?, set))).collect()
 }
 
 /// The prefix of a key.

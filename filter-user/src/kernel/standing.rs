@@ -22,7 +22,7 @@ pub enum Confirmation {
     /// It stays if it is confirmed in time.
     Pending {
         /// Seconds until the policy before it is in force again, rounded up.
-        seconds_left: u64,
+        remaining_seconds: u64,
         /// The generation that is in force then; nothing if everything passes then.
         fallback: Option<u64>,
     },
@@ -98,7 +98,7 @@ impl Maps {
         } else if trial.is_pending() {
             let left = Duration::from_nanos(trial.confirm_by - now);
             Confirmation::Pending {
-                seconds_left: left.as_secs() + u64::from(left.subsec_nanos() > 0),
+                remaining_seconds: left.as_secs() + u64::from(left.subsec_nanos() > 0),
                 fallback: generation(trial.fallback)?,
             }
         } else {

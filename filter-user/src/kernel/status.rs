@@ -12,6 +12,7 @@ use super::{
     pins::Pins,
     standing::Confirmation,
 };
+use crate::instant;
 
 /// What runs on an interface.
 #[derive(Clone, Debug, Serialize)]
@@ -21,7 +22,7 @@ pub struct Status {
     /// Whether the interface runs the filter's program now.
     pub running: bool,
     /// Where the program runs; nothing if it does not.
-    pub xdp_mode: Option<XdpMode>,
+    pub attach_mode: Option<XdpMode>,
     /// `enforce` or `monitor`; nothing where no policy is in force and everything passes.
     pub mode: Option<&'static str>,
     /// `interface` or `ports`; nothing where no policy is in force.
@@ -32,16 +33,17 @@ pub struct Status {
     pub confirmation: Confirmation,
     /// The path of the policy's file, or the end of it where it is longer than 63 octets.
     pub policy: Option<String>,
-    /// When it was published, in seconds since the epoch; nothing where no policy is in force.
+    /// When it was published; nothing where no policy is in force.
+    #[serde(with = "instant::optional")]
     pub published_at: Option<u64>,
     /// How many rules it has.
-    pub rules: u32,
+    pub rule_count: u32,
     /// How many IPv4 prefixes it has.
     pub prefixes_v4: u32,
     /// How many IPv6 prefixes it has.
     pub prefixes_v6: u32,
     /// How many prefixes the deny list had when it was published.
-    pub denied: u32,
+    pub denied_count: u32,
     /// The kernel's number of the program.
     pub program_id: u32,
     /// The version that the program is of, with a fingerprint of its code; nothing where that was not noted.
@@ -77,17 +79,17 @@ fn describe(
     Status {
         interface: name.to_owned(),
         running: xdp.is_some(),
-        xdp_mode: xdp.map(|xdp| xdp.mode),
+        attach_mode: xdp.map(|xdp| xdp.mode),
         mode: info.map(|info| mode_name(info.flags)),
         scope: info.map(|info| if info.flags & flags::SCOPE_PORTS == 0 { "interface" } else { "ports" }),
         generation: info.map_or(0, |info| info.generation),
         confirmation,
         policy: info.and_then(|info| info.policy.as_str()).map(str::to_owned),
         published_at: info.map(|info| info.published_at),
-        rules: count(|info| info.rules),
+        rule_count: count(|info| info.rules),
         prefixes_v4: count(|info| info.prefixes_v4),
         prefixes_v6: count(|info| info.prefixes_v6),
-        denied: count(|info| info.denied),
+        denied_count: count(|info| info.denied),
         program_id,
         build: None,
         is_this_build: false,

@@ -42,7 +42,19 @@ impl Sandbox {
     /// # Errors
     /// If the kernel refuses it, which it does to all but root.
     pub fn new() -> Result<Self> {
-        let mut ebpf = program::load(None, None)?;
+        Self::with_room(None)
+    }
+
+    /// Loads the program with maps that have room for a policy, as those of an interface have.
+    ///
+    /// # Errors
+    /// If the kernel refuses it, which it does to all but root.
+    pub fn for_policy(policy: &CompiledPolicy) -> Result<Self> {
+        Self::with_room(Some(policy))
+    }
+
+    fn with_room(policy: Option<&CompiledPolicy>) -> Result<Self> {
+        let mut ebpf = program::load(None, policy)?;
         program::verdict(&mut ebpf)?.load().context("the kernel refuses the BPF program")?;
         program::egress(&mut ebpf)?.load().context("the kernel refuses the egress program")?;
         let maps = Maps::of(&mut ebpf)?;

@@ -1,12 +1,14 @@
 //! A newer program put in the place of the one that runs: on the same link, so that no packet passes between them.
 
-use std::{fs, path::Path};
+use std::{ffi::OsStr, fs, path::Path};
 
 use anyhow::{Context as _, Result, ensure};
 use aya::{
     maps::{Array, Map, MapData, MapInfo, MapType},
-    programs::{links::FdLink, tc::SchedClassifierLink, xdp::XdpLink},
+    programs::{SchedClassifier, Xdp, links::FdLink, tc::SchedClassifierLink, xdp::XdpLink},
 };
+// `Xdp::from_pin` takes it, and aya does not export it.
+use aya_obj::programs::XdpAttachType;
 use filter_common::{
     GenerationInfo,
     tables::{GENERATIONS, Switch},
@@ -16,47 +18,95 @@ use super::{
     build,
     maps::{self, Maps, Value},
     pins::{self, Pins},
-    program,
+    program, room,
+    sources::SourceMaps,
 };
 use crate::{fault, policy::CompiledPolicy};
 
-/// Puts this binary's program in the place of the one that runs on these pins, which are of this ABI, unless it is the same.
-/// The maps stay as they are. Returns whether it did.
-pub(super) fn swap_program(pins: &Pins) -> Result<bool> {
-    if build::is_this(pins) {
+/// Puts this binary's program in the place of the one that runs on these pins, which are of this ABI, unless it is the same
+/// and its maps have room for the policy. The maps stay as they are but for those without room, which begin anew: sources are
+/// carried over, and between packets nothing was remembered there. Returns whether it was another build.
+///
+/// All that is new is pinned beside what it is to replace. When the program has taken its place among the pins, the rest
+/// follows, be it by the next command.
+pub(super) fn swap_program(pins: &Pins, policy: &CompiledPolicy) -> Result<bool> {
+    finish_swap(pins)?;
+    let is_other = !build::is_this(pins);
+    let anew = room::too_small(pins.directory(), policy)?;
+    if !is_other && anew.is_empty() {
         return Ok(false);
     }
     // A map that is pinned is taken as it is.
     maps::check_shapes(pins.directory())?;
-    let mut ebpf = program::load(Some(pins.directory()), None)?;
+    fault::step();
+    let mut ebpf = program::load_beside(pins.directory(), policy, &anew)?;
+    if anew.contains(&"SOURCES") {
+        carry_sources_over(pins.directory())?;
+    }
     let egress = program::egress(&mut ebpf)?;
     egress.load().context("the kernel refuses the egress program")?;
-    pins::pin_over(&pins.egress_program(), |path| egress.pin(path))?;
+    pins::pin_beside(&pins.egress_program(), |path| egress.pin(path))?;
+    let filter = program::filter(&mut ebpf)?;
+    pins::pin_over(&pins.program(), |path| filter.pin(path))?;
+    finish_swap(pins)?;
+    // Dying before this makes the next command swap it once more.
+    build::write(pins)?;
+    Ok(is_other)
+}
+
+/// Lets what a swap pinned beside other pins take their place, and the pinned program that of the one which runs, if the
+/// program is pinned already that belongs to it; else nothing of it is left.
+fn finish_swap(pins: &Pins) -> Result<()> {
+    let directory = pins.directory();
+    let (paths, is_done) = (pins::with_beside(directory)?, pins.is_whole());
+    for path in paths {
+        fault::step();
+        if is_done || path == pins.program() {
+            let beside = pins::beside(&path);
+            fs::remove_file(&beside).with_context(|| format!("cannot remove `{}`", beside.display()))?;
+        } else {
+            pins::take_place(&path)?;
+        }
+    }
+    if is_done {
+        return Ok(());
+    }
     if pins.egress_link().exists() {
         let link = SchedClassifierLink::try_from(Pins::open(&pins.egress_link())?)?;
+        let mut egress =
+            SchedClassifier::from_pin(pins.egress_program()).context("cannot open the egress program's pin")?;
         fault::step();
         egress.attach_to_link(link).context("cannot swap the egress program")?;
     }
-    let filter = program::filter(&mut ebpf)?;
-    pins::pin_over(&pins.program(), |path| filter.pin(path))?;
     let link = XdpLink::try_from(Pins::open(&pins.link())?).context("the pinned link is none of XDP")?;
+    let filter = Xdp::from_pin(pins.program(), XdpAttachType::Interface);
     fault::step();
-    filter.attach_to_link(link).context("cannot swap the program")?;
-    // Dying before this makes the next command swap it once more.
-    build::write(pins)?;
-    Ok(true)
+    filter.context("cannot open the program's pin")?.attach_to_link(link).context("cannot swap the program")?;
+    Ok(())
+}
+
+/// Writes the sources of every slot into the maps that are pinned beside those that have them.
+fn carry_sources_over(directory: &Path) -> Result<()> {
+    let from = SourceMaps::collect(|name| maps::at(&directory.join(name)))?;
+    let mut to = SourceMaps::collect(|name| maps::at(&pins::beside(&directory.join(name))))?;
+    // What was not written to its end is in force nowhere.
+    (0..GENERATIONS).try_for_each(|slot| to.write(slot, &from.noted(slot)?.unwrap_or_default()))
 }
 
 /// Puts the lasting maps of a filter of another ABI among the new pins of this one, which nothing uses yet. Returns the names
 /// of those that are of another shape, and begin anew.
 pub(super) fn share_maps(old: &Pins, new: &Pins, policy: &CompiledPolicy) -> Result<Vec<&'static str>> {
     // What the maps of this version are like is seen best when they are made.
-    drop(program::load_maps(new.directory(), Some(policy))?);
+    drop(program::load_maps(new.directory(), Some(policy), &[])?);
     let mut anew = Vec::new();
     for name in maps::lasting() {
         let [from, to] = [old, new].map(|pins| pins.directory().join(name));
         if !from.exists() || shape(&from)? != shape(&to)? {
             anew.push(name);
+            continue;
+        }
+        if room::entries(old.directory(), name)? < room::entries(new.directory(), name)? {
+            // The policy before made nothing of it.
             continue;
         }
         fs::remove_file(&to).with_context(|| format!("cannot remove `{}`", to.display()))?;
@@ -92,10 +142,12 @@ fn shared_array<T: bytemuck::Pod>(old: &Pins, new: &Pins, name: &str) -> Result<
     Ok(Some(Map::from_map_data(MapData::from_pin(&from)?)?.try_into()?))
 }
 
-/// What two maps must have in common to stand for each other: type, sizes, capacity.
-fn shape(path: &Path) -> Result<(MapType, u32, u32, u32)> {
+/// What two maps must have in common to stand for each other: type, sizes, and capacity, unless the policy decides that.
+fn shape(path: &Path) -> Result<(MapType, u32, u32, Option<u32>)> {
     let info = MapInfo::from_pin(path).with_context(|| format!("cannot open `{}`", path.display()))?;
-    Ok((info.map_type()?, info.key_size(), info.value_size(), info.max_entries()))
+    let name = path.file_name().and_then(OsStr::to_str).unwrap_or_default();
+    let capacity = (!room::is_sized_by_policy(name)).then_some(info.max_entries());
+    Ok((info.map_type()?, info.key_size(), info.value_size(), capacity))
 }
 
 /// Puts a loaded program in the place of the one on the older filter's link.

@@ -88,10 +88,10 @@ fn state(status: &Status, found: &mut Vec<Concern>) {
     }
     match &status.confirmation {
         Confirmation::Confirmed => {}
-        Confirmation::Pending { seconds_left, fallback } => {
+        Confirmation::Pending { remaining_seconds, fallback } => {
             let then =
                 fallback.map_or_else(|| "everything passes".to_owned(), |last| format!("generation {last} is back"));
-            let text = format!("In {seconds_left} s {then}, unless `sipwall confirm` keeps the policy.");
+            let text = format!("In {remaining_seconds} s {then}, unless `sipwall confirm` keeps the policy.");
             say(Level::Warning, "The policy is on trial", text);
         }
         Confirmation::RolledBack { generation } => {
@@ -108,7 +108,7 @@ fn state(status: &Status, found: &mut Vec<Concern>) {
         }
         Some(_) => {}
     }
-    if status.xdp_mode == Some(XdpMode::Generic) {
+    if status.attach_mode == Some(XdpMode::Generic) {
         let text = "The program runs in the stack, not in the driver: a flood costs several times more.";
         say(Level::Note, "Generic XDP", text.to_owned());
     }

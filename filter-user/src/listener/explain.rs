@@ -107,10 +107,10 @@ fn running(judgement: &Judgement, stated: Result<Stated, String>) -> Answer {
         Err(why) => (None, None, vec![why]),
     };
     if let Some(entry) = live_allow {
-        notes.push(format!("It is let in by the live allow `{}`{}.", entry.name, ends(entry.expires_in)));
+        notes.push(format!("It is let in by the live allow `{}`{}.", entry.name, ends(entry.expires_in_seconds)));
     }
     if let Some(denied) = denied {
-        notes.push(format!("{} is on the deny list{}.", denied.prefix, ends(denied.expires_in)));
+        notes.push(format!("{} is on the deny list{}.", denied.prefix, ends(denied.expires_in_seconds)));
     }
     if *monitor && *action == Action::Drop {
         notes.push("In monitor mode it is counted as dropped, and passes.".to_owned());
@@ -131,7 +131,7 @@ fn running(judgement: &Judgement, stated: Result<Stated, String>) -> Answer {
 fn beside(judgement: &Judgement, explanation: &Explanation) -> String {
     let (action, reason) = (explanation.action.name(), explanation.reason.name());
     let file = format!("The policy file alone says {action}, {reason}");
-    if judgement.live_allow.is_some() || judgement.denied.as_ref().is_some_and(|denied| !denied.policy) {
+    if judgement.live_allow.is_some() || judgement.denied.as_ref().is_some_and(|denied| !denied.by_policy) {
         return format!("{file}.");
     }
     format!("{file}: it is not what runs, and `sipwall diff` shows what is different.")

@@ -118,12 +118,9 @@ fn state(families: &mut Families<'_>, snapshot: &Snapshot) -> fmt::Result {
     let attached = each(snapshot, |interface| u64::from(interface.status.running));
     let missing = snapshot.unreadable.iter().map(|missing| ([("interface", missing.interface.as_str())], 0));
     families.gauge("attached", "Whether the interface runs the filter (1) or not (0)", attached.chain(missing))?;
-    let modes = ["native", "generic", "offloaded", "none"];
-    let attach_mode = one_of(snapshot, "attach_mode", modes, |interface| match interface.status.xdp_mode {
-        Some(XdpMode::Native) => "native",
-        Some(XdpMode::Generic) => "generic",
-        Some(XdpMode::Offloaded) => "offloaded",
-        None => "none",
+    let [native, generic, offloaded] = XdpMode::ALL.map(XdpMode::name);
+    let attach_mode = one_of(snapshot, "attach_mode", [native, generic, offloaded, "none"], |interface| {
+        interface.status.attach_mode.map_or("none", XdpMode::name)
     });
     families.gauge(
         "attach_mode",
@@ -146,7 +143,7 @@ fn policy(families: &mut Families<'_>, snapshot: &Snapshot) -> fmt::Result {
     families.gauge("policy_generation", "The number of the policy in force, 0 where none is", generation)?;
     let published = some(snapshot, |interface| interface.status.published_at);
     families.gauge("policy_published_timestamp_seconds", "When the policy in force was published", published)?;
-    let rules = each(snapshot, |interface| interface.status.rules.into());
+    let rules = each(snapshot, |interface| interface.status.rule_count.into());
     families.gauge("policy_rules", "How many rules the policy in force has", rules)?;
     let pending = each(snapshot, |interface| u64::from(remaining(interface).is_some()));
     families.gauge("confirm_pending", "Whether the policy goes back unless it is confirmed in time", pending)?;
@@ -161,7 +158,7 @@ fn policy(families: &mut Families<'_>, snapshot: &Snapshot) -> fmt::Result {
 
 fn remaining(interface: &InterfaceSnapshot) -> Option<u64> {
     match interface.status.confirmation {
-        Confirmation::Pending { seconds_left, .. } => Some(seconds_left),
+        Confirmation::Pending { remaining_seconds, .. } => Some(remaining_seconds),
         Confirmation::Confirmed | Confirmation::RolledBack { .. } => None,
     }
 }
@@ -198,6 +195,12 @@ fn traffic(families: &mut Families<'_>, snapshot: &Snapshot) -> fmt::Result {
         "calls_at_risk",
         "Whether 1 % or more of what listed sources sent in the past minute was dropped",
         at_risk,
+    )?;
+    let denied = each(snapshot, |interface| interface.refused.denied);
+    families.gauge(
+        "listed_denied_packets",
+        "Packets of listed sources on the deny list that were dropped in the past minute, from samples",
+        denied,
     )?;
     let unlisted = each(snapshot, |interface| interface.refused.unlisted_sip);
     families.gauge(
@@ -243,7 +246,17 @@ fn sources(families: &mut Families<'_>, snapshot: &Snapshot) -> fmt::Result {
 
 fn service(families: &mut Families<'_>, snapshot: &Snapshot) -> fmt::Result {
     let lasting = u64::try_from(snapshot.service.errors.len()).unwrap_or(u64::MAX);
-    families.gauge("service_errors", "How many things are wrong with the service now", [([], lasting)])
+    families.gauge("service_errors", "How many things are wrong with the service now", [([], lasting)])?;
+    let states = snapshot
+        .service
+        .states
+        .iter()
+        .map(|of| ([("interface", of.interface.as_str()), ("state", of.state)], u64::from(of.holds)));
+    families.gauge(
+        "service_interface_state",
+        "How the policy of the service stands on the interface: 1 for the one that holds",
+        states,
+    )
 }
 
 /// Writes families of metrics, and none without a value.

@@ -34,5 +34,5 @@ pub use server::{Running, start};
 pub use settings::{ListenError, Ready, Settings, TlsFiles};
 pub use snapshot::{
     DroppedPacket, Fill, InterfaceSnapshot, Knocking, ReasonTraffic, RuleTraffic, Samples, ServiceSnapshot, Snapshot,
-    SourceSnapshot, Traffic, Unreadable,
+    SourceSnapshot, StateSnapshot, Traffic, Unreadable,
 };

@@ -185,4 +185,17 @@ pub struct SourceSnapshot {
 pub struct ServiceSnapshot {
     /// What went wrong and still is, a sentence each.
     pub errors: Vec<String>,
+    /// How its policy stands on its interfaces: each state that there is, of each of them.
+    pub states: Vec<StateSnapshot>,
+}
+
+/// Whether an interface is in a state.
+#[derive(Clone, Debug, Serialize)]
+pub struct StateSnapshot {
+    /// The interface.
+    pub interface: String,
+    /// The state.
+    pub state: &'static str,
+    /// Whether it is in it.
+    pub holds: bool,
 }

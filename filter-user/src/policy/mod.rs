@@ -9,6 +9,7 @@ mod host;
 mod inputs;
 mod lint;
 mod live;
+pub(crate) mod noted_prefix;
 mod origin;
 mod outline;
 mod port_set;

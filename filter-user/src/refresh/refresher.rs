@@ -375,7 +375,7 @@ fn report(
 ) -> Report {
     let in_force = |state: Option<&State>| state.map(State::in_force).unwrap_or_default();
     let difference = diff(&in_force(before), &in_force(after));
-    let due_in = before.filter(|_| answer.outcome == Outcome::NotDue).map(|before| {
+    let due_in_seconds = before.filter(|_| answer.outcome == Outcome::NotDue).map(|before| {
         let asked = task.now.since(&before.checked).unwrap_or_default();
         task.settings.refresh.saturating_sub(asked).as_secs()
     });
@@ -383,7 +383,7 @@ fn report(
         provider: task.provider.name.value.clone(),
         source: task.named.to_owned(),
         outcome: answer.outcome,
-        due_in,
+        due_in_seconds,
         why: answer.why,
         notes,
         added: difference.added,

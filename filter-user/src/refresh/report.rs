@@ -2,11 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::allowlist::diff::Rule;
+use crate::{allowlist::diff::Rule, instant};
 
 /// What became of a source.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// It was not asked yet: its last answer still holds.
     NotDue,
@@ -41,7 +41,8 @@ pub struct Departing {
     pub rule: Rule,
     /// The line of the document that last stated it.
     pub line: u32,
-    /// When its grace is over if the clock goes on as it does, in seconds since the epoch.
+    /// When its grace is over if the clock goes on as it does.
+    #[serde(with = "instant")]
     pub until: u64,
 }
 
@@ -55,7 +56,7 @@ pub struct Report {
     /// What became of it.
     pub outcome: Outcome,
     /// In how many seconds it is due, where it was not.
-    pub due_in: Option<u64>,
+    pub due_in_seconds: Option<u64>,
     /// Why it was refused or failed.
     pub why: Option<String>,
     /// What else there is to know, a sentence each.

@@ -8,6 +8,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
+use sha2::{Digest as _, Sha256};
 use tokio::{
     sync::{Notify, watch},
     task::spawn_blocking,
@@ -23,7 +24,7 @@ use super::{
     snapshot::{Failure, InterfaceSnapshot, InterfaceState, Snapshot, now},
 };
 use crate::{
-    kernel::{self, Confirmation},
+    kernel::{self, Confirmation, Status},
     policy::{Code, Refusals, file::PolicyFile},
     refresh,
 };
@@ -46,6 +47,24 @@ pub(super) enum Wake {
     Tick,
 }
 
+/// Why the policy is read again.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Cause {
+    /// The operator asked for it.
+    Signal,
+    /// One of its files changed.
+    File,
+}
+
+impl Cause {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Signal => "SIGHUP",
+            Self::File => "a file changed",
+        }
+    }
+}
+
 /// Changes what is in force, one thing at a time.
 pub(super) struct Controller {
     pub(super) settings: Arc<Settings>,
@@ -59,8 +78,6 @@ pub(super) struct Controller {
     pub(super) tried: Option<Arc<Wanted>>,
     /// Where the policy was in force once since the start.
     begun: BTreeSet<String>,
-    /// Where it was asked for while another one was on trial.
-    owed: BTreeSet<String>,
     noted: Option<Instant>,
     onlooker: Onlooker,
 }
@@ -80,7 +97,6 @@ impl Controller {
             wanted: None,
             tried: None,
             begun: BTreeSet::new(),
-            owed: BTreeSet::new(),
             noted: None,
             onlooker: Onlooker::default(),
         }
@@ -89,7 +105,7 @@ impl Controller {
     /// Puts the policy in force for the first time.
     ///
     /// # Errors
-    /// If that cannot be done, and no filter is there that goes on instead.
+    /// If that cannot be done, and no interface is filtered.
     pub(super) async fn start(&mut self) -> Result<(), StartError> {
         tracing::info!(policy = %self.settings.policy.display(), version = env!("CARGO_PKG_VERSION"), "starting");
         let attached = spawn_blocking(kernel::attached_interfaces).await.context("bpffs cannot be looked at")??;
@@ -102,13 +118,12 @@ impl Controller {
             Ok(()) => {}
         }
         if self.wanted.as_ref().is_some_and(|wanted| wanted.interfaces.is_empty()) {
-            return Err(StartError::Failed(anyhow::anyhow!(
-                "no interface is named\nhint: name one, or set `interfaces` in the policy's `[sbc]`"
-            )));
+            return Err(StartError::NoInterface);
         }
         let failure = self.enforce(Insistence::Hold).await;
+        let filtered = self.snapshot.borrow().interfaces.values().any(|interface| interface.filtered);
         match failure {
-            Some(failure) if must_succeed => Err(StartError::Failed(anyhow::anyhow!(failure))),
+            Some(failure) if !filtered => Err(StartError::Failed(anyhow::anyhow!(failure))),
             _ => Ok(()),
         }
     }
@@ -116,16 +131,11 @@ impl Controller {
     /// Does what one is woken for. What fails is said, and tried again at the next occasion.
     pub(super) async fn handle(&mut self, wake: Wake) {
         match wake {
-            Wake::Reload => self.reload("SIGHUP").await,
+            Wake::Reload => self.reload(Cause::Signal).await,
             // A file system that tells nothing of its changes is looked at all the same.
-            Wake::Files | Wake::Tick if self.files.has_changed() => self.reload("a file changed").await,
+            Wake::Files | Wake::Links | Wake::Tick if self.files.has_changed() => self.reload(Cause::File).await,
             Wake::Files => {}
-            Wake::Accepted => {
-                if let Ok(Ok(())) = self.load().await {
-                    self.enforce(Insistence::Hold).await;
-                    self.owe();
-                }
-            }
+            Wake::Accepted => self.catch_up().await,
             Wake::Links => self.look_at_interfaces().await,
             Wake::Tick => {
                 self.look_at_interfaces().await;
@@ -134,19 +144,43 @@ impl Controller {
         }
     }
 
-    async fn reload(&mut self, cause: &'static str) {
+    async fn reload(&mut self, cause: Cause) {
         manager::reloading();
-        tracing::info!(cause, "reading the policy");
+        tracing::info!(cause = cause.name(), "reading the policy");
         self.nudge.notify_one();
         match self.load().await {
             Ok(Ok(())) => {
+                if cause == Cause::Signal {
+                    self.insist().await;
+                }
                 self.enforce(Insistence::Replace).await;
-                self.owe();
             }
             Ok(Err(_)) => {}
             Err(error) => tracing::error!(error = one_line(&format!("{error:#}")), "the policy cannot be read"),
         }
         manager::ready();
+    }
+
+    /// Ends what somebody did by hand.
+    async fn insist(&self) {
+        let Some(wanted) = self.wanted.as_ref().map(Arc::clone) else { return };
+        let insisted = spawn_blocking(move || {
+            for interface in &wanted.interfaces {
+                if let Err(error) = kernel::insist(interface) {
+                    let error = one_line(&format!("{error:#}"));
+                    tracing::error!(interface = interface.as_str(), error, "what was done by hand stays");
+                }
+            }
+        });
+        // What broke off can be asked for again.
+        let _ = insisted.await;
+    }
+
+    /// Puts in force what the policy comes to by now.
+    async fn catch_up(&mut self) {
+        if let Ok(Ok(())) = self.load().await {
+            self.enforce(Insistence::Hold).await;
+        }
     }
 
     /// Reads the policy; if it is refused, the one before stays the one that is wanted.
@@ -209,17 +243,17 @@ impl Controller {
             let outcome = task.enforce(&name, insistence, guard);
             (before, outcome, kernel::status(&name).ok())
         });
-        let outcome = match enforced.await.context("putting the policy in force broke off") {
+        let (outcome, status) = match enforced.await.context("putting the policy in force broke off") {
             Ok((before, outcome, after)) => {
                 if let Some(status) = before {
                     self.onlooker.look(&status);
                 }
-                if let Some(status) = after {
-                    self.onlooker.note(&status);
+                if let Some(status) = &after {
+                    self.onlooker.note(status);
                 }
-                outcome
+                (outcome, after)
             }
-            Err(error) => Err(error),
+            Err(error) => (Err(error), None),
         };
         let (outcome, failure) = match outcome {
             Ok(outcome) => (outcome, None),
@@ -230,18 +264,19 @@ impl Controller {
         };
         if outcome.state == InterfaceState::Enforced {
             self.begun.insert(interface.to_owned());
-            self.owed.remove(interface);
         }
-        self.note(interface, outcome);
+        self.note(interface, outcome, status.as_ref());
         failure
     }
 
     /// Notes how an interface is, and says so if that is news.
-    pub(super) fn note(&self, interface: &str, Outcome { state, message }: Outcome) {
+    pub(super) fn note(&self, interface: &str, Outcome { state, message }: Outcome, status: Option<&Status>) {
         self.snapshot.send_if_modified(|snapshot| {
             let before = snapshot.interfaces.get(interface);
             let since = before.filter(|before| before.state == state).map_or_else(now, |before| before.since);
-            let after = InterfaceSnapshot { state, since, message };
+            let filtered = status.is_some_and(|status| status.running);
+            let generation = status.map(|status| status.generation);
+            let after = InterfaceSnapshot { state, since, filtered, generation, message };
             if before == Some(&after) {
                 return false;
             }
@@ -253,34 +288,28 @@ impl Controller {
         });
     }
 
-    /// Notes where what was asked for has to wait for the end of a trial.
-    fn owe(&mut self) {
-        let snapshot = self.snapshot.borrow();
-        let held = snapshot.interfaces.iter().filter(|(_, interface)| interface.state == InterfaceState::Held);
-        self.owed.extend(held.map(|(name, _)| name.clone()));
-    }
-
-    /// Attaches where an interface came back, and puts in force what had to wait.
+    /// Attaches where an interface came back, and looks at what others did.
     async fn look_at_interfaces(&mut self) {
         let Some(wanted) = self.wanted.as_ref().map(Arc::clone) else { return };
+        let mut unsettled = Vec::new();
         for interface in &wanted.interfaces {
             let name = interface.clone();
-            let state = self.snapshot.borrow().interfaces.get(interface).map(|interface| interface.state);
             let status = spawn_blocking(move || kernel::status(&name).ok()).await.ok().flatten();
             if let Some(status) = &status {
                 self.onlooker.look(status);
             }
-            let enforced = status.as_ref().is_some_and(|status| status.running);
-            if status.is_some_and(|status| matches!(status.confirmation, Confirmation::RolledBack { .. })) {
-                // It may be the very policy that locked somebody out: it is asked for anew, or not put in force.
-                self.owed.remove(interface);
+            let known = self.snapshot.borrow().interfaces.get(interface).cloned();
+            let generation = status.as_ref().map(|status| status.generation);
+            if known.as_ref().is_some_and(|known| known.generation.is_some() && known.generation != generation) {
+                // Somebody may have put in force what the policy comes to by now.
+                return self.catch_up().await;
             }
-            if !(enforced && state == Some(InterfaceState::Enforced)) {
-                // What somebody tries out is not taken away behind his back.
-                let held = state == Some(InterfaceState::Held) && !self.owed.contains(interface);
-                let insistence = if held { Insistence::Look } else { Insistence::Hold };
-                self.enforce_on(&wanted, interface, insistence).await;
+            if !known.zip(status).is_some_and(|(known, status)| is_settled(&known, &status)) {
+                unsettled.push(interface);
             }
+        }
+        for interface in unsettled {
+            self.enforce_on(&wanted, interface, Insistence::Hold).await;
         }
     }
 
@@ -304,6 +333,13 @@ impl Controller {
     }
 }
 
+/// Whether there is nothing to do on an interface of which this is known, and this runs.
+fn is_settled(known: &InterfaceSnapshot, status: &Status) -> bool {
+    matches!(known.state, InterfaceState::Enforced | InterfaceState::ByHand)
+        && status.running
+        && status.confirmation == Confirmation::Confirmed
+}
+
 /// Reads and compiles the policy, with what was last accepted of its sources; also says which files it is made from.
 fn load(settings: &Settings) -> Result<(Wanted, Vec<PathBuf>), Refusals> {
     let path = settings.policy_file()?;
@@ -323,7 +359,9 @@ pub(super) fn load_file(settings: &Settings, path: &Path) -> Result<(Wanted, Vec
         if settings.interfaces.is_empty() { file.sbc.interfaces.clone() } else { settings.interfaces.clone() };
     let files = file.files();
     let name = file.title();
-    Ok((Wanted { policy: compiled, stated: policy, name, interfaces, mode: settings.mode }, files))
+    // Of what it comes to, not of its text: that may be written in another way, and sources change without it.
+    let fingerprint = Sha256::digest(format!("{:?}", compiled.outline())).into();
+    Ok((Wanted { policy: compiled, stated: policy, name, interfaces, mode: settings.mode, fingerprint }, files))
 }
 
 /// Whether the interface runs the filter.
@@ -342,7 +380,11 @@ fn say(interface: &str, InterfaceSnapshot { state, message, .. }: &InterfaceSnap
         InterfaceState::Enforced => tracing::info!(interface, "the policy is in force"),
         InterfaceState::Held => tracing::warn!(interface, why, "the policy waits"),
         InterfaceState::Guarded => tracing::error!(interface, why, "the policy waits, what was in force stays"),
-        InterfaceState::Absent => tracing::warn!(interface, "there is no such interface: it is filtered when it comes"),
+        InterfaceState::ByHand => tracing::warn!(interface, why, "another policy is in force by hand, and stays"),
+        InterfaceState::Detached => tracing::warn!(interface, why, "not filtered"),
+        InterfaceState::Absent => {
+            tracing::warn!(interface, why, "there is no such interface: it is filtered when it comes");
+        }
         InterfaceState::Failed => tracing::error!(interface, why, "the policy could not be put in force"),
     }
 }

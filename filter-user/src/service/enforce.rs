@@ -6,13 +6,13 @@ use anyhow::Result;
 
 use super::snapshot::InterfaceState;
 use crate::{
-    kernel::{self, AttachMode, Attached, Change, Confirmation, Prospect, XdpMode},
+    kernel::{self, AttachMode, Attached, Change, Confirmation, Fingerprint, Prospect, XdpMode},
     lockout,
     policy::{CompiledPolicy, OutlineDiff, Policy},
 };
 
 /// What ends the waiting.
-const HOW_TO_GO_ON: &str = "the policy file is put in force when it changes, or by SIGHUP";
+const HOW_TO_GO_ON: &str = "the policy file is put in force when it changes, or by `systemctl reload sipwall` (SIGHUP)";
 
 /// The policy that is wanted, and where.
 pub(super) struct Wanted {
@@ -22,14 +22,15 @@ pub(super) struct Wanted {
     pub(super) name: String,
     pub(super) interfaces: Vec<String>,
     pub(super) mode: AttachMode,
+    /// Tells what it comes to from what other policies do.
+    pub(super) fingerprint: Fingerprint,
 }
 
 /// What is to be done where another policy is in force.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Insistence {
-    /// It stays.
-    Look,
-    /// It is replaced, unless one was not confirmed in time: somebody may have been locked out by this very policy.
+    /// It stays if somebody put it in force by hand since this one is known, and so it does where one was not confirmed in
+    /// time: somebody may have been locked out by this very policy.
     Hold,
     /// The operator asked for this policy since.
     Replace,
@@ -50,11 +51,34 @@ impl Outcome {
     /// The policy waits for what it would cut.
     fn guarded(cuts: &[String]) -> Self {
         let message = format!(
-            "{}\nhint: it is put in force when that is over, by SIGHUP, or with `--allow-lockout`; `sipwall check` shows what \
-             it lets in",
+            "{}\nit is put in force when that is over, by `systemctl reload sipwall` (SIGHUP), or with `--allow-lockout`\nhint: \
+             `sipwall check` shows what it lets in",
             cuts.join("\n")
         );
         Self { state: InterfaceState::Guarded, message: Some(message) }
+    }
+
+    /// There is no such interface.
+    fn absent(interface: &str) -> Self {
+        let message = kernel::renamed(interface)
+            .map(|now| format!("the interface is called `{now}` now, and its filter goes on there"));
+        Self { state: InterfaceState::Absent, message }
+    }
+
+    /// Somebody took the filter off.
+    fn detached(interface: &str) -> Self {
+        let message = format!(
+            "`sipwall detach` took the filter off, and everything passes until `sipwall attach {interface}` or `systemctl \
+             reload sipwall` (SIGHUP)"
+        );
+        Self { state: InterfaceState::Detached, message: Some(message) }
+    }
+
+    /// Somebody put another policy in force.
+    fn by_hand(generation: u64, policy: Option<&str>) -> Self {
+        let policy = policy.unwrap_or_default();
+        let message = format!("generation {generation}, `{policy}`, was put in force by hand: {HOW_TO_GO_ON}");
+        Self { state: InterfaceState::ByHand, message: Some(message) }
     }
 
     fn held(message: String) -> Self {
@@ -65,38 +89,50 @@ impl Outcome {
 impl Wanted {
     /// Puts the policy in force, says what that changed, and returns how the interface is then.
     ///
-    /// What is in force already is left alone, and so is what waits for its confirmation.
+    /// What is in force already is left alone, and so is what waits for its confirmation or was done by hand.
     /// `guard`: nor is what is in force changed where the policy would cut what this host is in the middle of.
     pub(super) fn enforce(&self, interface: &str, insistence: Insistence, guard: bool) -> Result<Outcome> {
         if !kernel::interface_exists(interface) {
-            return Ok(Outcome { state: InterfaceState::Absent, message: None });
+            return Ok(Outcome::absent(interface));
         }
         if !kernel::attached_interfaces()?.iter().any(|attached| attached == interface) {
+            if kernel::kept(interface).is_some_and(|kept| kept.is_off()) {
+                return self.set_aside(interface, Outcome::detached(interface));
+            }
             return self.unless_it_cuts(interface, guard, || self.attach(interface));
         }
         if let Some(mode) = kernel::reattach(interface, self.mode)? {
             say_reattached(interface, mode);
         }
-        let status = kernel::status(interface)?;
+        let (status, kept) = (kernel::status(interface)?, kernel::kept(interface));
+        let holds = insistence == Insistence::Hold;
         match status.confirmation {
-            Confirmation::Pending { seconds_left, .. } => {
-                let message = format!("generation {} waits to be confirmed, {seconds_left} s left", status.generation);
-                Ok(Outcome::held(message))
+            Confirmation::Pending { remaining_seconds, .. } => {
+                let message =
+                    format!("generation {} waits to be confirmed, {remaining_seconds} s left", status.generation);
+                let held = Outcome::held(message);
+                // A policy that changes from here on is asked for; the one that is known already is what is tried against.
+                if holds && kept.is_none() { self.set_aside(interface, held) } else { Ok(held) }
             }
-            Confirmation::RolledBack { generation } if insistence != Insistence::Replace => {
-                Ok(Outcome::held(format!("generation {generation} was not confirmed in time: {HOW_TO_GO_ON}")))
-            }
-            Confirmation::Confirmed if insistence == Insistence::Look => {
-                if kernel::compare(interface, &self.policy)?.same {
-                    return Ok(Outcome::enforced());
-                }
-                Ok(Outcome::held(format!("another policy was confirmed: {HOW_TO_GO_ON}")))
+            Confirmation::RolledBack { generation } if holds => {
+                let message = format!("generation {generation} was not confirmed in time: {HOW_TO_GO_ON}");
+                self.set_aside(interface, Outcome::held(message))
             }
             Confirmation::RolledBack { .. } | Confirmation::Confirmed => {
-                let guard = guard && !kernel::compare(interface, &self.policy)?.same;
-                self.unless_it_cuts(interface, guard, || self.replace(interface))
+                let by_hand = kept.is_some_and(|kept| kept.is_by_hand(status.generation, &self.fingerprint));
+                let same = (holds && by_hand || guard) && kernel::compare(interface, &self.policy)?.same;
+                if holds && by_hand && !same {
+                    return Ok(Outcome::by_hand(status.generation, status.policy.as_deref()));
+                }
+                self.unless_it_cuts(interface, guard && !same, || self.replace(interface))
             }
         }
+    }
+
+    /// Another policy than this one, or none, may be in force from now on.
+    fn set_aside(&self, interface: &str, outcome: Outcome) -> Result<Outcome> {
+        kernel::set_aside(interface, self.fingerprint)?;
+        Ok(outcome)
     }
 
     /// Does something, unless the policy would cut what must not be cut.
@@ -117,9 +153,13 @@ impl Wanted {
     }
 
     fn attach(&self, interface: &str) -> Result<Outcome> {
-        let Attached { xdp_mode, generation, .. } = kernel::attach(interface, self.mode, &self.change())?;
+        let Some(attached) = kernel::attach_unless_off(interface, self.mode, &self.change())? else {
+            return Ok(Outcome::detached(interface));
+        };
+        let Attached { attach_mode, generation, .. } = attached;
+        kernel::keep(interface, generation, self.fingerprint)?;
         let policy = self.name.as_str();
-        tracing::info!(interface, generation, policy, xdp = %xdp_mode, "attached");
+        tracing::info!(interface, generation, policy, %attach_mode, "attached");
         self.warn_if_foreign(interface);
         Ok(Outcome::enforced())
     }
@@ -127,6 +167,7 @@ impl Wanted {
     fn replace(&self, interface: &str) -> Result<Outcome> {
         let comparison = kernel::compare(interface, &self.policy)?;
         let applied = kernel::apply(interface, &self.change())?;
+        kernel::keep(interface, applied.generation, self.fingerprint)?;
         if applied.changed {
             let (generation, changes) = (applied.generation, describe(&comparison.diff));
             tracing::info!(interface, generation, policy = self.name.as_str(), changes, "policy in force");

@@ -5,7 +5,7 @@ use std::{
     env,
     io::{self, Stderr, Write as _},
     sync::{Arc, Mutex, PoisonError},
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use tracing::{Event, Level, Metadata, callsite::Identifier};
@@ -15,6 +15,8 @@ use tracing_subscriber::{
     layer::{Context, Filter, SubscriberExt as _},
     util::SubscriberInitExt as _,
 };
+
+use crate::instant;
 
 /// How many lines one place in the program may write in a [`WINDOW`].
 const BURST: u32 = 50;
@@ -61,7 +63,7 @@ struct Seconds;
 
 impl FormatTime for Seconds {
     fn format_time(&self, writer: &mut Writer<'_>) -> std::fmt::Result {
-        write!(writer, "{:.3}", jiff::Timestamp::now())
+        writer.write_str(&instant::precise_text(SystemTime::now()))
     }
 }
 
@@ -143,9 +145,10 @@ impl<S> Filter<S> for Limits {
     }
 }
 
-/// A text on one line: a log is read line by line.
+/// A text on one line: a log is read line by line. What could be typed next is for whoever types, and left out.
 pub fn one_line(text: &str) -> String {
-    text.lines().map(str::trim).collect::<Vec<_>>().join("; ")
+    let lines = text.lines().map(str::trim).filter(|line| !line.starts_with("hint:"));
+    lines.collect::<Vec<_>>().join("; ")
 }
 
 #[cfg(test)]
@@ -187,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_of_many_lines_becomes_one() {
-        assert_eq!(one_line("wrong\nhint: do it right\n"), "wrong; hint: do it right");
+    fn a_text_of_many_lines_becomes_one_without_hints() {
+        assert_eq!(one_line("wrong\nhint: do it right\n  worse\n"), "wrong; worse");
     }
 }

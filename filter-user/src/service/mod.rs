@@ -103,6 +103,9 @@ pub enum StartError {
     /// The policy is refused, and no filter is there to be kept.
     #[error("the policy is refused, and no filter is in force\n{0}")]
     Refused(Refusals),
+    /// Nothing says where the policy is to be in force.
+    #[error("no interface is named\nhint: name one, or set `interfaces` in the policy's `[sbc]`")]
+    NoInterface,
     /// It cannot listen where it should.
     #[error(transparent)]
     Listen(#[from] ListenError),
@@ -114,7 +117,7 @@ pub enum StartError {
 /// Runs the service until SIGTERM or SIGINT, which leave the filter in force.
 ///
 /// # Errors
-/// If it cannot start: another one runs, or the policy cannot be put in force and nothing is in force. Once it runs, what
+/// If it cannot start: another one runs, or the policy cannot be put in force and no interface is filtered. Once it runs, what
 /// fails is said, and tried again.
 pub fn run(settings: Settings, limits: &Limits) -> Result<(), StartError> {
     // Before anything is changed, and while low ports can still be had.

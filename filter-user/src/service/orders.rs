@@ -117,11 +117,14 @@ impl Controller {
         ensure!(!wanted.interfaces.is_empty(), "no interface is named");
         let wanted = Arc::new(wanted);
         let task = Arc::clone(&wanted);
-        let tried = spawn_blocking(move || try_everywhere(&task, confirm_within)).await;
-        tried.context("putting the policy on trial broke off")??;
-        for interface in &wanted.interfaces {
+        let tried = spawn_blocking(move || {
+            try_everywhere(&task, confirm_within)?;
+            let status = |interface: &String| (interface.clone(), kernel::status(interface).ok());
+            anyhow::Ok(task.interfaces.iter().map(status).collect::<Vec<_>>())
+        });
+        for (interface, status) in tried.await.context("putting the policy on trial broke off")?? {
             let message = Some(format!("`{}` of the fleet is on trial", wanted.name));
-            self.note(interface, Outcome { state: InterfaceState::Held, message });
+            self.note(&interface, Outcome { state: InterfaceState::Held, message }, status.as_ref());
         }
         self.tried = Some(wanted);
         Ok(())
@@ -134,7 +137,7 @@ impl Controller {
         confirmed.await.context("confirming the policy broke off")??;
         tracing::info!(policy = tried.name.as_str(), "the fleet's policy was found good and stays");
         self.wanted = Some(tried);
-        self.enforce(Insistence::Look).await;
+        self.enforce(Insistence::Hold).await;
         Ok(())
     }
 

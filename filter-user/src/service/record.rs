@@ -20,9 +20,11 @@ use serde::{Deserialize, Serialize};
 use tokio::{sync::watch, task::JoinHandle, time::timeout};
 
 use super::{
+    log::one_line,
     manager,
     snapshot::{InterfaceState, Snapshot, now},
 };
+use crate::instant;
 
 /// Where the service says how it is, unless another place is named.
 pub const DEFAULT_RUNTIME: &str = "/run/sipwall";
@@ -40,7 +42,8 @@ pub struct Record {
     /// What it last knew of itself.
     #[serde(flatten)]
     pub snapshot: Snapshot,
-    /// When it said so, in seconds since the epoch.
+    /// When it said so.
+    #[serde(with = "instant")]
     pub said_at: u64,
 }
 
@@ -59,6 +62,7 @@ pub enum Liveness {
 #[derive(Deserialize, Serialize)]
 struct Written {
     /// By the wall clock, for people.
+    #[serde(with = "instant")]
     said_at: u64,
     /// When the controller last got on, by the time since boot, which nobody sets.
     uptime: u64,
@@ -181,13 +185,15 @@ pub(super) async fn forget(recorder: JoinHandle<()>) {
 
 /// The service in one line.
 fn line(snapshot: &Snapshot) -> String {
-    let in_state = |state| snapshot.interfaces.values().filter(|interface| interface.state == state).count();
-    let mut parts = vec![format!(
-        "{} of {} interfaces filtered by {}",
-        in_state(InterfaceState::Enforced) + in_state(InterfaceState::Held),
-        snapshot.interfaces.len(),
-        snapshot.policy
-    )];
+    let states = snapshot.interfaces.values().map(|interface| interface.state);
+    let in_force = states.filter(|state| *state == InterfaceState::Enforced).count();
+    let mut parts =
+        vec![format!("{in_force} of {} interfaces filtered by {}", snapshot.interfaces.len(), snapshot.policy)];
+    parts.extend(snapshot.interfaces.iter().filter_map(|(name, interface)| {
+        let title = if interface.is_open() { "NOT FILTERED" } else { interface.state.title()? };
+        let why = interface.message.as_deref().map(|message| format!(" ({})", one_line(message)));
+        Some(format!("{name} {title}{}", why.unwrap_or_default()))
+    }));
     if snapshot.refused.is_some() {
         parts.push("THE POLICY FILE IS REFUSED, the one before stays".to_owned());
     }

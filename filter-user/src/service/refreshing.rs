@@ -144,7 +144,7 @@ fn describe(step: &Step, before: Option<SourceSnapshot>, next_at: u64) -> Source
 
 /// One line for a source that was asked.
 fn say(step: &Step) {
-    let Report { provider, source, outcome, due_in: _, why, notes, added, removed, departing } = &step.report;
+    let Report { provider, source, outcome, due_in_seconds: _, why, notes, added, removed, departing } = &step.report;
     for note in notes {
         tracing::warn!(provider, note = one_line(note), "a source needs a look");
     }

@@ -11,7 +11,8 @@ use super::{
 };
 use crate::{
     listener::{
-        self, Answer, Collection, Contribute, Explain, Explainer, Ready, Renewal, Running, Sampled, Unreadable, Watched,
+        self, Answer, Collection, Contribute, Explain, Explainer, Ready, Renewal, Running, Sampled, StateSnapshot,
+        Unreadable, Watched,
     },
     policy::Probe,
 };
@@ -76,6 +77,11 @@ impl Contribute for watch::Receiver<Snapshot> {
     fn contribute(&mut self, shown: &mut listener::Snapshot) {
         let service = self.borrow();
         for (name, interface) in &service.interfaces {
+            shown.service.states.extend(InterfaceState::ALL.map(|state| StateSnapshot {
+                interface: name.clone(),
+                state: state.name(),
+                holds: state == interface.state,
+            }));
             let message = interface.message.as_deref();
             if !is_shown(shown, name) {
                 let why = message.unwrap_or("no filter is attached").to_owned();

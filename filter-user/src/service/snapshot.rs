@@ -9,9 +9,9 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use crate::refresh::Outcome;
+use crate::{instant, refresh::Outcome};
 
-/// What the service knows of itself. Times are in seconds since the epoch.
+/// What the service knows of itself.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Snapshot {
     /// Its version.
@@ -19,10 +19,12 @@ pub struct Snapshot {
     /// Its process.
     pub process: u32,
     /// When it started.
+    #[serde(with = "instant")]
     pub started_at: u64,
     /// The policy file.
     pub policy: String,
     /// When the policy was last read and could be used; nothing if never.
+    #[serde(with = "instant::optional")]
     pub loaded_at: Option<u64>,
     /// What the policy is refused for since then; what was in force before still is.
     pub refused: Option<Failure>,
@@ -48,6 +50,7 @@ pub struct FleetSnapshot {
     /// Whether the broker is reached.
     pub connected: bool,
     /// Since when it is, or is not.
+    #[serde(with = "instant")]
     pub since: u64,
     /// Why it is not reached.
     pub why: Option<String>,
@@ -67,6 +70,7 @@ pub struct FleetSnapshot {
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Failure {
     /// Since when.
+    #[serde(with = "instant")]
     pub since: u64,
     /// What.
     pub message: String,
@@ -78,7 +82,12 @@ pub struct InterfaceSnapshot {
     /// Its state.
     pub state: InterfaceState,
     /// Since when.
+    #[serde(with = "instant")]
     pub since: u64,
+    /// Whether a filter runs there, be it with another policy.
+    pub filtered: bool,
+    /// The policy that was in force when the service last looked; nothing where no filter is.
+    pub generation: Option<u64>,
     /// What goes wrong, or what is waited for.
     pub message: Option<String>,
 }
@@ -91,6 +100,10 @@ pub enum InterfaceState {
     Enforced,
     /// Another policy is on trial, or failed to be confirmed: nothing is changed behind its back.
     Held,
+    /// Somebody put another policy in force by hand: it stays.
+    ByHand,
+    /// Somebody took the filter off: it stays off.
+    Detached,
     /// The policy would cut what this host is in the middle of: what was in force before still is, be it nothing.
     Guarded,
     /// There is no such interface.
@@ -109,11 +122,51 @@ pub struct SourceSnapshot {
     /// Why it was refused or failed.
     pub why: Option<String>,
     /// When it last went well; nothing if that is not known.
+    #[serde(with = "instant::optional")]
     pub good_at: Option<u64>,
     /// When it is asked next.
+    #[serde(with = "instant")]
     pub next_at: u64,
     /// How often it was refused or failed since the service started.
     pub failures: u64,
+}
+
+impl InterfaceState {
+    /// Every state.
+    pub const ALL: [Self; 7] =
+        [Self::Enforced, Self::Held, Self::ByHand, Self::Detached, Self::Guarded, Self::Absent, Self::Failed];
+
+    /// Its name, as in JSON and metrics.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Enforced => "enforced",
+            Self::Held => "held",
+            Self::ByHand => "by_hand",
+            Self::Detached => "detached",
+            Self::Guarded => "guarded",
+            Self::Absent => "absent",
+            Self::Failed => "failed",
+        }
+    }
+
+    /// The same for people; nothing where all is well.
+    pub const fn title(self) -> Option<&'static str> {
+        match self {
+            Self::Enforced => None,
+            Self::Held | Self::Guarded => Some("WAITS"),
+            Self::ByHand => Some("BY HAND"),
+            Self::Detached => Some("DETACHED"),
+            Self::Absent => Some("ABSENT"),
+            Self::Failed => Some("FAILED"),
+        }
+    }
+}
+
+impl InterfaceSnapshot {
+    /// Whether everything reaches the host there. What is not there receives nothing.
+    pub fn is_open(&self) -> bool {
+        !self.filtered && self.state != InterfaceState::Absent
+    }
 }
 
 impl Snapshot {

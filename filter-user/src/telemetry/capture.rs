@@ -47,7 +47,7 @@ impl<W: Write> CaptureWriter<W> {
         let packet = EnhancedPacketBlock {
             interface_id,
             timestamp: event.since_epoch(),
-            original_len: event.length,
+            original_len: event.length_bytes,
             data: Cow::Borrowed(&event.octets),
             options: vec![EnhancedPacketOption::Comment(comment.into())],
         };

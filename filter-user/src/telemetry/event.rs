@@ -4,17 +4,19 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::Result;
 use filter_common::{Reason, Sample};
-use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 
 use super::Headers;
-use crate::kernel::{SampleReader, wall_clock};
+use crate::{
+    instant,
+    kernel::{SampleReader, wall_clock},
+};
 
 /// A packet that was dropped, or would have been.
 #[derive(Clone, Debug, Serialize)]
 pub struct Event {
     /// When it arrived.
-    #[serde(serialize_with = "timestamp")]
+    #[serde(serialize_with = "instant::precise::serialize")]
     pub time: SystemTime,
     /// Where it arrived.
     pub interface: String,
@@ -26,7 +28,7 @@ pub struct Event {
     /// How many packets it stands for, itself included.
     pub weight: u64,
     /// How many octets it had, Ethernet header included.
-    pub length: u32,
+    pub length_bytes: u32,
     /// What it says of itself.
     #[serde(flatten)]
     pub headers: Headers,
@@ -44,7 +46,7 @@ impl Event {
             action: if would_drop { "would_drop" } else { "drop" },
             reason,
             weight: sample.weight,
-            length: sample.length,
+            length_bytes: sample.length,
             headers: Headers::of(sample.frame()),
             octets: sample.frame().to_vec(),
         })
@@ -52,21 +54,13 @@ impl Event {
 
     /// When it arrived, in UTC, to the millisecond.
     pub fn time_text(&self) -> String {
-        text(self.time)
+        instant::precise_text(self.time)
     }
 
     /// The time since the epoch.
     pub fn since_epoch(&self) -> Duration {
         self.time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
     }
-}
-
-fn text(time: SystemTime) -> String {
-    Timestamp::try_from(time).map_or_else(|_| "-".to_owned(), |time| format!("{time:.3}"))
-}
-
-fn timestamp<S: Serializer>(time: &SystemTime, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(&text(*time))
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes fields so")]

@@ -5,7 +5,10 @@ use std::time::Instant;
 use anyhow::Result;
 use serde::Serialize;
 
-use crate::kernel::{self, ReasonCount, RuleCount, Stats};
+use crate::{
+    instant,
+    kernel::{self, ReasonCount, RuleCount, Stats},
+};
 
 /// How much came in a second.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
@@ -47,11 +50,12 @@ pub struct Measured {
     pub mode: Option<&'static str>,
     /// The number of the policy in force; 0 where none is.
     pub generation: u64,
-    /// When counting began, in seconds since the epoch.
+    /// When counting began.
+    #[serde(with = "instant::optional")]
     pub since: Option<u64>,
     /// Over how many seconds rates are; nothing the first time.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub seconds: Option<f64>,
+    pub interval_seconds: Option<f64>,
     /// By rule.
     pub rules: Vec<MeasuredRule>,
     /// By reason.
@@ -128,7 +132,16 @@ impl Measured {
             MeasuredReason { count, rate }
         });
         let reasons = reasons.collect();
-        Self { interface, mode, generation, since, seconds: then.map(|(seconds, _)| seconds), rules, reasons, sampled }
+        Self {
+            interface,
+            mode,
+            generation,
+            since,
+            interval_seconds: then.map(|(seconds, _)| seconds),
+            rules,
+            reasons,
+            sampled,
+        }
     }
 
     /// Packets over all reasons.

@@ -275,7 +275,7 @@ mod tests {
             action: "drop",
             reason: Reason::SourceUnlisted,
             weight,
-            length: 60,
+            length_bytes: 60,
             headers: Headers::of(&frame),
             octets: frame,
         }

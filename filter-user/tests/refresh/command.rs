@@ -164,7 +164,7 @@ fn programs_get_an_object_a_line() {
     fs::write(host.path().join("acme.md"), page(1..=1)).unwrap();
     let (code, text) = host.run(&format!("{REFRESH} --json"));
     assert_eq!(code, 0);
-    expect![[r#"{"provider":"acme","source":"acme.md","outcome":"updated","due_in":null,"why":null,"notes":[],"added":[{"remote":"198.51.100.1/32","service":"sip-tls","protocol":"tcp","remote_ports":"5061"}],"removed":[],"departing":[]}
+    expect![[r#"{"provider":"acme","source":"acme.md","outcome":"updated","due_in_seconds":null,"why":null,"notes":[],"added":[{"remote":"198.51.100.1/32","service":"sip-tls","protocol":"tcp","remote_ports":"5061"}],"removed":[],"departing":[]}
 --
 "#]]
     .assert_eq(&text);

@@ -5,7 +5,7 @@ use std::fs;
 use serde_json::Value;
 use tests::scene::CARRIER;
 
-use super::{InForce, Stage};
+use super::{InForce, Stage, TRACKED, TURNED};
 
 #[test]
 fn apply_that_is_killed_has_switched_as_a_whole_or_not_at_all() {
@@ -37,10 +37,33 @@ fn a_first_attach_that_is_killed_filters_as_a_whole_or_not_at_all() {
     assert_eq!(stage.assert_whole(0), InForce::Turned);
 }
 
+/// The other policy remembers flows and has more sources than there is room for: it needs a program with larger maps.
+#[test]
+fn a_swap_for_larger_maps_that_is_killed_filters_all_the_time() {
+    let stage = Stage::attached();
+    let sources: Vec<String> =
+        (0..1200).map(|number| format!("\"10.{}.{}.0/24\"", number / 256, number % 256)).collect();
+    let many = format!("[[allow]]\nname = \"many\"\nfrom = [{}]\nudp = [4000]\n\n[[deny]]", sources.join(", "));
+    stage.scene.policy("turned.toml", &[TURNED[0], TURNED[1], TRACKED, ("[[deny]]", &many)]);
+    let steps = stage.kill_at_every_step(&["apply", &stage.turned], |step| {
+        assert_eq!(stage.scene.status()["running"], true, "step {step}");
+        let in_force = stage.assert_whole(step);
+        // Whatever was done, the next policy is the one that packets meet.
+        let next = if step % 2 == 0 { (&stage.policy, InForce::Policy) } else { (&stage.turned, InForce::Turned) };
+        stage.scene.sipwall(&["apply", next.0]).assert_done();
+        assert_eq!(stage.assert_whole(step), next.1, "step {step}, after {in_force:?}");
+        // Small maps again, so that every step is there the next time.
+        stage.scene.sipwall(&["detach", "eth0"]).assert_done();
+        stage.scene.attach(&stage.policy);
+    });
+    assert!(steps >= 16, "{steps}");
+    assert_eq!(stage.assert_whole(0), InForce::Turned);
+}
+
 #[test]
 fn an_upgrade_that_is_killed_filters_all_the_time() {
     let stage = Stage::attached();
-    let forget = || stage.shell("rm -f /sys/fs/bpf/sipwall/v4/eth0/build");
+    let forget = || stage.shell("rm -f /sys/fs/bpf/sipwall/v5/eth0/build");
     forget();
     let steps = stage.kill_at_every_step(&["attach", "eth0", "--policy", &stage.policy], |step| {
         assert_eq!(stage.assert_whole(step), InForce::Policy);
@@ -55,7 +78,7 @@ fn an_upgrade_that_is_killed_filters_all_the_time() {
 #[test]
 fn an_upgrade_from_another_abi_that_is_killed_filters_all_the_time() {
     let stage = Stage::attached();
-    let age = || stage.shell("cd /sys/fs/bpf/sipwall && if [ -e v4/eth0/link ]; then rm -rf v1 && mv v4 v1; fi");
+    let age = || stage.shell("cd /sys/fs/bpf/sipwall && if [ -e v5/eth0/link ]; then rm -rf v1 && mv v5 v1; fi");
     age();
     let attach = ["attach", "eth0", "--policy", &stage.policy];
     let steps = stage.kill_at_every_step(&attach, |step| {

@@ -7,7 +7,7 @@ use tests::field::{Call, Calling, Field, KORE, SBC, Sbc, TWILIO, Way, datagrams}
 /// A line of policy that changes nothing for those who call.
 const WITH_SSH: &str = "\n[[allow]]\nname = \"ssh\"\nfrom = [\"203.0.113.7\"]\ntcp = [22]\n";
 /// Where this version pins, and where another one would.
-const PINS: &str = "/sys/fs/bpf/sipwall/v4";
+const PINS: &str = "/sys/fs/bpf/sipwall/v5";
 const OTHER_PINS: &str = "/sys/fs/bpf/sipwall/v1";
 
 /// Makes a call each over UDP and TCP while something is done again and again, and asserts that nothing of them was lost.

@@ -80,7 +80,7 @@ fn a_policy_that_cuts_a_canary_off_from_the_broker_falls_back_by_itself() {
     for (node, number) in nodes.iter().zip(1..) {
         node.await_revision(1);
         assert_eq!(
-            node.await_status("it is back", |status| status["service"]["fleet"]["connected"] == true)["denied"],
+            node.await_status("it is back", |status| status["service"]["fleet"]["connected"] == true)["denied_count"],
             0
         );
         world.await_state(number, "it says so", |state| state["running"] == 1 && state["trying"].is_null());

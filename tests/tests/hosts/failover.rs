@@ -72,7 +72,7 @@ fn a_pair_fails_over_where_vrrp_passes_and_has_two_masters_where_it_does_not() {
     await_masters(&place, false, true);
     shell(place.sbc(), "ip link set eth0 up");
     await_masters(&place, true, false);
-    assert_eq!(place.sipwall(&["status", "eth0", "--json"]).json()["xdp_mode"], "native");
+    assert_eq!(place.sipwall(&["status", "eth0", "--json"]).json()["attach_mode"], "native");
     place.await_reason("vrrp", 1);
 }
 

@@ -17,7 +17,7 @@ fn attach_generic(place: &Place, interface: &str) {
         &format!("the driver of `{interface}` has no native XDP\nhint: attach to `eth0` below it, or "),
     );
     let attached = place.sipwall(&["attach", interface, "--policy", &policy, "--allow-generic", "--json"]).json();
-    assert_eq!(attached["xdp_mode"], "generic");
+    assert_eq!(attached["attach_mode"], "generic");
 }
 
 /// Packets of the carrier that the filter of an interface let in, and dropped ones of the scanner.
@@ -39,7 +39,7 @@ fn a_bridge_is_filtered_at_its_port_or_by_itself() {
     );
     assert_eq!((datagrams(&place, CARRIER), datagrams(&place, SCANNER)), (3, 3));
     place.attach(TRACKED);
-    assert_eq!(place.sipwall(&["status", "eth0", "--json"]).json()["xdp_mode"], "native");
+    assert_eq!(place.sipwall(&["status", "eth0", "--json"]).json()["attach_mode"], "native");
     assert_eq!((datagrams(&place, CARRIER), datagrams(&place, SCANNER)), (3, 0));
     assert_eq!(counted(&place, "eth0"), (3, 3));
     assert_eq!(is_answered(&place, SBC.ipv4, SCANNER), Some(true), "what the bridge sends leaves by its port");

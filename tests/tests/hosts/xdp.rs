@@ -3,6 +3,7 @@
 use std::{process::Command, time::Duration};
 
 use tests::{
+    http,
     service::wait_for,
     sipwall::{Ended, binary},
     unpacked::start,
@@ -92,6 +93,47 @@ fn the_service_says_that_another_program_is_there_and_ends() {
     let _service = start(&mut service, place.path("run.log").as_ref());
     wait_for("the service attaches", || (place.sipwall(&["stats", "eth0"]).code == 0).then_some(()));
     assert_filters(&place);
+}
+
+/// A service that was ready once seemed to protect every interface, though another program held one of them.
+#[test]
+fn the_service_says_which_interface_it_cannot_protect_where_it_protects_another() {
+    let place = place();
+    let object = text(DAEMONS.file(OTHER));
+    shell(place.sbc(), "ip link add wan0 type veth peer name wan1; ip link set wan0 up; ip link set wan1 up");
+    shell(place.sbc(), &format!("ip link set dev wan0 xdpdrv object {object} program {OTHER_NAME}"));
+    let policy = place.policy(PLAIN);
+    let mut service = place.sbc().command(binary());
+    service.args(["run", "eth0", "wan0", "--policy", &policy, "--state", &place.path("state")]);
+    service.args(["--runtime", &place.path("run"), "--listen", "127.0.0.1:9464"]);
+    service.env_remove("NOTIFY_SOCKET").env_remove("JOURNAL_STREAM");
+    let _service = start(&mut service, place.path("run.log").as_ref());
+    let status = || place.sipwall(&["status", "--runtime", &place.path("run")]);
+    let shown = wait_for("it says so", || Some(status()).filter(|shown| shown.stdout.contains("wan0 FAILED")));
+    assert_eq!(shown.code, 1, "{shown:?}");
+    let parts = ["eth0: running", "which is in force on 1 of 2 interfaces", "wan0 FAILED, NOT FILTERED, since"];
+    assert!(parts.iter().all(|part| shown.stdout.contains(part)), "{shown:?}");
+    assert!(shown.stdout.contains("`wan0` already runs an XDP program with the id"), "{shown:?}");
+    let said = place.said("run.log");
+    let failed =
+        said.lines().find(|line| line.contains("could not be put in force")).unwrap_or_else(|| panic!("{said}"));
+    assert!(failed.contains("wan0") && !said.contains("hint"), "{said}");
+    for told in [
+        "sipwall_attached{interface=\"wan0\"} 0",
+        "sipwall_attached{interface=\"eth0\"} 1",
+        "sipwall_service_interface_state{interface=\"wan0\",state=\"failed\"} 1",
+    ] {
+        wait_for(told, || {
+            let address = "127.0.0.1:9464".parse().expect("an address");
+            let metrics = place.sbc().enter(|| http::get(address, "/metrics")).expect("a host");
+            metrics.body.contains(told).then_some(())
+        });
+    }
+    assert_filters(&place);
+    // Once the other program is gone the service protects that one too.
+    shell(place.sbc(), "ip link set dev wan0 xdpdrv off");
+    let shown = wait_for("it is filtered", || Some(status()).filter(|shown| shown.stdout.contains(", keeps ")));
+    assert_eq!(shown.code, 0, "{shown:?}");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 #![expect(clippy::expect_used, reason = "a test that cannot go on panics")]
 
+mod by_hand;
 mod systemd;
 mod waiting;
 
@@ -9,6 +10,7 @@ use std::{
     collections::BTreeSet,
     fs,
     net::UdpSocket,
+    os::unix::fs::{PermissionsExt as _, chown},
     process::Command,
     sync::atomic::{AtomicBool, Ordering},
     thread,
@@ -18,6 +20,7 @@ use tests::ports::bound;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tests::{
+    json,
     scene::{CARRIER, SBC, SCANNER, SILENCE, Scene, packets},
     service::{Service, status, status_text, wait_for},
 };
@@ -104,7 +107,7 @@ fn a_change_of_the_policy_or_of_a_file_that_it_names_is_put_in_force() {
     assert_eq!(scene.datagrams("scanner", 5060), 3);
     // A deny list.
     replace(&scene.path("deny.txt"), "192.0.2.99\n");
-    assert_eq!(service.await_generation(5)["denied"], 1);
+    assert_eq!(service.await_generation(5)["denied_count"], 1);
     assert_eq!((scene.datagrams("scanner", 5060), scene.datagrams("carrier", 5060)), (0, 3));
 }
 
@@ -118,7 +121,7 @@ fn a_policy_that_is_refused_leaves_the_old_one_and_is_shown_until_it_is_mended()
     let shown = service.await_status("the refusal is shown", |shown| !shown["service"]["refused"].is_null());
     let message = shown["service"]["refused"]["message"].as_str().expect("a text");
     assert!(message.contains("policy.toml:3"), "{shown}");
-    assert!(shown["service"]["refused"]["since"].as_u64() > Some(0), "{shown}");
+    assert!(json::instant(&shown["service"]["refused"]["since"]) > 0, "{shown}");
     assert_eq!(shown["generation"], 1);
     service.await_log(&["ERROR", "the policy is refused, what is in force stays", "policy.toml:3"]);
     assert!(status_text(&scene).contains("POLICY REFUSED since"));
@@ -142,7 +145,17 @@ fn without_a_filter_a_policy_that_is_refused_ends_the_start() {
     ended.assert_failed(2, "policy.toml:3");
     let missing = scene.policy("missing.toml", &[("\"eth0\"", "")]);
     let ended = scene.sipwall(&["run", "--policy", &missing, "--state", &state, "--runtime", &runtime]);
-    ended.assert_failed(1, "no interface is named");
+    ended.assert_failed(2, "no interface is named");
+    let run = |policy: &str| scene.sipwall(&["run", "--policy", policy, "--state", &state, "--runtime", &runtime]);
+    run(&scene.path("nowhere.toml")).assert_failed(2, "nowhere.toml");
+    fs::create_dir(scene.path("directory.toml")).expect("a directory");
+    run(&scene.path("directory.toml")).assert_failed(2, "directory.toml");
+    // The service has given up the right to read what is another user's.
+    let foreign = scene.policy("foreign.toml", &[]);
+    chown(&foreign, Some(65534), None).expect("root may give files away");
+    fs::set_permissions(&foreign, fs::Permissions::from_mode(0o600)).expect("a mode");
+    run(&foreign).assert_failed(2, "foreign.toml");
+    run(&foreign).assert_failed(2, "Permission denied");
 }
 
 /// Makes the SBC's link anew, as the lab made it.
@@ -187,22 +200,8 @@ fn an_interface_that_goes_and_comes_back_is_filtered_again_with_its_counters() {
     assert_eq!(packets(&stats, "reason", "source_unlisted", Some("drop")), 6, "{stats}");
     assert_eq!(packets(&stats, "reason", "denied", Some("drop")), 3, "{stats}");
     assert_eq!(packets(&stats, "rule", "carrier/sip-udp", None), 3, "{stats}");
-    let links = scene.host("sbc").command("ls").arg("/sys/fs/bpf/sipwall/v4/eth0").output().expect("ls runs");
+    let links = scene.host("sbc").command("ls").arg("/sys/fs/bpf/sipwall/v5/eth0").output().expect("ls runs");
     assert!(!String::from_utf8_lossy(&links.stdout).contains(":new"), "{links:?}");
-}
-
-#[test]
-fn detach_warns_of_a_service_that_attaches_again() {
-    let scene = Scene::new();
-    let service = Service::start(&scene, &scene.policy("policy.toml", &[]));
-    service.await_status("it says how it is", |status| !status["service"].is_null());
-    let detach = || scene.sipwall(&["detach", "eth0", "--runtime", &scene.path("run")]);
-    let detached = detach();
-    detached.assert_done();
-    assert!(detached.stderr.contains("warning: the service runs, and attaches the filter again"), "{detached:?}");
-    assert!(service.end_by(Signal::TERM).success());
-    scene.attach(&scene.path("policy.toml"));
-    assert!(!detach().stderr.contains("warning"), "{detached:?}");
 }
 
 /// Whether the answer to what the SBC asks comes in, which no rule lets in.

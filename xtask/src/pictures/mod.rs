@@ -7,6 +7,7 @@ mod terminal;
 
 use std::{
     fs,
+    io::{self, PipeWriter},
     path::{Path, PathBuf},
     process::{Command, Stdio},
     sync::atomic::{AtomicBool, Ordering},
@@ -39,6 +40,8 @@ const COMMANDS: &[(&str, &[&str])] =
     &[("stats", &["stats", "--interval", "5s"]), ("events", &["events"]), ("events-top", &["events", "--top"])];
 /// How long the service may take to start.
 const PATIENCE: Duration = Duration::from_mins(1);
+/// How long all pictures may take.
+const EXPOSURE: Duration = Duration::from_mins(5);
 /// How long nothing is played between two times.
 const PAUSE: Duration = Duration::from_millis(300);
 /// What a picture may weigh.
@@ -52,11 +55,13 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let Programs { sipwall, browser } = programs()?;
     let lab = Lab::new(&network::plans()?)?;
     let files = tempfile::tempdir()?;
-    let _service = service(lab.host("sbc")?, &sipwall, &files)?;
+    let sbc = lab.host("sbc")?;
+    let _service = service(sbc, &sipwall, &files)?;
+    let photographer = Photographer::start(sbc, &browser, files.path())?;
     let done = AtomicBool::new(false);
     thread::scope(|threads| {
         let traffic = threads.spawn(|| traffic(&lab, &done));
-        let taken = take(&lab, &sipwall, &browser, &files, options);
+        let taken = take(sbc, &sipwall, photographer, &files, options);
         done.store(true, Ordering::Relaxed);
         traffic.join().map_err(|_| anyhow::anyhow!("the traffic panicked"))?;
         taken
@@ -110,9 +115,32 @@ fn traffic(lab: &Lab, done: &AtomicBool) {
     });
 }
 
+/// Takes pictures of pages when it is told to: it has looked at the traffic since it was started.
+struct Photographer {
+    process: Process,
+    /// What it waits for the end of.
+    waits: PipeWriter,
+}
+
+impl Photographer {
+    fn start(sbc: &Host, program: &Path, directory: &Path) -> Result<Self> {
+        let (end, waits) = io::pipe()?;
+        let process = Process::start(sbc.command(program).arg(directory).arg(LISTENER).stdin(end))?;
+        Ok(Self { process, waits })
+    }
+
+    fn take(mut self) -> Result<()> {
+        drop(self.waits);
+        match self.process.wait(EXPOSURE)? {
+            Some(ended) => ensure!(ended.success(), "no pictures were taken ({ended})"),
+            None => bail!("the pictures take more than {} s", EXPOSURE.as_secs()),
+        }
+        Ok(())
+    }
+}
+
 /// Waits until there is something to see, and takes the pictures into the directory.
-fn take(lab: &Lab, sipwall: &Path, browser: &Path, files: &TempDir, options: &Options) -> Result<()> {
-    let sbc = lab.host("sbc")?;
+fn take(sbc: &Host, sipwall: &Path, photographer: Photographer, files: &TempDir, options: &Options) -> Result<()> {
     let top = Terminal::start(sbc, files.path(), &format!("{} top", sipwall.display()))?;
     eprintln!("calls and a scan go on for {} seconds", options.seconds);
     thread::sleep(Duration::from_secs(options.seconds));
@@ -122,9 +150,7 @@ fn take(lab: &Lab, sipwall: &Path, browser: &Path, files: &TempDir, options: &Op
         let shown = format!("# sipwall {}\n{}", arguments.join(" "), terminal::last_lines(&shown));
         terminal::picture(&files.path().join(format!("{name}.html")), &shown)?;
     }
-    let mut pages = sbc.command(browser);
-    run_command(pages.arg(files.path()).arg(format!("http://{LISTENER}/")), "")?;
-    Ok(())
+    photographer.take()
 }
 
 /// Makes the pictures small, and puts them where the documentation has them.

@@ -13,7 +13,7 @@ use serde::Serialize;
 use super::caution::Caution;
 use crate::cli::{
     WRONG_INPUT,
-    live::{self, Interfaces},
+    live::{self, OnInterfaces},
     output,
 };
 
@@ -39,7 +39,7 @@ struct Report<'a, T> {
 }
 
 impl Loading<'_> {
-    pub(super) fn run(&self, interfaces: Interfaces) -> Result<ExitCode> {
+    pub(super) fn run(&self, interfaces: OnInterfaces) -> Result<ExitCode> {
         let prefixes = match file::read_deny_list(self.file) {
             Ok(prefixes) => prefixes,
             Err(refusals) => {
@@ -110,8 +110,8 @@ pub(super) fn list(interfaces: &[String], json: bool) -> Result<ExitCode> {
             if json {
                 output::json(&Report { interface, data: &info })?;
             } else {
-                let DenyListInfo { name, prefixes, expires_in, comment } = &info;
-                let (ends, comment) = (live::ends_in(*expires_in), live::remark(comment.as_deref()));
+                let DenyListInfo { name, prefixes, expires_in_seconds, comment } = &info;
+                let (ends, comment) = (live::ends_in(*expires_in_seconds), live::remark(comment.as_deref()));
                 table.add_row([interface.clone(), live::remark(Some(name)), prefixes.to_string(), ends, comment]);
             }
         }

@@ -4,7 +4,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::Result;
 use filter_user::telemetry::{By, Event, Ranked, Span, Trends};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use crate::cli::output;
 
@@ -15,11 +15,56 @@ const MOST: usize = 20;
 #[derive(Serialize)]
 struct Top {
     /// Seconds between the first event and now.
-    seconds: u64,
+    interval_seconds: u64,
     packets: u64,
+    #[serde(serialize_with = "sources")]
     sources: Vec<Ranked>,
+    #[serde(serialize_with = "networks")]
     networks: Vec<Ranked>,
-    wanted: Vec<Ranked>,
+    #[serde(serialize_with = "ports")]
+    ports: Vec<Ranked>,
+}
+
+/// A row of a ranking: named by what it ranks.
+#[derive(Serialize)]
+struct Row<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    source: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    network: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    port: Option<&'a str>,
+    packets: u64,
+    reasons: &'a [&'static str],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ports: Option<Vec<String>>,
+}
+
+impl<'a> Row<'a> {
+    fn of(by: By, ranked: &'a Ranked) -> Self {
+        let Ranked { what, packets, reasons, wanted } = ranked;
+        let named = |wanted| (by == wanted).then_some(what.as_str());
+        Self {
+            source: named(By::Source),
+            network: named(By::Network),
+            port: named(By::Wanted),
+            packets: *packets,
+            reasons,
+            ports: (by != By::Wanted).then(|| wanted.iter().map(ToString::to_string).collect()),
+        }
+    }
+}
+
+fn sources<S: Serializer>(ranked: &[Ranked], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(ranked.iter().map(|ranked| Row::of(By::Source, ranked)))
+}
+
+fn networks<S: Serializer>(ranked: &[Ranked], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(ranked.iter().map(|ranked| Row::of(By::Network, ranked)))
+}
+
+fn ports<S: Serializer>(ranked: &[Ranked], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(ranked.iter().map(|ranked| Row::of(By::Wanted, ranked)))
 }
 
 /// Prints what the events come to.
@@ -32,7 +77,7 @@ pub(super) fn print(events: &[Event], json: bool) -> Result<()> {
     output::line(&format!(
         "about {} in the last {}\n",
         super::dropped_text(top.packets - would_drop.min(top.packets), would_drop.min(top.packets)),
-        crate::cli::time::describe(std::time::Duration::from_secs(top.seconds.max(1)))
+        crate::cli::time::describe(std::time::Duration::from_secs(top.interval_seconds.max(1)))
     ))?;
     for (heading, ranked) in [("SOURCE", &top.sources), ("NETWORK", &top.networks)] {
         let mut table = output::table([heading, "PACKETS", "REASONS", "WANTED"]);
@@ -44,7 +89,7 @@ pub(super) fn print(events: &[Event], json: bool) -> Result<()> {
         output::line(&format!("{table}\n"))?;
     }
     let mut table = output::table(["WANTED", "PACKETS", "REASONS"]);
-    for Ranked { what, packets, reasons, wanted: _ } in &top.wanted {
+    for Ranked { what, packets, reasons, wanted: _ } in &top.ports {
         table.add_row([what.clone(), packets.to_string(), reasons.join(", ")]);
     }
     output::numbers_in(&mut table, 1);
@@ -61,11 +106,11 @@ impl Top {
         recent.for_each(|event| trends.count(event, event.weight));
         let ranked = |by| trends.ranked(by, Span::Hour, now, MOST).0;
         Ok(Self {
-            seconds: now - first.min(now),
+            interval_seconds: now - first.min(now),
             packets: trends.total(Span::Hour, now),
             sources: ranked(By::Source),
             networks: ranked(By::Network),
-            wanted: ranked(By::Wanted),
+            ports: ranked(By::Wanted),
         })
     }
 }

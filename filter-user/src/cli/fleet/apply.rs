@@ -1,12 +1,12 @@
 //! `sipwall fleet apply` and `rollback`
 
-use std::{path::PathBuf, process::ExitCode, time::Duration};
+use std::{process::ExitCode, time::Duration};
 
 use anyhow::Result;
 use filter_user::fleet::{Content, Rollout, Target, Terms};
 
 use super::{
-    super::{WRONG_INPUT, time::parse_duration},
+    super::{WRONG_INPUT, policy::PolicyArgument, time::parse_duration},
     Access, Whom, progress,
 };
 
@@ -19,9 +19,8 @@ const SLACK: Duration = Duration::from_secs(10);
 /// back. Where a canary fails, no other node is told. Exit code 0 if it is in force on every node that says anything, 1 if not.
 #[derive(clap::Args)]
 pub(super) struct Apply {
-    /// The policy file
-    #[arg(value_name = "POLICY")]
-    policy: PathBuf,
+    #[command(flatten)]
+    policy: PolicyArgument,
     #[command(flatten)]
     whom: Whom,
     /// How many nodes try it first: those with most traffic. By default one, and none of a single node
@@ -86,7 +85,7 @@ impl Manner {
 
 impl Apply {
     pub(super) fn run(self) -> Result<ExitCode> {
-        let content = match Content::pack(&self.policy) {
+        let content = match Content::pack(self.policy.path()) {
             Ok(content) => content,
             Err(error) => {
                 eprintln!("error: {error}");

@@ -1,13 +1,16 @@
 //! `sipwall fleet diff`, `history` and `explain`
 
-use std::{path::PathBuf, process::ExitCode};
+use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
-use filter_user::fleet::{Content, Target, Version};
+use filter_user::{
+    fleet::{Content, Target, Version},
+    instant,
+};
 use serde::Serialize;
 
 use super::{
-    super::{WRONG_INPUT, check, diff, explain::Question, output},
+    super::{WRONG_INPUT, check, diff, explain::Question, output, policy::PolicyArgument},
     Access, Whom, name,
 };
 
@@ -17,9 +20,8 @@ use super::{
 /// would.
 #[derive(clap::Args)]
 pub(super) struct Diff {
-    /// The policy file
-    #[arg(value_name = "POLICY")]
-    policy: PathBuf,
+    #[command(flatten)]
+    policy: PolicyArgument,
     #[command(flatten)]
     whom: Whom,
     /// Print one JSON object
@@ -40,7 +42,7 @@ struct Compared {
 
 impl Diff {
     pub(super) fn run(self) -> Result<ExitCode> {
-        let new = match Content::pack(&self.policy) {
+        let new = match Content::pack(self.policy.path()) {
             Ok(content) => content,
             Err(error) => {
                 eprintln!("error: {error}");
@@ -117,7 +119,7 @@ fn cells(version: &Version) -> [String; 5] {
     let policy = version.refused.as_ref().map_or_else(|| text(&version.policy), |why| format!("REFUSED: {why}"));
     [
         version.revision.map_or_else(|| "-".to_owned(), |revision| revision.to_string()),
-        output::time(version.taken_at),
+        instant::text(version.taken_at),
         policy,
         text(&version.author),
         text(&version.signed_by),

@@ -6,6 +6,7 @@ use anyhow::Result;
 use clap::Subcommand;
 use filter_user::{
     fleet::{DenyItem, Target},
+    instant,
     service::now,
 };
 use ipnet::IpNet;
@@ -110,7 +111,7 @@ fn show(target: &Target, items: &[DenyItem], json: bool) -> Result<()> {
     }
     let mut table = output::table(["PREFIX", "UNTIL", "COMMENT"]);
     for DenyItem { prefix, until, comment } in items {
-        let until = until.map_or_else(|| "for ever".to_owned(), output::time);
+        let until = until.map_or_else(|| "for ever".to_owned(), instant::text);
         table.add_row([prefix.to_string(), until, comment.clone()]);
     }
     output::line(&table.to_string())

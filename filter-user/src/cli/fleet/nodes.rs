@@ -5,6 +5,7 @@ use std::{process::ExitCode, time::Duration};
 use anyhow::Result;
 use filter_user::{
     fleet::{InterfaceState, NodeState, Seen},
+    instant,
     service::now,
 };
 
@@ -89,7 +90,7 @@ fn age(seen: &Seen) -> Duration {
 fn mode(interfaces: &[InterfaceState]) -> String {
     let mut modes: Vec<_> = interfaces
         .iter()
-        .map(|one| match (&one.mode, one.attached.as_deref()) {
+        .map(|one| match (&one.mode, one.attach_mode.as_deref()) {
             _ if !one.running => "NOT RUNNING".to_owned(),
             (None, _) => "NO POLICY".to_owned(),
             (Some(mode), None | Some("native")) => mode.clone(),
@@ -103,7 +104,7 @@ fn mode(interfaces: &[InterfaceState]) -> String {
 
 /// What is wrong with a node, a sentence each.
 fn troubles(seen: &Seen) -> Vec<String> {
-    let gone = (!seen.is_fresh(now())).then(|| format!("SAYS NOTHING since {}", output::time(seen.seen_at)));
+    let gone = (!seen.is_fresh(now())).then(|| format!("SAYS NOTHING since {}", instant::text(seen.seen_at)));
     let skew = seen.skew();
     let clock = (skew.abs() > MOST_SKEW).then(|| {
         let way = if skew > 0 { "ahead of" } else { "behind" };

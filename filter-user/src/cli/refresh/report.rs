@@ -5,6 +5,7 @@ use std::time::Duration;
 use anyhow::Result;
 use filter_user::{
     allowlist::diff::Rule,
+    instant,
     refresh::{Departing, Outcome, Report, Step},
 };
 
@@ -37,8 +38,8 @@ fn complain(report: &Report, is_known: bool) {
 }
 
 fn show(report: &Report) -> Result<()> {
-    let Report { provider, source, outcome, due_in, why: _, notes: _, added, removed, departing } = report;
-    let due = due_in.map_or_else(String::new, |seconds| {
+    let Report { provider, source, outcome, due_in_seconds, why: _, notes: _, added, removed, departing } = report;
+    let due = due_in_seconds.map_or_else(String::new, |seconds| {
         format!(" (next in {}, `--now` asks at once)", time::describe(Duration::from_secs(seconds)))
     });
     output::line(&format!(
@@ -54,7 +55,7 @@ fn show(report: &Report) -> Result<()> {
         }
     }
     for Departing { rule, line, until } in departing {
-        output::line(&format!("  ~ {}, once line {line}, until {}", rule_text(rule), output::time(*until)))?;
+        output::line(&format!("  ~ {}, once line {line}, until {}", rule_text(rule), instant::text(*until)))?;
     }
     Ok(())
 }

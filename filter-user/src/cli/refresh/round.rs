@@ -14,7 +14,7 @@ use crate::cli::{WRONG_INPUT, change::Loaded, check};
 
 /// Refreshes once.
 pub(super) fn run(command: &Refresh, refresher: &Refresher, asking: &Asking) -> Result<ExitCode> {
-    let file = match PolicyFile::read(&command.policy) {
+    let file = match PolicyFile::read(&command.target.policy) {
         Ok(file) => file,
         Err(refusals) => return Ok(check::refuse(&refusals)),
     };
@@ -41,8 +41,10 @@ fn has_source(file: &PolicyFile, name: &str) -> bool {
 /// Says what the steps did, keeps it, and puts it in force.
 pub(super) fn settle(command: &Refresh, refresher: &Refresher, file: PolicyFile, steps: &[Step]) -> Result<ExitCode> {
     report::steps(steps, command.json)?;
-    let interfaces =
-        if command.interfaces.is_empty() { file.sbc.interfaces.clone() } else { command.interfaces.clone() };
+    let interfaces = match &command.target.interfaces[..] {
+        [] => file.sbc.interfaces.clone(),
+        named => named.to_vec(),
+    };
     let all_in_force = match refresher.settle(file, steps)? {
         Settled::Complete(policy, compiled) => {
             let loaded = Loaded::new(*policy, *compiled, command.guard);
@@ -103,8 +105,8 @@ fn put_in_force_on(command: &Refresh, interface: &str, loaded: &Loaded, steps: &
 fn held(status: &Status) -> Option<String> {
     match status.confirmation {
         Confirmation::Confirmed => None,
-        Confirmation::Pending { seconds_left, .. } => Some(format!(
-            "generation {} waits to be confirmed, {seconds_left} s left; the next refresh makes up for it",
+        Confirmation::Pending { remaining_seconds, .. } => Some(format!(
+            "generation {} waits to be confirmed, {remaining_seconds} s left; the next refresh makes up for it",
             status.generation
         )),
         Confirmation::RolledBack { generation } => Some(format!(

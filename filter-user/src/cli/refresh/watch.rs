@@ -65,7 +65,7 @@ impl Watch {
     ///
     /// The policy file is read anew each time; while it is refused, what is in force stays.
     async fn round(&mut self, signals: &mut Signals) -> Result<Option<Duration>> {
-        let file = match PolicyFile::read(&self.command.policy) {
+        let file = match PolicyFile::read(&self.command.target.policy) {
             Ok(file) => file,
             Err(refusals) => {
                 eprintln!("error: the policy is refused, what is in force stays\n{refusals}");

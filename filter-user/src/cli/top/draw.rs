@@ -69,7 +69,7 @@ fn draw_head(frame: &mut Frame<'_>, area: Rect, model: &Model, ui: &Ui) {
     words.push(mode);
     words.extend(model.confirmation().map(|awaited| Span::styled(awaited, alarm(Tone::Bad))));
     words.extend(ui.is_paused().then(|| Span::styled("PAUSED", alarm(Tone::Warning))));
-    words.push(match status.xdp_mode {
+    words.push(match status.attach_mode {
         Some(mode) => Span::raw(format!("{mode} XDP")),
         None => Span::styled("NOT RUNNING", alarm(Tone::Bad)),
     });

@@ -9,6 +9,7 @@ use std::{
 use anyhow::{Context as _, Result};
 use filter_common::Reason;
 use filter_user::{
+    instant,
     kernel::{self, Status},
     telemetry::{
         By, Calls, Follower, Measured, MeasuredReason, MeasuredRule, Meter, Rate, Span, concerns_listed, provider,
@@ -16,7 +17,7 @@ use filter_user::{
 };
 
 use super::model::{Model, Quiet, ReasonRow, RuleRow, Series};
-use crate::cli::{check, output, refresh::StateDirectory};
+use crate::cli::{check, refresh::StateDirectory};
 
 /// How many readings the past has: as many as the widest screen shows.
 const PAST: usize = 300;
@@ -103,7 +104,7 @@ impl Gatherer {
         let (knockers, source_count) = self.samples.trends().ranked(By::Source, span, now, 1);
         let past = |rates: &VecDeque<u64>| rates.iter().copied().collect();
         Model {
-            time: output::time(now),
+            time: instant::text(now),
             status: self.status.clone(),
             place,
             drift,

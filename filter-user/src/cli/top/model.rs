@@ -180,7 +180,7 @@ impl Model {
     pub(super) fn confirmation(&self) -> Option<String> {
         match self.status.confirmation {
             Confirmation::Confirmed => None,
-            Confirmation::Pending { seconds_left, .. } => Some(format!("CONFIRM WITHIN {seconds_left} s")),
+            Confirmation::Pending { remaining_seconds, .. } => Some(format!("CONFIRM WITHIN {remaining_seconds} s")),
             Confirmation::RolledBack { generation } => Some(format!("GENERATION {generation} WAS NOT CONFIRMED")),
         }
     }

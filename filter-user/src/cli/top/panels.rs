@@ -5,7 +5,7 @@ use std::{cmp::Reverse, collections::BTreeMap};
 use filter_user::telemetry::By;
 use ratatui::{
     Frame,
-    layout::{Alignment, Constraint, Rect},
+    layout::{Alignment, Constraint, Layout, Rect},
     style::{Modifier, Style},
     text::Text,
     widgets::{Cell, Row, Table, TableState},
@@ -53,8 +53,9 @@ pub(super) fn reasons(model: &Model, ui: &Ui, area: Rect) -> Table<'static> {
     let mut rows: Vec<_> = shown
         .into_iter()
         .map(|row| {
-            let passed = row.action == "would_drop" && !model.is_monitored();
-            let name = if passed { format!("{} (passed)", row.reason) } else { row.reason.to_owned() };
+            // In monitor mode all of them are, and the top line says so.
+            let is_told = row.action == "would_drop" && !model.is_monitored();
+            let name = if is_told { format!("{} {}", row.reason, row.action) } else { row.reason.to_owned() };
             Row::new([Cell::from(name), number(quantity(row.packets_per_second)), number(count(row.packets))])
         })
         .collect();
@@ -66,27 +67,42 @@ pub(super) fn reasons(model: &Model, ui: &Ui, area: Rect) -> Table<'static> {
 /// What was dropped most, the selected one marked.
 pub(super) fn draw_ranked(frame: &mut Frame<'_>, area: Rect, model: &Model, ui: &Ui) {
     let shown = ui.ranked(model);
-    let rows = shown.iter().map(|ranked| {
-        let wanted: Vec<_> = ranked.wanted.iter().map(ToString::to_string).collect();
-        Row::new([
-            Cell::from(ranked.what.clone()),
-            number(count(ranked.packets)),
-            number(share(ranked.packets, model.span_total)),
-            Cell::from(wanted.join(", ")),
-            Cell::from(ranked.reasons.join(", ")),
-        ])
-    });
     let title = format!("{}, LAST {}", model.by.name(), model.span.name()).to_uppercase();
     // An IPv6 address has up to 39 characters; where there is no room it loses its end, the rest loses first.
     let what = if area.width < 100 { 27 } else { 40 };
     // A port wants nothing but itself.
     let wanted = if model.by == By::Wanted { Constraint::Length(0) } else { Constraint::Fill(1) };
     let widths = [Constraint::Length(what), Constraint::Length(7), Constraint::Length(7), wanted, Constraint::Fill(1)];
+    let [_, _, _, wanted, reasons] =
+        Layout::horizontal(widths).spacing(1).areas(area).map(|column| usize::from(column.width));
+    let rows = shown.iter().map(|ranked| {
+        Row::new([
+            Cell::from(ranked.what.clone()),
+            number(count(ranked.packets)),
+            number(share(ranked.packets, model.span_total)),
+            Cell::from(fitting(&ranked.wanted, wanted)),
+            Cell::from(fitting(&ranked.reasons, reasons)),
+        ])
+    });
     let table = Table::new(rows, widths)
+        .column_spacing(1)
         .header(ranked_header(title))
         .row_highlight_style(Style::new().add_modifier(Modifier::REVERSED));
     let mut state = TableState::default().with_selected(ui.selection(model));
     frame.render_stateful_widget(table, area, &mut state);
+}
+
+/// As many as there is room for, each of them whole: half a port would be another one.
+fn fitting(items: &[impl ToString], width: usize) -> String {
+    let mut text = String::new();
+    for (place, item) in items.iter().map(ToString::to_string).enumerate() {
+        let (comma, more) = (if place == 0 { "" } else { ", " }, if place + 1 < items.len() { " …" } else { "" });
+        if place > 0 && [&text, comma, &item, more].iter().map(|part| part.chars().count()).sum::<usize>() > width {
+            return text + " …";
+        }
+        text.extend([comma, &item]);
+    }
+    text
 }
 
 /// The heading of what is ranked: words stand left, numbers right.

@@ -51,17 +51,17 @@ fn status() -> Status {
     Status {
         interface: "eth0".to_owned(),
         running: true,
-        xdp_mode: Some(XdpMode::Native),
+        attach_mode: Some(XdpMode::Native),
         mode: Some("enforce"),
         scope: Some("interface"),
         generation: 12,
         confirmation: Confirmation::Confirmed,
         policy: Some("policy.toml".to_owned()),
         published_at: Some(0),
-        rules: 7,
+        rule_count: 7,
         prefixes_v4: 100,
         prefixes_v6: 0,
-        denied: 0,
+        denied_count: 0,
         program_id: 77,
         build: Some("0.1.0".to_owned()),
         is_this_build: true,
@@ -145,7 +145,7 @@ fn what_is_wrong_stands_on_top() {
         ..model()
     };
     model.status.mode = Some("monitor");
-    model.status.confirmation = Confirmation::Pending { seconds_left: 42, fallback: Some(11) };
+    model.status.confirmation = Confirmation::Pending { remaining_seconds: 42, fallback: Some(11) };
     let mut ui = Ui::default();
     press(&mut ui, &model, &[KeyCode::Down, KeyCode::Down, KeyCode::Char('d')]);
     expect_file!["screens/trouble.txt"].assert_eq(&screen(100, 30, &model, &ui));

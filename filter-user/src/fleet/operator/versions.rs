@@ -10,13 +10,15 @@ use super::{
     },
     Operator,
 };
+use crate::instant;
 
 /// A policy that a target had.
 #[derive(Clone, Debug, Serialize)]
 pub struct Version {
     /// Its number; nothing for what is no document of a key that is trusted.
     pub revision: Option<u64>,
-    /// When the broker took it, in seconds since the epoch.
+    /// When the broker took it.
+    #[serde(with = "instant")]
     pub taken_at: u64,
     /// Who made it.
     pub author: Option<String>,

@@ -14,7 +14,7 @@ pub use path::PathProgram;
 
 use super::{
     maps::{Maps, Value},
-    source_index, trie,
+    room, trie,
 };
 use crate::policy::CompiledPolicy;
 
@@ -98,7 +98,7 @@ impl Bench {
     /// If the kernel refuses it.
     pub fn load(object: &[u8]) -> Result<Self> {
         let mut loader = EbpfLoader::new();
-        source_index::make_room(&mut loader, None);
+        room::make(&mut loader, None);
         loader.map_max_entries("SOURCE_BLOCKS", 3 * 4096).map_max_entries("SOURCE_NODES", 3 << 16);
         let mut ebpf = loader.load(object).context("cannot create the BPF maps (this needs root)")?;
         for (name, program) in ebpf.programs_mut() {

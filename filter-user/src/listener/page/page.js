@@ -110,7 +110,7 @@ function showFacts(status) {
   const mode = { enforce: "Enforcing", monitor: "MONITOR MODE: nothing is dropped" }[status.mode] ?? "NO POLICY";
   const facts = [
     mode,
-    status.running ? `${status.xdp_mode} XDP on ${status.interface}` : `not running on ${status.interface}`,
+    status.running ? `${status.attach_mode} XDP on ${status.interface}` : `not running on ${status.interface}`,
     status.policy ? `${status.policy}, generation ${status.generation}` : "no policy",
   ];
   list(byId("facts"), facts.map((text, place) => ({ text, place })), (fact) => fact.place, (fact) => element(fact.place ? "span" : "strong"), (item, fact) => say(item, fact.text));
@@ -275,18 +275,18 @@ function facts(node, pairs) {
 function showState({ status, drift, fill, samples }) {
   const confirm = {
     confirmed: () => "confirmed",
-    pending: (state) => `awaited: ${state.seconds_left} s left, then ${state.fallback ? `generation ${state.fallback} is back` : "everything passes"}`,
+    pending: (state) => `awaited: ${state.remaining_seconds} s left, then ${state.fallback ? `generation ${state.fallback} is back` : "everything passes"}`,
     rolled_back: (state) => `generation ${state.generation} was not confirmed in time`,
   }[status.confirmation.state](status.confirmation);
   const pairs = [
     ["Policy", `${status.policy ?? "none"}, generation ${status.generation}`],
-    ["Published", status.published_at ? new Date(1000 * status.published_at).toLocaleString("en-GB") : "never"],
+    ["Published", status.published_at ? new Date(status.published_at).toLocaleString("en-GB") : "never"],
     ["Confirmation", confirm],
     ["Mode", status.mode ?? "none: everything passes"],
     ["Scope", status.scope ?? "none"],
-    ["XDP", status.running ? `${status.xdp_mode}, program ${status.program_id}` : "not running"],
+    ["XDP", status.running ? `${status.attach_mode}, program ${status.program_id}` : "not running"],
     ["Drift", drift === null ? "not compared" : drift ? "the policy file says something else" : "none: what runs is the policy file"],
-    ["Holds", `${number(status.rules)} rules, ${number(status.prefixes_v4)} IPv4 and ${number(status.prefixes_v6)} IPv6 prefixes`],
+    ["Holds", `${number(status.rule_count)} rules, ${number(status.prefixes_v4)} IPv4 and ${number(status.prefixes_v6)} IPv6 prefixes`],
   ];
   if (samples) pairs.push(["Samples", `${number(samples.taken)} taken, ${number(samples.lost)} drops not sampled`]);
   facts(byId("state"), pairs);

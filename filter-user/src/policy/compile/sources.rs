@@ -1,6 +1,6 @@
 //! Sources: nested prefixes are pushed down, so that the longest one carries all that holds for it.
 
-use std::collections::{HashMap, hash_map::Entry};
+use std::collections::HashMap;
 
 use filter_common::tables::{SourceSet, TermSet};
 use ipnet::IpNet;
@@ -34,9 +34,7 @@ impl Claim {
 ///
 /// `terms` has at most 256 items.
 pub(super) fn push_down(rules: &[RuleInfo], terms: &[TermInfo], denies: &[ProviderDeny]) -> Vec<(IpNet, SourceSet)> {
-    let mut claims: Vec<_> = claims(rules, terms, denies).into_iter().collect();
-    // Ascending by address, then length: what covers a prefix stands before it.
-    claims.sort_unstable_by_key(|(prefix, _)| *prefix);
+    let claims = claims(rules, terms, denies);
     let mut sources = Vec::with_capacity(claims.len());
     // The prefixes that cover the current one, outermost first, with all that holds for them.
     let mut covering: Vec<(IpNet, Claim)> = Vec::new();
@@ -55,29 +53,50 @@ pub(super) fn push_down(rules: &[RuleInfo], terms: &[TermInfo], denies: &[Provid
 /// The prefixes with the places of their sets, and the sets; the first one is that of a source without any.
 pub(super) fn number(sources: &[(IpNet, SourceSet)]) -> (Vec<(IpNet, u32)>, Vec<SourceSet>) {
     let mut sets = Interner::new();
-    let numbered = sources.iter().map(|(prefix, set)| (*prefix, sets.place(*set))).collect();
+    let mut numbered = Vec::with_capacity(sources.len());
+    // Neighbours mostly have the same set.
+    for same in sources.chunk_by(|(_, one), (_, next)| one == next) {
+        let place = sets.place(same[0].1);
+        numbered.extend(same.iter().map(|(prefix, _)| (*prefix, place)));
+    }
     (numbered, sets.into_values())
 }
 
-fn claims(rules: &[RuleInfo], terms: &[TermInfo], denies: &[ProviderDeny]) -> HashMap<IpNet, Claim> {
-    let mut claims: HashMap<IpNet, Claim> = HashMap::new();
+/// Who names a prefix.
+#[derive(Clone, Copy)]
+enum Named {
+    /// A term, by its place.
+    Term(u8),
+    /// The always-deny list of a provider, by its place.
+    Denied(usize),
+}
+
+/// What holds for each prefix that is named, ascending by address, then by length: what covers a prefix stands before it.
+fn claims(rules: &[RuleInfo], terms: &[TermInfo], denies: &[ProviderDeny]) -> Vec<(IpNet, Claim)> {
     let mut of_provider: HashMap<usize, TermSet> = HashMap::new();
+    let mut named = Vec::with_capacity(terms.iter().map(|term| term.sources.len()).sum::<usize>() + denies.len());
     for (index, term) in (0..=u8::MAX).zip(terms) {
-        for source in &term.sources {
-            claims.entry(source.prefix).or_default().terms.insert(index);
-        }
+        named.extend(term.sources.iter().map(|source| (source.prefix, Named::Term(index))));
         if let Some(provider) = rules[term.rule].provider {
             of_provider.entry(provider).or_default().insert(index);
         }
     }
-    for deny in denies {
-        let terms = of_provider.get(&deny.provider).copied().unwrap_or_default();
-        match claims.entry(deny.prefix) {
-            Entry::Occupied(mut claim) => claim.get_mut().denied = claim.get().denied | terms,
-            Entry::Vacant(claim) => drop(claim.insert(Claim { terms: TermSet::EMPTY, denied: terms })),
+    named.extend(denies.iter().map(|deny| (deny.prefix, Named::Denied(deny.provider))));
+    // The sources of each term ascend already, which this sort makes use of.
+    named.sort_by_key(|(prefix, _)| *prefix);
+    let claims = named.chunk_by(|(one, _), (next, _)| one == next).map(|same| {
+        let mut claim = Claim::default();
+        for (_, named) in same {
+            match named {
+                Named::Term(term) => claim.terms.insert(*term),
+                Named::Denied(provider) => {
+                    claim.denied = claim.denied | of_provider.get(provider).copied().unwrap_or_default();
+                }
+            }
         }
-    }
-    claims
+        (same[0].0, claim)
+    });
+    claims.collect()
 }
 
 #[cfg(test)]

@@ -1,0 +1,174 @@
+//! The sources of generations: their tries, what is noted of these, and the index in front of them.
+
+use std::net::IpAddr;
+
+use anyhow::{Context as _, Result};
+use aya::maps::{Array, Map, MapData};
+use filter_common::{
+    noted_prefix::{NotedPrefix, UNKNOWN},
+    source_index::{SourceBlock, SourceNode, SourceRoot},
+    tables::GENERATIONS,
+};
+use ipnet::IpNet;
+
+use super::{
+    mapped::Mapped,
+    maps::Value,
+    slot_tries::{Names, SlotTries},
+};
+use crate::{
+    fault,
+    policy::{FamilyIndex, IndexRoom, noted_prefix},
+};
+
+type Shared<T> = Array<MapData, Value<T>>;
+
+/// The names of the maps.
+pub(super) const NAMES: [&str; 10] = {
+    let [[a, b, c], [d, e, f]] = TRIES;
+    ["SOURCES", "SOURCE_ROOTS", "SOURCE_BLOCKS", "SOURCE_NODES", a, b, c, d, e, f]
+};
+const TRIES: Names =
+    [["SOURCES_V4_0", "SOURCES_V4_1", "SOURCES_V4_2"], ["SOURCES_V6_0", "SOURCES_V6_1", "SOURCES_V6_2"]];
+
+/// The maps.
+pub(super) struct SourceMaps {
+    tries: SlotTries<u32>,
+    prefixes: Shared<NotedPrefix>,
+    roots: Shared<SourceRoot>,
+    blocks: Shared<SourceBlock>,
+    nodes: Shared<SourceNode>,
+}
+
+/// How much room sources need, in one slot.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct SourceRoom {
+    pub(super) prefixes: usize,
+    pub(super) index: IndexRoom,
+}
+
+impl SourceRoom {
+    /// The room of these sources.
+    pub(super) fn of(sources: &[(IpNet, u32)]) -> Self {
+        let families = [true, false].map(|v4| FamilyIndex::new(sources, v4, IndexRoom::MOST));
+        let index = IndexRoom {
+            blocks: families.iter().map(|family| family.blocks.len()).sum(),
+            nodes: families.iter().map(|family| family.nodes.len()).sum(),
+        };
+        Self { prefixes: sources.len(), index }
+    }
+}
+
+impl SourceMaps {
+    pub(super) fn collect(mut map: impl FnMut(&str) -> Result<Map>) -> Result<Self> {
+        Ok(Self {
+            tries: SlotTries::collect(TRIES, &mut map)?,
+            prefixes: map("SOURCES")?.try_into()?,
+            roots: map("SOURCE_ROOTS")?.try_into()?,
+            blocks: map("SOURCE_BLOCKS")?.try_into()?,
+            nodes: map("SOURCE_NODES")?.try_into()?,
+        })
+    }
+
+    /// Writes sources, which ascend, into a slot that no packet looks at.
+    pub(super) fn write(&mut self, slot: u32, sources: &[(IpNet, u32)]) -> Result<()> {
+        let known = self.noted(slot)?;
+        self.forget(slot)?;
+        self.tries.write(slot, known.as_deref(), sources)?;
+        fault::step();
+        self.note(slot, sources)
+    }
+
+    /// Lets it be unknown what the tries of a slot have.
+    fn forget(&self, slot: u32) -> Result<()> {
+        fault::step();
+        let mut roots = Mapped::new(&self.roots)?;
+        let first = 2 * usize::try_from(slot)?;
+        roots.entries()[first..first + 2].iter_mut().for_each(|root| root.prefixes = UNKNOWN);
+        Ok(())
+    }
+
+    /// Notes what the tries of a slot have, and writes the index in front of them.
+    fn note(&self, slot: u32, sources: &[(IpNet, u32)]) -> Result<()> {
+        let mut prefixes = Mapped::new(&self.prefixes)?;
+        let mut roots = Mapped::new(&self.roots)?;
+        let mut blocks = Mapped::new(&self.blocks)?;
+        let mut nodes = Mapped::new(&self.nodes)?;
+        let slot = usize::try_from(slot)?;
+        let mut prefixes = Region::new(prefixes.entries(), slot);
+        let mut blocks = Region::new(blocks.entries(), slot);
+        let mut nodes = Region::new(nodes.entries(), slot);
+        for (family, v4) in [true, false].into_iter().enumerate() {
+            let room = IndexRoom {
+                blocks: blocks.free().min(IndexRoom::MOST.blocks),
+                nodes: nodes.free().min(IndexRoom::MOST.nodes),
+            };
+            let notes = noted_prefix::notes(sources, v4, u64::from);
+            let mut index = FamilyIndex::new(sources, v4, room);
+            index.root.first_block = blocks.take(&index.blocks)?;
+            index.root.first_node = nodes.take(&index.nodes)?;
+            index.root.first_prefix = prefixes.take(&notes)?;
+            index.root.prefixes = u32::try_from(notes.len())?;
+            roots.entries()[2 * slot + family] = *index.root;
+        }
+        Ok(())
+    }
+
+    /// The sources in a slot, ascending.
+    pub(super) fn read(&self, slot: u32) -> Result<Vec<(IpNet, u32)>> {
+        self.noted(slot)?.context("the sources were not written to their end")
+    }
+
+    /// The sources in a slot, ascending; nothing where they were not written to their end.
+    pub(super) fn noted(&self, slot: u32) -> Result<Option<Vec<(IpNet, u32)>>> {
+        let mut roots = Mapped::new(&self.roots)?;
+        let mut prefixes = Mapped::new(&self.prefixes)?;
+        let mut sources = Vec::new();
+        for (family, v4) in [true, false].into_iter().enumerate() {
+            let root = &roots.entries()[2 * usize::try_from(slot)? + family];
+            if root.prefixes == UNKNOWN {
+                return Ok(None);
+            }
+            let first = usize::try_from(root.first_prefix)?;
+            let notes = prefixes.entries().get(first..first + usize::try_from(root.prefixes)?);
+            for note in notes.context("the sources are not where the maps say")? {
+                let prefix = noted_prefix::prefix(note, v4).context("a source is no prefix")?;
+                sources.push((prefix, u32::try_from(note.value)?));
+            }
+        }
+        Ok(Some(sources))
+    }
+
+    /// The index of the set of terms that the policy in a slot has for a host; nothing if it is not listed.
+    pub(super) fn find(&self, slot: u32, host: IpAddr) -> Result<Option<u32>> {
+        self.tries.find(slot, host)
+    }
+}
+
+/// The part of a map that belongs to a slot.
+struct Region<'m, T> {
+    entries: &'m mut [T],
+    first: usize,
+    taken: usize,
+}
+
+impl<'m, T: Copy> Region<'m, T> {
+    fn new(all: &'m mut [T], slot: usize) -> Self {
+        let each = all.len() / GENERATIONS as usize;
+        let first = slot * each;
+        Self { entries: &mut all[first..first + each], first, taken: 0 }
+    }
+
+    const fn free(&self) -> usize {
+        self.entries.len() - self.taken
+    }
+
+    /// Writes values behind those that were written, and returns the place of the first among all entries.
+    fn take(&mut self, values: &[T]) -> Result<u32> {
+        let place = self.first + self.taken;
+        let room = self.entries.get_mut(self.taken..self.taken + values.len());
+        room.context("the maps have no room for the policy")?.copy_from_slice(values);
+        self.taken += values.len();
+        Ok(u32::try_from(place)?)
+    }
+}

@@ -15,6 +15,8 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::runtime::{Builder, Runtime};
 
+use crate::guest::unpacked;
+
 /// How long something may take to become so on a busy machine.
 const LIMIT: Duration = Duration::from_mins(1);
 
@@ -36,6 +38,17 @@ pub struct Look {
     pub height: u32,
     /// With `prefers-color-scheme: dark`.
     pub dark: bool,
+}
+
+/// A key.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Key {
+    /// What can be used next has the focus.
+    Tab,
+    /// Does what has the focus.
+    Enter,
+    /// The next choice.
+    Down,
 }
 
 impl Browser {
@@ -82,12 +95,22 @@ impl Browser {
         }
     }
 
-    /// Presses the tabulator key: what can be used next has the focus.
-    pub fn tab(&self) {
-        for kind in ["rawKeyDown", "keyUp"] {
-            let event = json!({ "type": kind, "key": "Tab", "code": "Tab", "windowsVirtualKeyCode": 9 });
+    /// Presses a key and lets go of it.
+    pub fn press(&self, key: Key) {
+        let (name, code, text) = match key {
+            Key::Tab => ("Tab", 9, ""),
+            Key::Enter => ("Enter", 13, "\r"),
+            Key::Down => ("ArrowDown", 40, ""),
+        };
+        for kind in [if text.is_empty() { "rawKeyDown" } else { "keyDown" }, "keyUp"] {
+            let event = json!({ "type": kind, "key": name, "code": name, "windowsVirtualKeyCode": code, "text": text });
             self.devtools("Input.dispatchKeyEvent", &event);
         }
+    }
+
+    /// Types a text where the focus is.
+    pub fn type_in(&self, text: &str) {
+        self.devtools("Input.insertText", &json!({ "text": text }));
     }
 
     /// The text that people see of the element with this CSS selector.
@@ -130,6 +153,24 @@ impl Browser {
             &json!({ "format": "png", "captureBeyondViewport": true, "clip": clip }),
         );
         fs::write(file, decode(taken["data"].as_str().expect("a picture"))).expect("a file");
+    }
+
+    /// What axe-core finds of the page that keeps people from using it, or cannot tell: each with the rule and the element.
+    /// Where text stands on a chart, it cannot tell the contrast.
+    ///
+    /// # Panics
+    /// If `cargo xtask setup` did not fetch axe-core.
+    pub fn barriers(&self) -> Vec<String> {
+        let axe = unpacked("axe/axe_playwright_python", "axe.min.js");
+        let axe = fs::read_to_string(axe).expect("axe-core is there\nhint: `cargo xtask setup`");
+        self.script(&axe);
+        let found = self.script(
+            "return axe.run(document, { resultTypes: ['violations', 'incomplete'] }).then((found) =>
+               [...found.violations, ...found.incomplete.filter((rule) => rule.id !== 'color-contrast')].flatMap((rule) => rule.nodes.map((node) =>
+                 `${rule.id}: ${rule.help}: ${node.html}: ${node.failureSummary}`)))",
+        );
+        let found = found.as_array().expect("a list").iter();
+        found.map(|barrier| barrier.as_str().expect("a text").to_owned()).collect()
     }
 
     /// What the page wrote to the console since this was last asked, what the browser complains of too.

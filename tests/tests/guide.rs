@@ -35,7 +35,7 @@ set -e
 start() {
     setsid $(sed -n 's/^ExecStart=.usr.sbin.//p' "$UNIT") >>/run/log 2>&1 </dev/null &
     echo $! >/run/pid
-    until sipwall status | grep -q '^service: process'; do sleep 0.1; done
+    until sipwall status | grep -qE '^service: process [0-9]+, (keeps|follows) '; do sleep 0.1; done
 }
 stop() {
     kill "$(cat /run/pid)"

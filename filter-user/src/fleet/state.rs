@@ -25,12 +25,16 @@ pub struct NodeState {
     /// Whose policy it follows; nothing as long as the fleet has none for it.
     pub target: Option<Target>,
     /// The revision that the fleet wants; nothing if there is none.
+    #[serde(rename = "wanted_revision")]
     pub wanted: Option<u64>,
     /// The revision that is in force and stays; nothing if it is the node's own policy.
+    #[serde(rename = "running_revision")]
     pub running: Option<u64>,
     /// The revision that is on trial.
+    #[serde(rename = "trying_revision")]
     pub trying: Option<u64>,
     /// The revision that was tried last and given up.
+    #[serde(rename = "failed_revision")]
     pub failed: Option<u64>,
     /// Where it stands.
     pub phase: Phase,

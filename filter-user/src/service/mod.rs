@@ -148,7 +148,8 @@ async fn serve(
     let files = files::Watcher::new(waker.clone()).context("cannot watch files")?;
     links::follow(waker.clone())?;
     let beat = record::Beat::new();
-    let recorder = tokio::spawn(record::keep(claim, beat.clone(), reader));
+    let (writing, mut written) = watch::channel(None);
+    let recorder = tokio::spawn(record::keep(claim, beat.clone(), reader, writing));
     let nudge = refreshing::start(Arc::clone(&settings), snapshot.clone(), waker);
     let mut controller = Controller::new(Arc::clone(&settings), snapshot.clone(), files, nudge);
     let (desk, mut orders) = Desk::new(snapshot.clone());
@@ -156,6 +157,8 @@ async fn serve(
     if started.is_ok() {
         // Who asks meanwhile waits, and is not told that nothing is filtered.
         let mut shown = listen.map(|ready| shown::start(ready, &settings, &snapshot)).transpose()?;
+        // Who waited for that and asks for `status` is told how it is.
+        record::said(&mut written, &snapshot).await;
         manager::ready();
         let attendant = settings.supplier.as_ref().map(|supplier| tokio::spawn(supplier.attend(desk)));
         follow(&mut controller, shown.as_mut(), &mut signals, (&mut wakes, &mut orders), limits, &beat).await;

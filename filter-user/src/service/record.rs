@@ -164,18 +164,33 @@ impl Drop for Claim {
     }
 }
 
-/// Writes what the service knows of itself whenever it changes, and now and then.
-pub(super) async fn keep(claim: Claim, beat: Beat, mut snapshot: watch::Receiver<Snapshot>) {
+/// Writes what the service knows of itself whenever it changes, and now and then; `written` has what it wrote.
+pub(super) async fn keep(
+    claim: Claim,
+    beat: Beat,
+    mut snapshot: watch::Receiver<Snapshot>,
+    written: watch::Sender<Option<Snapshot>>,
+) {
     loop {
         let current = snapshot.borrow_and_update().clone();
         manager::status(&line(&current));
         if let Err(error) = claim.write(&current, &beat) {
             tracing::warn!(error = format!("{error:#}"), "cannot say how the service is: `status` shows what is old");
         }
+        written.send_replace(Some(current));
         if let Ok(Err(_)) = timeout(BEAT, snapshot.changed()).await {
             break;
         }
     }
+}
+
+/// Waits until the file says how the interfaces are.
+pub(super) async fn said(written: &mut watch::Receiver<Option<Snapshot>>, snapshot: &watch::Sender<Snapshot>) {
+    let is_said = |written: &Option<Snapshot>| {
+        written.as_ref().is_some_and(|written| written.interfaces == snapshot.borrow().interfaces)
+    };
+    // Who writes no more has said that.
+    let _ = written.wait_for(is_said).await;
 }
 
 /// Waits until the file is gone.

@@ -57,8 +57,10 @@ pub struct FleetSnapshot {
     /// Whose policy it follows: `node.NAME`, `group.NAME` or `default`; nothing if its own.
     pub target: Option<String>,
     /// The revision that is in force and stays.
+    #[serde(rename = "running_revision")]
     pub running: Option<u64>,
     /// The revision that the fleet wants, as far as is known.
+    #[serde(rename = "wanted_revision")]
     pub wanted: Option<u64>,
     /// Where it stands: `idle`, `follows`, `trying`, `good` or `failed`.
     pub phase: String,

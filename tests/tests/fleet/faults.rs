@@ -77,12 +77,12 @@ fn a_canary_that_is_cut_off_in_the_middle_falls_back_and_nobody_else_is_told() {
     let ended: Ended = operation.wait_with_output().expect("it ends").into();
     ended.assert_failed(1, "revision 2 is taken back: in time");
     nodes[canary].await_status("it fell back", |status| {
-        status["service"]["fleet"]["running"] == 1 && status["confirmation"]["state"] == "confirmed"
+        status["service"]["fleet"]["running_revision"] == 1 && status["confirmation"]["state"] == "confirmed"
     });
     assert_eq!(world.datagrams("carrier", canary + 1), 3);
     nodes[1 - canary].await_revision(1);
     world.partition(canary + 1, false);
-    world.await_state(canary + 1, "it is back", |state| state["running"] == 1 && state["phase"] == "follows");
+    world.await_state(canary + 1, "it is back", |state| state["running_revision"] == 1 && state["phase"] == "follows");
 }
 
 #[test]

@@ -61,7 +61,7 @@ fn what_no_trusted_key_signed_and_what_is_older_is_refused_and_told() {
     let holds = |words: &str, node: &Node<'_>| {
         let status = node.await_problem(words);
         assert_eq!(
-            (&status["mode"], &status["service"]["fleet"]["running"]),
+            (&status["mode"], &status["service"]["fleet"]["running_revision"]),
             (&"enforce".into(), &2.into()),
             "{status}"
         );

@@ -83,7 +83,9 @@ fn a_policy_that_cuts_a_canary_off_from_the_broker_falls_back_by_itself() {
             node.await_status("it is back", |status| status["service"]["fleet"]["connected"] == true)["denied_count"],
             0
         );
-        world.await_state(number, "it says so", |state| state["running"] == 1 && state["trying"].is_null());
+        world.await_state(number, "it says so", |state| {
+            state["running_revision"] == 1 && state["trying_revision"].is_null()
+        });
     }
 }
 

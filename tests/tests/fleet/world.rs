@@ -353,7 +353,7 @@ impl<'a> Node<'a> {
     /// Waits until this revision of the group's policy is in force and stays.
     pub(crate) fn await_revision(&self, revision: u64) -> Value {
         self.await_status(&format!("revision {revision}"), |status| {
-            status["service"]["fleet"]["running"] == revision && status["confirmation"]["state"] == "confirmed"
+            status["service"]["fleet"]["running_revision"] == revision && status["confirmation"]["state"] == "confirmed"
         })
     }
 

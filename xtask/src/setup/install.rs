@@ -40,6 +40,12 @@ impl Installer {
                     cargo.arg("install").args(arguments).env("LLVM_PREFIX", llvm);
                     workspace::run(&mut cargo).map_err(|error| anyhow!("{error}\n{}", requirement.hint()))?;
                 }
+                Source::Wheel { package, directory } => {
+                    let mut pip = Command::new("pip3");
+                    pip.args(["install", "--no-deps", "--disable-pip-version-check", "--root-user-action=ignore"]);
+                    pip.args(["--only-binary", ":all:", "--target"]).arg(directory).arg(package);
+                    workspace::run(&mut pip).map_err(|error| anyhow!("{error}\n{}", requirement.hint()))?;
+                }
                 Source::Unpacked(unpacked) => {
                     let Some(apt_get) = &self.apt_get else {
                         bail!("there is no `apt-get` on this machine to get it with\n{}", requirement.hint());
@@ -89,7 +95,7 @@ impl Requirement {
     fn packages(&self) -> &[String] {
         match &self.source {
             Source::Debian(packages) => packages,
-            Source::Rustup(_) | Source::Cargo { .. } | Source::Unpacked(_) => &[],
+            Source::Rustup(_) | Source::Cargo { .. } | Source::Unpacked(_) | Source::Wheel { .. } => &[],
         }
     }
 

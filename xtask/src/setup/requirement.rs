@@ -5,12 +5,16 @@ use std::path::PathBuf;
 use filter_ebpf_build::{Compiler, Places};
 
 use super::unpack::Unpacked;
+use crate::workspace;
 
 /// The LLVM of the Debian compiler named below.
 const DEBIAN_LLVM: u32 = 22;
 
 /// The release of `bpf-linker` that is installed where there is none.
 const BPF_LINKER: &str = "0.13.0";
+
+/// The package that brings axe-core 4.12: its script, and nothing of it that is run here.
+const AXE: &str = "axe-playwright-python==0.1.8";
 
 /// What something is needed for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -62,6 +66,8 @@ pub(super) enum Source {
     Cargo { arguments: Vec<String>, llvm: PathBuf },
     /// A package of Debian, unpacked under the build results.
     Unpacked(Unpacked),
+    /// A package of the Python registry, unpacked into this directory, where it is not run from.
+    Wheel { package: &'static str, directory: PathBuf },
 }
 
 /// All that is needed, in the order in which it can be installed.
@@ -70,7 +76,7 @@ pub(super) fn requirements(places: &Places) -> Vec<Requirement> {
     let tools = TOOLS
         .iter()
         .map(|(purposes, program, package, why)| Requirement { purposes, ..tool(places, program, package, why) });
-    toolchain(places).into_iter().chain(tools).chain(unpacked).collect()
+    toolchain(places).into_iter().chain(tools).chain(unpacked).chain([axe()]).collect()
 }
 
 /// Programs of Debian: what for, the program, its package, and why.
@@ -88,6 +94,7 @@ const TOOLS: &[(&[Purpose], &str, &str, &str)] = &[
     (TESTING, "faketime", "faketime", "lets the wall clock jump"),
     (TESTING, "chromium", "chromium", "shows the dashboard"),
     (TESTING, "chromedriver", "chromium-driver", "drives the browser"),
+    (TESTING, "pip3", "python3-pip", "fetches what checks that the dashboard is usable by all"),
     (TESTING, "tmux", "tmux", "is the terminal of `sipwall top`"),
     (&[Purpose::Bench, Purpose::Test], "ethtool", "ethtool", "sets what a NIC takes off"),
     (BENCHING, "xdp-filter", "xdp-tools", "is compared with the filter"),
@@ -203,6 +210,19 @@ fn broker(places: &Places) -> Requirement {
         present: places.program(program).is_some() || Unpacked::Broker.is_present(),
         source: Source::Unpacked(Unpacked::Broker),
         ..for_tests(tool(places, program, package, "hands on what a fleet runs"))
+    }
+}
+
+/// Its licence, the MPL, is not this project's, so it is fetched and not kept here.
+fn axe() -> Requirement {
+    let directory = workspace::target().join("axe");
+    Requirement {
+        name: "axe-core".into(),
+        why: "finds what keeps people from using the dashboard",
+        purposes: TESTING,
+        present: directory.join("axe_playwright_python/axe.min.js").exists(),
+        by_hand: format!("run `pip3 install --no-deps --target {} {AXE}`", directory.display()),
+        source: Source::Wheel { package: AXE, directory },
     }
 }
 

@@ -79,12 +79,13 @@ impl<'a> ServiceLines<'a> {
     }
 
     /// Where its policy is in force.
-    fn follows(&self, Snapshot { policy, interfaces, .. }: &Snapshot) -> String {
+    fn follows(&self, Snapshot { policy, interfaces, refused, .. }: &Snapshot) -> String {
         let of_policy = interfaces.values().zip(&self.running);
         let of_policy: Vec<_> = of_policy.filter(|(interface, running)| is_in_force(interface, running)).collect();
         let live = of_policy.iter().any(|(_, running)| running.live);
         let beside = if live { ", beside what is allowed and denied live" } else { "" };
         match (of_policy.len(), interfaces.len()) {
+            (0, 0) if refused.is_none() => format!("starts with {policy}"),
             (0, 0) => format!("follows {policy}, which is in force nowhere"),
             (in_force, all) if in_force == all => format!("keeps {policy} in force{beside}"),
             (in_force, all) => format!("follows {policy}, which is in force on {in_force} of {all} interfaces{beside}"),

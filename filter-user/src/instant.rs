@@ -33,12 +33,17 @@ pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<
     instant.as_second().try_into().map_err(|_| de::Error::custom("it is before 1970"))
 }
 
-/// An instant to the millisecond, which is written alone.
+/// An instant to the millisecond.
 pub(crate) mod precise {
-    use super::{Serializer, SystemTime};
+    use super::{Deserialize, Deserializer, Serializer, SystemTime, Timestamp, de};
 
     pub(crate) fn serialize<S: Serializer>(time: &SystemTime, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&super::precise_text(*time))
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SystemTime, D::Error> {
+        let instant: Timestamp = String::deserialize(deserializer)?.parse().map_err(de::Error::custom)?;
+        Ok(instant.into())
     }
 }
 

@@ -28,6 +28,11 @@ pub fn annotations() -> Vec<String> {
     list(&dashboard()["annotations"]["list"]).iter().map(query).collect()
 }
 
+/// All queries, and nothing in them that Grafana would put in.
+pub fn queries() -> Vec<String> {
+    panels().into_iter().flat_map(|panel| panel.queries).chain(annotations()).collect()
+}
+
 fn dashboard() -> Value {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../packaging/grafana/sipwall.json");
     serde_json::from_str(&fs::read_to_string(path).expect("the dashboard")).expect("JSON")

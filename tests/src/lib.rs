@@ -27,5 +27,6 @@ pub mod scene;
 pub mod sequence;
 pub mod service;
 pub mod sipwall;
+pub mod swarm;
 pub mod texts;
 pub mod unpacked;

@@ -32,7 +32,7 @@ impl Prometheus {
     /// # Panics
     /// If it does not start.
     pub fn start(port: u16, target: SocketAddr, rules: &Path) -> Self {
-        Self::start_with(port, target, rules, None)
+        Self::start_all(port, &statically(target), rules, None)
     }
 
     /// The same, with the pages that Debian's package brings beside the program.
@@ -42,15 +42,23 @@ impl Prometheus {
     pub fn start_with_pages(port: u16, target: SocketAddr, rules: &Path) -> Self {
         let pages = unpacked("prometheus/usr/share/prometheus", "web");
         let elsewhere = pages.is_absolute().then(|| format!("--web.local-assets={}/", pages.display()));
-        Self::start_with(port, target, rules, elsewhere.as_deref())
+        Self::start_all(port, &statically(target), rules, elsewhere.as_deref())
     }
 
-    fn start_with(port: u16, target: SocketAddr, rules: &Path, option: Option<&str>) -> Self {
+    /// The same with targets that are given as a job's configuration has them.
+    ///
+    /// # Panics
+    /// If it does not start.
+    pub fn start_with(port: u16, targets: &str, rules: &Path) -> Self {
+        Self::start_all(port, targets, rules, None)
+    }
+
+    fn start_all(port: u16, targets: &str, rules: &Path, option: Option<&str>) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         let file = |name: &str| directory.path().join(name);
         let configuration = format!(
             "global: {{ scrape_interval: 1s, evaluation_interval: 1s }}\nrule_files: [\"{}\"]\nscrape_configs:\n  \
-             - job_name: sipwall\n    static_configs: [{{ targets: [\"{target}\"] }}]\n",
+             - job_name: sipwall\n    {targets}\n",
             rules.display()
         );
         fs::write(file("prometheus.yml"), configuration).expect("a file");
@@ -103,6 +111,15 @@ impl Prometheus {
         let answer = ask(self.address, "GET", path, &[("host", "localhost"), ("accept-encoding", "identity")]);
         serde_json::from_str(&unchunked(&answer.body)).unwrap_or_else(|error| panic!("{path}: {error}: {answer:?}"))
     }
+}
+
+fn statically(target: SocketAddr) -> String {
+    format!("static_configs: [{{ targets: [\"{target}\"] }}]")
+}
+
+/// What is shipped besides the binary.
+pub fn packaging() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../packaging")
 }
 
 /// A body without the lengths of its chunks, where it has any: JSON begins with a brace.

@@ -20,7 +20,7 @@ const FORBIDDEN_ARROWS: [(&str, &[&str]); 10] = [
     ("telemetry", &["refresh", "lockout", "listener", "service", "fleet", "cli"]),
     ("listener", &["lockout", "service", "fleet", "cli"]),
     ("service", &["fleet", "cli"]),
-    ("fleet", &["listener", "lockout", "telemetry", "cli"]),
+    ("fleet", &["listener", "lockout", "cli"]),
     (
         "ports.rs",
         &["allowlist", "policy", "refresh", "lockout", "kernel", "telemetry", "listener", "service", "fleet", "cli"],

@@ -4,6 +4,7 @@ mod bench;
 mod build;
 mod demo;
 mod field_table;
+mod fleet_scale;
 mod fuzz;
 mod lint;
 mod mutants;
@@ -42,6 +43,8 @@ enum Task {
     Test(test::Options),
     /// Show how calls fare under a flood, with each way to keep strangers out: the table of `docs/field-tests.md`.
     FieldTable,
+    /// Measure what a fleet of simulated nodes costs a real broker: the table of `docs/fleet.md`.
+    FleetScale(fleet_scale::Options),
     /// Fuzz the decision with raw octets.
     Fuzz(fuzz::Options),
     /// Show that the tests notice when the decision is broken: a table of mutants and what killed them.
@@ -61,6 +64,7 @@ fn main() -> ExitCode {
         Task::Bench(options) => bench::run(&options),
         Task::Test(options) => test::run(&options),
         Task::FieldTable => field_table::run(),
+        Task::FleetScale(options) => fleet_scale::run(&options),
         Task::Fuzz(options) => fuzz::run(&options),
         Task::Mutants(options) => mutants::run(&options),
         Task::Package(options) => package::run(&options),

@@ -16,7 +16,6 @@ use clap::builder::PossibleValuesParser;
 use filter_common::{Action, Reason};
 use filter_user::{
     kernel,
-    replay::Sender,
     telemetry::{CaptureWriter, Event, Events},
 };
 use ipnet::IpNet;
@@ -47,12 +46,8 @@ pub(crate) struct ShowEvents {
     /// Print one JSON object a line
     #[arg(long)]
     json: bool,
-    /// Only these reasons
-    #[arg(long, value_name = "REASON", value_delimiter = ',', value_parser = reasons())]
-    reason: Vec<String>,
-    /// Only from these hosts or CIDRs
-    #[arg(long, value_name = "CIDR", value_parser = prefix)]
-    source: Vec<IpNet>,
+    #[command(flatten)]
+    which: Which,
     /// Show the first octets too, in hexadecimal
     #[arg(long)]
     octets: bool,
@@ -62,6 +57,31 @@ pub(crate) struct ShowEvents {
     /// Rank sources, networks and what they wanted instead
     #[arg(long, conflicts_with_all = ["follow", "octets"])]
     top: bool,
+}
+
+/// Which dropped packets are shown.
+#[derive(clap::Args)]
+pub(crate) struct Which {
+    /// Only these reasons
+    #[arg(long, value_name = "REASON", value_delimiter = ',', value_parser = reasons())]
+    reason: Vec<String>,
+    /// Only from these hosts or CIDRs
+    #[arg(long, value_name = "CIDR", value_parser = prefix)]
+    source: Vec<IpNet>,
+}
+
+impl Which {
+    /// Whether all are.
+    pub(crate) const fn is_all(&self) -> bool {
+        self.reason.is_empty() && self.source.is_empty()
+    }
+
+    /// Whether this one is.
+    pub(crate) fn has(&self, event: &Event) -> bool {
+        let reason = self.reason.is_empty() || self.reason.iter().any(|name| name == event.reason.name());
+        let source = self.source.is_empty() || self.source.iter().any(|prefix| is_from(event, *prefix));
+        reason && source
+    }
 }
 
 /// What is printed as JSON.
@@ -118,11 +138,7 @@ impl ShowEvents {
     }
 
     fn wanted(&self, mut events: Vec<Event>) -> Vec<Event> {
-        events.retain(|event| {
-            let reason = self.reason.is_empty() || self.reason.iter().any(|name| name == event.reason.name());
-            let source = self.source.is_empty() || self.source.iter().any(|prefix| is_from(event, *prefix));
-            reason && source
-        });
+        events.retain(|event| self.which.has(event));
         events
     }
 
@@ -149,29 +165,8 @@ impl ShowEvents {
     }
 
     fn line(&self, event: &Event) -> String {
-        let headers = &event.headers;
-        let mut words = vec![
-            event.time_text(),
-            event.interface.clone(),
-            format!("{:<16}", event.reason.name()),
-            headers.from(),
-            "→".to_owned(),
-            headers.to(),
-            headers.protocol.clone(),
-        ];
-        if !headers.vlans.is_empty() {
-            let tags: Vec<_> = headers.vlans.iter().map(u16::to_string).collect();
-            words.push(format!("vlan {}", tags.join(".")));
-        }
-        if event.action == "would_drop" {
-            words.push("would_drop".to_owned());
-        }
-        if event.weight > 1 {
-            words.push(format!("×{}", event.weight));
-        }
-        words.extend(headers.text.as_ref().map(|text| format!("\"{text}\"")));
-        words.extend(self.octets.then(|| hexadecimal(&event.octets)));
-        words.join(" ")
+        let octets = self.octets.then(|| hexadecimal(&event.octets));
+        [event.line()].into_iter().chain(octets).collect::<Vec<_>>().join(" ")
     }
 
     fn report_missed(&self, missed: u64) -> Result<()> {
@@ -199,7 +194,7 @@ fn dropped_text(dropped: u64, would_drop: u64) -> String {
 }
 
 fn is_from(event: &Event, prefix: IpNet) -> bool {
-    matches!(event.headers.flow.sender, Sender::Address(address) if prefix.contains(&address))
+    event.headers.address().is_some_and(|address| prefix.contains(&address))
 }
 
 fn is_stdout(path: &Path) -> bool {

@@ -24,6 +24,23 @@ pub(crate) fn print(text: &str) -> Result<()> {
     }
 }
 
+/// Text of somebody else that does nothing to a terminal: what controls one is escaped.
+pub(crate) fn harmless(text: &str) -> String {
+    text.chars().fold(String::new(), |mut harmless, c| {
+        if c.is_control() {
+            harmless.extend(c.escape_default());
+        } else {
+            harmless.push(c);
+        }
+        harmless
+    })
+}
+
+/// The same of several lines; all but the first are indented.
+pub(crate) fn harmless_lines(text: &str) -> String {
+    text.lines().map(harmless).collect::<Vec<_>>().join("\n  ")
+}
+
 /// A table with these headings, for people.
 pub(crate) fn table<const N: usize>(headings: [&str; N]) -> Table {
     let mut table = Table::new();
@@ -85,6 +102,11 @@ pub(crate) fn share(part: u64, whole: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_controls_a_terminal_is_escaped() {
+        assert_eq!(harmless("a\u{1b}[2Jb\u{9b}\n→"), "a\\u{1b}[2Jb\\u{9b}\\n→");
+    }
 
     #[test]
     fn rates_are_short() {

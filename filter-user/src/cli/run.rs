@@ -11,7 +11,7 @@ use clap::ValueEnum;
 use filter_user::{
     fleet::{Config, ConfigError, DEFAULT_CONFIG, Node},
     kernel::AttachMode,
-    listener::ListenError,
+    listener::{self, ListenError},
     service::{self, LogFormat, Settings, StartError, Supply, start_logging},
 };
 
@@ -75,12 +75,18 @@ struct Fleet {
 
 impl Fleet {
     /// The node; nothing where it is in no fleet.
-    fn node(&self, state: &StateDirectory, own: &Path) -> Result<Option<Arc<dyn Supply>>, ConfigError> {
+    fn node(
+        &self,
+        state: &StateDirectory,
+        own: &Path,
+        listen: Option<&listener::Settings>,
+    ) -> Result<Option<Arc<dyn Supply>>, ConfigError> {
         if self.servers.is_empty() && self.config.is_none() {
             return Ok(None);
         }
         let path = self.config.as_deref().unwrap_or_else(|| Path::new(DEFAULT_CONFIG));
-        let node = Node::new(&Config::read(path, &self.servers)?, state.path(), own)?;
+        let metrics = listen.and_then(listener::Settings::seen_from_elsewhere);
+        let node = Node::new(&Config::read(path, &self.servers)?, state.path(), own, metrics)?;
         Ok(Some(Arc::new(node)))
     }
 }
@@ -105,7 +111,8 @@ impl Run {
                 return Ok(ExitCode::from(WRONG_INPUT));
             }
         };
-        let supplier = match self.fleet.node(&self.state, &self.target.policy) {
+        let listen = self.listen.settings();
+        let supplier = match self.fleet.node(&self.state, &self.target.policy, listen.as_ref()) {
             Ok(supplier) => supplier,
             Err(error) => {
                 eprintln!("error: {error}");
@@ -120,7 +127,7 @@ impl Run {
             allow_lockout: self.allow_lockout,
             refresher,
             runtime: self.runtime.runtime,
-            listen: self.listen.settings(),
+            listen,
             supplier,
         };
         match service::run(settings, &limits) {

@@ -5,11 +5,11 @@ mod service_lines;
 use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::Result;
-
+use clap::ValueEnum;
 use filter_user::{
     instant,
     kernel::{self, Confirmation},
-    service::{self, DEFAULT_RUNTIME, Record},
+    service::{self, DEFAULT_RUNTIME, Liveness, Record},
 };
 use serde::Serialize;
 
@@ -22,7 +22,8 @@ use super::{live::ends_in, output, target::Interfaces};
 #[derive(clap::Args)]
 #[command(after_long_help = "Examples:
   sipwall status          # every interface that has a filter
-  sipwall status eth0 --json")]
+  sipwall status eth0 --json
+  sipwall status --check=filter    # for probes: exit code 1 if an interface is not filtered")]
 pub(crate) struct Status {
     #[command(flatten)]
     interfaces: Interfaces,
@@ -31,6 +32,42 @@ pub(crate) struct Status {
     /// Print one JSON object
     #[arg(long)]
     json: bool,
+    /// Exit with 1 unless the service lives and gets on; with `=filter`, unless every interface runs the filter too
+    #[arg(long, value_name = "WHAT", num_args = 0..=1, require_equals = true, default_missing_value = "service")]
+    check: Option<Check>,
+}
+
+/// What is to be well.
+#[derive(Clone, Copy, Eq, PartialEq, ValueEnum)]
+enum Check {
+    /// The service lives and gets on
+    Service,
+    /// And every interface that it looks after runs the filter, with a policy
+    Filter,
+}
+
+impl Check {
+    /// What is not well, a sentence each.
+    fn troubles(self, service: Option<&Record>, filters: &[Filter]) -> Vec<String> {
+        let Some(service) = service else { return vec!["no service runs".to_owned()] };
+        let mut troubles = match service.liveness {
+            Liveness::Running => Vec::new(),
+            Liveness::Stalled => vec!["the service does not get on".to_owned()],
+            Liveness::Dead => vec!["the service ended without saying so".to_owned()],
+        };
+        if self == Self::Filter {
+            let runs = |name: &str| {
+                let mut filters = filters.iter().filter(|filter| filter.status.interface == name);
+                filters.any(|filter| filter.status.running && filter.status.mode.is_some())
+            };
+            let lost = service.snapshot.interfaces.keys().filter(|name| !runs(name));
+            troubles.extend(lost.map(|name| format!("`{name}` is not filtered")));
+            if service.snapshot.interfaces.is_empty() {
+                troubles.push("nothing is filtered".to_owned());
+            }
+        }
+        troubles
+    }
 }
 
 /// Where the service says how it is.
@@ -83,6 +120,11 @@ impl Status {
             ([_], [filter]) if self.json => output::json(&One { filter, service })?,
             _ if self.json => output::json(&Host { filters: &filters, other_versions: &other_versions, service })?,
             _ => show(&filters, &other_versions, &lines)?,
+        }
+        if let Some(check) = self.check {
+            let troubles = check.troubles(service, &filters);
+            troubles.iter().for_each(|trouble| eprintln!("error: {trouble}"));
+            return Ok(if troubles.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE });
         }
         let open = interfaces.iter().any(|interface| is_open(interface)) || lines.has_open_interface();
         Ok(if open { ExitCode::FAILURE } else { ExitCode::SUCCESS })

@@ -16,6 +16,8 @@ use super::config::Access;
 
 /// How long an answer of the broker may take.
 pub(super) const PATIENCE: Duration = Duration::from_secs(3);
+/// How long a node's connection may take, with TLS and who it is: a host under a flood is slow, and nobody waits for it.
+const CONNECTING: Duration = Duration::from_secs(10);
 /// How long the broker's servers may take to agree on who leads, during which nothing is answered.
 const ELECTION: Duration = Duration::from_secs(30);
 /// How long between two questions meanwhile.
@@ -46,7 +48,8 @@ impl Broker {
     /// If a file that is needed for it cannot be used.
     pub async fn reach(access: &Access, name: &str) -> Result<Self> {
         let known = Arc::new(Known::default());
-        let client = options(access, name, Arc::clone(&known)).await?.retry_on_initial_connect();
+        let options = options(access, name, Arc::clone(&known)).await?;
+        let client = options.connection_timeout(CONNECTING).retry_on_initial_connect();
         let client = client.connect(&access.servers).await.context("the broker's address cannot be used")?;
         Ok(Self { client, known })
     }

@@ -9,6 +9,7 @@ use serde::Deserialize;
 
 use super::{
     document::Target,
+    events::MOST_EVENTS,
     keys::{KeyError, Signer, Trust, Verifier},
 };
 use crate::{policy::file::is_name, text_file};
@@ -54,6 +55,8 @@ struct Written {
     node: Option<String>,
     group: Option<String>,
     sign_with: Option<PathBuf>,
+    events: u16,
+    metrics: Option<String>,
 }
 
 /// What the configuration says. Its files are read when they are needed.
@@ -121,6 +124,15 @@ impl Config {
         if certificate.is_some() != key.is_some() {
             return Err(self.refuse("`certificate` and `key` belong together"));
         }
+        if self.written.events > MOST_EVENTS {
+            return Err(self.refuse(&format!("`events` is from 0 to {MOST_EVENTS} samples a second")));
+        }
+        if let Some(metrics) = &self.written.metrics
+            && !is_place(metrics)
+        {
+            let hint = "`metrics` is no address\nhint: `metrics = \"https://sbc1.example:9464\"`";
+            return Err(self.refuse(hint));
+        }
         Ok(())
     }
 
@@ -143,6 +155,16 @@ impl Config {
             certificate: resolve(certificate).zip(resolve(key)),
             credentials: resolve(credentials),
         }
+    }
+
+    /// How many samples a second a node publishes at the most; none, if 0.
+    pub const fn events(&self) -> u16 {
+        self.written.events
+    }
+
+    /// Where Prometheus finds a node's metrics, if the file says it.
+    pub fn metrics(&self) -> Option<&str> {
+        self.written.metrics.as_deref()
     }
 
     /// The keys that are trusted: those of `trust`, and the operator's own.
@@ -212,6 +234,15 @@ fn check_server(server: &str) -> Result<(), String> {
     if rest.is_empty() { Err(format!("`{server}` names no host")) } else { Ok(()) }
 }
 
+/// Whether it is a scheme, a host and a port.
+fn is_place(metrics: &str) -> bool {
+    let place = metrics.strip_prefix("http://").or_else(|| metrics.strip_prefix("https://"));
+    let host = place.and_then(|place| place.rsplit_once(':')).filter(|(_, port)| port.parse::<u16>().is_ok());
+    host.is_some_and(|(host, _)| {
+        !host.is_empty() && host.chars().all(|c| c.is_ascii_alphanumeric() || ".-:[]".contains(c))
+    })
+}
+
 /// The first part of the host's name.
 fn host_name() -> Option<String> {
     let name = fs::read_to_string("/proc/sys/kernel/hostname").ok()?;
@@ -246,6 +277,9 @@ mod tests {
             ("[fleet]\nservers = [\"nats://me:secret@one\"]\n", "has a secret in it"),
             ("[fleet]\nservers = [\"nats://one\"]\ncertificate = \"x\"\n", "belong together"),
             ("[fleet]\nserver = \"x\"\n", "unknown field"),
+            ("[fleet]\nservers = [\"nats://one\"]\nevents = 201\n", "is from 0 to 200"),
+            ("[fleet]\nservers = [\"nats://one\"]\nmetrics = \"sbc1:9464\"\n", "is no address"),
+            ("[fleet]\nservers = [\"nats://one\"]\nmetrics = \"https://sbc1/x:9464\"\n", "is no address"),
         ] {
             let error = read(text).unwrap_err();
             assert!(error.contains(why) && !error.contains("me:secret"), "{text}: {error}");

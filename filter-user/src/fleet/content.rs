@@ -60,6 +60,13 @@ impl Content {
         Ok(Self { name, text, files })
     }
 
+    /// The policy file's name, if it can be that of a file beside the others.
+    pub(super) fn own_name(&self) -> Option<&str> {
+        let is_plain =
+            is_inside(Path::new(&self.name)) && !self.name.contains('/') && !self.files.contains_key(&self.name);
+        is_plain.then_some(self.name.as_str())
+    }
+
     /// Writes it into a directory, with a node's own facts in it; returns where the policy file is. What else was there goes.
     ///
     /// # Errors

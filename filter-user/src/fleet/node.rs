@@ -19,6 +19,7 @@ use super::{
     keys::Trust,
     memory::Memory,
     plane::{Look, Plane, Standing},
+    samples::KernelSamples,
     state::InterfaceState,
 };
 use crate::{
@@ -40,20 +41,27 @@ pub struct Node {
     directory: PathBuf,
     /// Its own policy file.
     own: PathBuf,
+    /// How many samples a second it publishes at the most.
+    events: u16,
+    /// Where Prometheus finds its metrics.
+    metrics: Option<String>,
 }
 
 impl Node {
-    /// The node of a configuration, which keeps what it knows below `state`.
+    /// The node of a configuration, which keeps what it knows below `state`, and serves metrics there unless the file says
+    /// another place.
     ///
     /// # Errors
     /// If it has no name, trusts no key, or a key cannot be read.
-    pub fn new(config: &Config, state: &Path, own: &Path) -> Result<Self, ConfigError> {
+    pub fn new(config: &Config, state: &Path, own: &Path, metrics: Option<String>) -> Result<Self, ConfigError> {
         Ok(Self {
             identity: config.identity()?,
             access: config.access(),
             trust: config.trust()?,
             directory: state.join("fleet"),
             own: own.to_owned(),
+            events: config.events(),
+            metrics: config.metrics().map(str::to_owned).or(metrics),
         })
     }
 
@@ -82,11 +90,18 @@ impl Supply for Node {
     }
 
     fn attend(&self, desk: Desk) -> BoxFuture<'static, ()> {
-        let Self { identity, access, trust, directory, own } = self.clone();
+        let Self { identity, access, trust, directory, own, events, metrics } = self.clone();
         Box::pin(async move {
+            let samples = KernelSamples::new(desk.clone());
             let plane = Kernel { desk, own };
             match Agent::start(identity, &access, trust, &directory, plane).await {
-                Ok(agent) => agent.run().await,
+                Ok(mut agent) => {
+                    agent.tell_metrics(metrics);
+                    if events > 0 {
+                        agent.publish(events, samples);
+                    }
+                    agent.run().await;
+                }
                 Err(error) => tracing::error!(error = service::one_line(&format!("{error:#}")), "no part of a fleet"),
             }
         })

@@ -46,6 +46,8 @@ pub struct NodeState {
     pub denied: usize,
     /// What is the node's own in every policy: its part of the policy file.
     pub facts: String,
+    /// Where Prometheus finds its metrics, as in `https://sbc1.example:9464`; nothing if nowhere.
+    pub metrics: Option<String>,
     /// Its interfaces.
     pub interfaces: Vec<InterfaceState>,
 }

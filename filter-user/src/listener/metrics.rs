@@ -11,7 +11,7 @@ use prometheus_client::{
 
 use super::{
     concern,
-    snapshot::{InterfaceSnapshot, Snapshot},
+    snapshot::{FleetStanding, InterfaceSnapshot, Snapshot},
 };
 use crate::kernel::{Confirmation, XdpMode};
 
@@ -77,7 +77,8 @@ impl Collector for Metrics {
         maps(&mut families, snapshot)?;
         samples(&mut families, snapshot)?;
         sources(&mut families, snapshot)?;
-        service(&mut families, snapshot)
+        service(&mut families, snapshot)?;
+        snapshot.fleet.as_ref().map_or(Ok(()), |standing| fleet(&mut families, standing))
     }
 }
 
@@ -257,6 +258,33 @@ fn service(families: &mut Families<'_>, snapshot: &Snapshot) -> fmt::Result {
         "How the policy of the service stands on the interface: 1 for the one that holds",
         states,
     )
+}
+
+/// Its labels are not those that service discovery gives the node as a target.
+fn fleet(families: &mut Families<'_>, standing: &FleetStanding) -> fmt::Result {
+    let FleetStanding { node, group, connected, wanted, running, events } = standing;
+    let names = [("fleet_node", node.as_str()), ("fleet_group", group.as_deref().unwrap_or_default())];
+    families.info("fleet", "The node and its group", [names])?;
+    families.gauge(
+        "fleet_connected",
+        "Whether the fleet's broker is reached (1) or not (0)",
+        [([], u64::from(*connected))],
+    )?;
+    families.gauge(
+        "fleet_revision_wanted",
+        "The revision of the policy that the fleet wants",
+        wanted.map(|wanted| ([], wanted)),
+    )?;
+    let running = running.unwrap_or_default();
+    families.gauge(
+        "fleet_revision_running",
+        "The revision that is in force; 0 for the node's own policy",
+        [([], running)],
+    )?;
+    let each = |count: usize| events.map(|events| ([], events[count]));
+    families.counter("fleet_events_published", "Samples of drops that the fleet's broker took", each(0))?;
+    let help = "Samples of drops that were not published: too many at once, or the broker did not take them";
+    families.counter("fleet_events_unpublished", help, each(1))
 }
 
 /// Writes families of metrics, and none without a value.

@@ -33,6 +33,6 @@ pub use sampled::Sampled;
 pub use server::{Running, start};
 pub use settings::{ListenError, Ready, Settings, TlsFiles};
 pub use snapshot::{
-    DroppedPacket, Fill, InterfaceSnapshot, Knocking, ReasonTraffic, RuleTraffic, Samples, ServiceSnapshot, Snapshot,
-    SourceSnapshot, StateSnapshot, Traffic, Unreadable,
+    DroppedPacket, Fill, FleetStanding, InterfaceSnapshot, Knocking, ReasonTraffic, RuleTraffic, Samples,
+    ServiceSnapshot, Snapshot, SourceSnapshot, StateSnapshot, Traffic, Unreadable,
 };

@@ -11,7 +11,7 @@ use super::{
     collect::Contribute,
     snapshot::{DroppedPacket, InterfaceSnapshot, Knocking, Snapshot},
 };
-use crate::telemetry::{By, Event, Follower, Span, Trends};
+use crate::telemetry::{By, Event, Fate, Follower, Span, Trends};
 
 /// How many sources, networks and ports are told of.
 const MOST: usize = 12;
@@ -100,7 +100,7 @@ fn dropped(event: Event) -> DroppedPacket {
         protocol: headers.protocol,
         text: headers.text,
         reason: event.reason.name(),
-        would_drop: event.action == "would_drop",
+        would_drop: event.action == Fate::WouldDrop,
     }
 }
 

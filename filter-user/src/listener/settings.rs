@@ -103,6 +103,22 @@ impl fmt::Debug for Ready {
 }
 
 impl Settings {
+    /// Where others find it: under its first name, else its address; nothing where only this host does.
+    pub fn seen_from_elsewhere(&self) -> Option<String> {
+        let Self { address, tls, names, .. } = self;
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        let ip = address.ip();
+        if ip.is_loopback() {
+            return None;
+        }
+        let place = match names.first() {
+            Some(name) => format!("{name}:{}", address.port()),
+            None if ip.is_unspecified() => return None,
+            None => address.to_string(),
+        };
+        Some(format!("{scheme}://{place}"))
+    }
+
     /// Refuses what is not safe, reads the files and takes the address. Nobody is answered yet.
     ///
     /// # Errors

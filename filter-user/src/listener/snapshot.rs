@@ -22,6 +22,8 @@ pub struct Snapshot {
     pub sources: Vec<SourceSnapshot>,
     /// The service itself.
     pub service: ServiceSnapshot,
+    /// How the node stands with its fleet; nothing where it is in none.
+    pub fleet: Option<FleetStanding>,
 }
 
 /// An interface that should have a filter, and why nothing can be said of it.
@@ -178,6 +180,23 @@ pub struct SourceSnapshot {
     pub every: u64,
     /// How many requests failed or were refused since the service was started; nothing where nobody counts.
     pub failures: Option<u64>,
+}
+
+/// How a node stands with its fleet.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct FleetStanding {
+    /// The node's name.
+    pub node: String,
+    /// Its group.
+    pub group: Option<String>,
+    /// Whether its broker is reached.
+    pub connected: bool,
+    /// The revision that the fleet wants, as far as is known.
+    pub wanted: Option<u64>,
+    /// The revision that is in force and stays; nothing if it is the node's own policy.
+    pub running: Option<u64>,
+    /// How many samples were published, and how many were not; nothing where none are to be.
+    pub events: Option<[u64; 2]>,
 }
 
 /// The service beside the filters.

@@ -1,6 +1,6 @@
 //! Why a policy is refused.
 
-use std::fmt;
+use std::{fmt, path::Path};
 
 use crate::codes::codes;
 
@@ -89,6 +89,17 @@ impl Refusals {
         }
         refusals.sort_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
         Err(Self(refusals))
+    }
+
+    /// The same with the names that files have below a directory, where they lie there.
+    #[must_use]
+    pub fn below(mut self, directory: &Path) -> Self {
+        for refusal in &mut self.0 {
+            if let Ok(rest) = Path::new(&refusal.file).strip_prefix(directory) {
+                refusal.file = rest.display().to_string();
+            }
+        }
+        self
     }
 
     /// What the policy is refused for.

@@ -42,7 +42,9 @@ pub use self::{
     log::{Limits, LogFormat, one_line, start_logging},
     orders::Desk,
     record::{DEFAULT_RUNTIME, Liveness, Record, read as read_record},
-    snapshot::{Failure, FleetSnapshot, InterfaceSnapshot, InterfaceState, Snapshot, SourceSnapshot, now},
+    snapshot::{
+        EventsSnapshot, Failure, FleetSnapshot, InterfaceSnapshot, InterfaceState, Snapshot, SourceSnapshot, now,
+    },
 };
 use crate::{
     kernel::{self, AttachMode},

@@ -11,8 +11,8 @@ use super::{
 };
 use crate::{
     listener::{
-        self, Answer, Collection, Contribute, Explain, Explainer, Ready, Renewal, Running, Sampled, StateSnapshot,
-        Unreadable, Watched,
+        self, Answer, Collection, Contribute, Explain, Explainer, FleetStanding, Ready, Renewal, Running, Sampled,
+        StateSnapshot, Unreadable, Watched,
     },
     policy::Probe,
 };
@@ -104,6 +104,7 @@ impl Contribute for watch::Receiver<Snapshot> {
         }
         if let Some(fleet) = &service.fleet {
             shown.service.errors.extend(fleet_errors(fleet));
+            shown.fleet = Some(standing(fleet));
         }
         for (provider, source) in &service.sources {
             if let Some(why) = &source.why {
@@ -122,6 +123,17 @@ fn fleet_errors(fleet: &FleetSnapshot) -> impl Iterator<Item = String> {
     });
     let problem = fleet.problem.as_ref().map(|problem| format!("Fleet: {}", one_line(&problem.message)));
     lost.into_iter().chain(problem)
+}
+
+fn standing(fleet: &FleetSnapshot) -> FleetStanding {
+    FleetStanding {
+        node: fleet.node.clone(),
+        group: fleet.group.clone(),
+        connected: fleet.connected,
+        wanted: fleet.wanted,
+        running: fleet.running,
+        events: fleet.events.as_ref().map(|events| [events.published, events.unpublished]),
+    }
 }
 
 fn is_shown(shown: &listener::Snapshot, name: &str) -> bool {

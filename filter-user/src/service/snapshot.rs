@@ -66,6 +66,19 @@ pub struct FleetSnapshot {
     pub phase: String,
     /// What goes wrong.
     pub problem: Option<Failure>,
+    /// What it publishes of its samples; nothing where it does not.
+    pub events: Option<EventsSnapshot>,
+}
+
+/// What a node publishes of its samples of drops.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct EventsSnapshot {
+    /// How many the broker has taken since the service started.
+    pub published: u64,
+    /// How many were not published: too many at once, missed, or the broker did not take them.
+    pub unpublished: u64,
+    /// Why the last ones were not taken.
+    pub why: Option<String>,
 }
 
 /// Something that goes wrong.

@@ -43,7 +43,7 @@ impl<W: Write> CaptureWriter<W> {
     /// If it cannot be written.
     pub fn write(&mut self, event: &Event) -> Result<()> {
         let interface_id = self.interface(&event.interface)?;
-        let comment = format!("{} {}, stands for {}", event.action, event.reason.name(), event.weight);
+        let comment = format!("{} {}, stands for {}", event.action.name(), event.reason.name(), event.weight);
         let packet = EnhancedPacketBlock {
             interface_id,
             timestamp: event.since_epoch(),

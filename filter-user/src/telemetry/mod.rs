@@ -13,7 +13,7 @@ mod trends;
 
 pub use calls::{Calls, Risk};
 pub use capture::CaptureWriter;
-pub use event::{Event, Events};
+pub use event::{Event, Events, Fate};
 pub use follower::{Follower, SAMPLES_WAIT};
 pub use listed::{SILENCE, concerns_listed, is_overridden_by_allow, provider};
 pub use packet::{Headers, printable};

@@ -5,15 +5,15 @@
 use std::{fmt::Write as _, net::IpAddr};
 
 use etherparse::{LaxNetSlice, LaxSlicedPacket, TransportSlice, VlanSlice};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-use crate::replay::{Flow, Sender, Wanted};
+use crate::replay::{Flow, Wanted};
 
 /// How many octets of a payload's first line are shown.
 const LINE: usize = 120;
 
 /// Addresses, ports and the beginning of the payload, as far as they can be read.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Headers {
     /// Where it says that it comes from: an address, else a station of the link.
     pub source: String,
@@ -29,8 +29,8 @@ pub struct Headers {
     pub vlans: Vec<u16>,
     /// The first line of a UDP or TCP payload, if it looks like text; what is not printable is escaped.
     pub text: Option<String>,
-    /// Who sent it, and what for.
-    #[serde(skip)]
+    /// Who sent it, and what for; not known of what was read as JSON.
+    #[serde(skip, default = "unreadable")]
     pub flow: Flow,
 }
 
@@ -57,10 +57,15 @@ impl Headers {
         }
     }
 
+    /// The address that it says it comes from.
+    pub fn address(&self) -> Option<IpAddr> {
+        self.source.parse().ok()
+    }
+
     /// Source and port, as one writes them.
     pub fn from(&self) -> String {
-        match (self.flow.sender, self.source_port) {
-            (Sender::Address(address), Some(port)) => socket(address, port),
+        match (self.address(), self.source_port) {
+            (Some(address), Some(port)) => socket(address, port),
             _ => self.source.clone(),
         }
     }
@@ -73,6 +78,10 @@ impl Headers {
             (None, _) => "-".to_owned(),
         }
     }
+}
+
+fn unreadable() -> Flow {
+    Flow::of(&[])
 }
 
 fn socket(address: IpAddr, port: u16) -> String {

@@ -272,7 +272,7 @@ mod tests {
         Event {
             time: SystemTime::UNIX_EPOCH + Duration::from_secs(second),
             interface: "eth0".to_owned(),
-            action: "drop",
+            action: crate::telemetry::Fate::Drop,
             reason: Reason::SourceUnlisted,
             weight,
             length_bytes: 60,

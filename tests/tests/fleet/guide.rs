@@ -14,7 +14,7 @@ use crate::world::{World, broker_address};
 const GUIDE: &str = include_str!("../../../docs/fleet.md");
 
 /// Commands that only look.
-const LOOKS: [&str; 2] = ["sipwall fleet status", "sipwall status"];
+const LOOKS: [&str; 3] = ["sipwall fleet status", "sipwall fleet events", "sipwall status"];
 
 /// There is no init on a host of a lab. This stands for what it does with the units.
 const SYSTEMCTL: &str = r#"#!/bin/sh

@@ -3,8 +3,12 @@
 #![expect(clippy::expect_used, reason = "a test that cannot go on panics")]
 
 mod access;
+mod events;
 mod faults;
 mod guide;
 mod hostile;
+mod mistakes;
 mod rollouts;
+mod scale;
+mod targets;
 mod world;

@@ -94,6 +94,13 @@ impl World {
         self.write(&format!("sbc{number}.toml"), &own);
     }
 
+    /// Adds lines to a node's fleet configuration.
+    pub(crate) fn configure_more(&self, number: usize, more: &str) {
+        let name = format!("sbc{number}.fleet.toml");
+        let text = fs::read_to_string(self.path(&name)).expect("a file");
+        self.write(&name, &format!("{text}{more}"));
+    }
+
     fn config(&self, more: &str) -> String {
         let servers: Vec<_> =
             (1..=self.brokers).map(|number| format!("nats://{}:4222", broker_address(number))).collect();
@@ -312,10 +319,15 @@ impl<'a> Node<'a> {
 
     /// The same by another command.
     pub(crate) fn start_by(world: &'a World, number: usize, by: &[&str]) -> Self {
+        Self::start_with(world, number, by, &[])
+    }
+
+    /// The same with more arguments.
+    pub(crate) fn start_with(world: &'a World, number: usize, by: &[&str], more: &[&str]) -> Self {
         let path = |name: &str| world.path(&format!("sbc{number}.{name}"));
         let mut command = world.host(&format!("sbc{number}")).command("env");
         command.args(by).arg(binary()).args(["run", "--policy", &path("toml"), "--fleet-config", &path("fleet.toml")]);
-        command.args(["--state", &path("state"), "--runtime", &path("run")]);
+        command.args(["--state", &path("state"), "--runtime", &path("run")]).args(more);
         let log = fs::OpenOptions::new().create(true).append(true).open(path("log")).expect("a file");
         let process = Process::start(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log));
         let node = Self { world, number, process: process.expect("`sipwall run` starts") };
@@ -345,9 +357,19 @@ impl<'a> Node<'a> {
 
     /// Waits until `status` shows what is looked for.
     pub(crate) fn await_status(&self, what: &str, found: impl Fn(&Value) -> bool) -> Value {
-        wait_for(&format!("sbc{}: {what}; it shows {:#}", self.number, self.status()), || {
-            Some(self.status()).filter(|status| found(status))
-        })
+        let (mut shown, end) = (self.status(), Instant::now() + Duration::from_mins(2));
+        while !found(&shown) {
+            assert!(
+                Instant::now() < end,
+                "sbc{}: waited in vain: {what}; it shows {shown:#}\nits log is\n{}\nthat of the broker\n{}",
+                self.number,
+                self.log(),
+                fs::read_to_string(self.world.path("nats1.log")).unwrap_or_default()
+            );
+            thread::sleep(Duration::from_millis(50));
+            shown = self.status();
+        }
+        shown
     }
 
     /// Waits until this revision of the group's policy is in force and stays.

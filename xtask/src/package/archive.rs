@@ -25,6 +25,8 @@ pub(super) fn archive(binary: &Path, bill: &str, work: &Path, output: &Path) -> 
     tree.copy_all("docs", "docs")?;
     tree.copy("packaging/prometheus/sipwall.rules.yml", "monitoring/sipwall.rules.yml")?;
     tree.copy("packaging/grafana/sipwall.json", "monitoring/grafana.json")?;
+    tree.copy("packaging/systemd/fleet.conf", "fleet.conf")?;
+    tree.copy("packaging/kubernetes/sipwall.yaml", "kubernetes/sipwall.yaml")?;
     for file in ["LICENSE-MIT", "LICENSE-APACHE"] {
         tree.copy(file, file)?;
     }

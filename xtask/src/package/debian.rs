@@ -46,6 +46,8 @@ fn fill(tree: &Tree, binary: &Path, bill: &str) -> Result<()> {
         ("examples/policy.toml", "examples/policy.toml"),
         ("packaging/prometheus/sipwall.rules.yml", "examples/sipwall.rules.yml"),
         ("packaging/grafana/sipwall.json", "examples/grafana.json"),
+        ("packaging/systemd/fleet.conf", "examples/fleet.conf"),
+        ("packaging/kubernetes/sipwall.yaml", "examples/kubernetes.yaml"),
     ] {
         tree.copy(file, &format!("{DOCUMENTS}/{name}"))?;
     }

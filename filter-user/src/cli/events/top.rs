@@ -3,7 +3,7 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::Result;
-use filter_user::telemetry::{By, Event, Ranked, Span, Trends};
+use filter_user::telemetry::{By, Event, Fate, Ranked, Span, Trends};
 use serde::{Serialize, Serializer};
 
 use crate::cli::output;
@@ -73,7 +73,7 @@ pub(super) fn print(events: &[Event], json: bool) -> Result<()> {
     if json {
         return output::json(&top);
     }
-    let would_drop: u64 = events.iter().filter(|event| event.action == "would_drop").map(|event| event.weight).sum();
+    let would_drop: u64 = events.iter().filter(|event| event.action == Fate::WouldDrop).map(|event| event.weight).sum();
     output::line(&format!(
         "about {} in the last {}\n",
         super::dropped_text(top.packets - would_drop.min(top.packets), would_drop.min(top.packets)),

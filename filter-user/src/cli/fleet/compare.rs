@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::{
     super::{WRONG_INPUT, check, diff, explain::Question, output, policy::PolicyArgument},
-    Access, Whom, name,
+    Access, Whom, name, nobody,
 };
 
 /// Compare a policy file with what a target is to run
@@ -51,6 +51,9 @@ impl Diff {
         };
         self.access.with_operator(async |operator| {
             let target = self.whom.target();
+            if let Some(nobody) = nobody(&operator.nodes().await?, &target) {
+                eprintln!("warning: {nobody}");
+            }
             let facts =
                 operator.members(&target).await?.into_iter().next().map(|seen| seen.state.facts).unwrap_or_default();
             let before = operator.wanted(&target).await?;
@@ -99,7 +102,12 @@ pub(super) struct History {
 impl History {
     pub(super) fn run(self) -> Result<ExitCode> {
         self.access.with_operator(async |operator| {
-            let versions = operator.versions(&self.whom.target()).await?;
+            let target = self.whom.target();
+            let versions = operator.versions(&target).await?;
+            if versions.is_empty() {
+                eprintln!("`{target}` never had a policy");
+                return Ok(ExitCode::SUCCESS);
+            }
             if self.json {
                 versions.iter().try_for_each(output::json)?;
                 return Ok(ExitCode::SUCCESS);
@@ -150,7 +158,14 @@ impl Explain {
         self.access.with_operator(async |operator| {
             let mut nodes = operator.nodes().await?.into_iter();
             let seen = nodes.find(|seen| seen.state.node == self.node);
-            let state = seen.with_context(|| format!("no node `{}` ever said anything", self.node))?.state;
+            let state = seen
+                .with_context(|| {
+                    format!(
+                        "no node `{}` ever said anything\nhint: `sipwall fleet status` shows those that did",
+                        self.node
+                    )
+                })?
+                .state;
             let (target, running) = state.target.zip(state.running).with_context(|| {
                 format!("`{}` runs its own policy\nhint: `sipwall explain` there knows it", self.node)
             })?;

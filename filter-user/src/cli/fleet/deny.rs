@@ -14,7 +14,7 @@ use serde::Serialize;
 
 use super::{
     super::{live, output, time},
-    Access, Many,
+    Access, Many, nobody,
 };
 
 /// Deny sources on every node, or on those of a group
@@ -84,6 +84,9 @@ impl Deny {
                 let revision =
                     operator.deny_add(&target, &prefixes.iter().copied().map(item).collect::<Vec<_>>()).await?;
                 eprintln!("revision {revision} of the deny list of `{target}` is published");
+                if let Some(nobody) = nobody(&operator.nodes().await?, &target) {
+                    eprintln!("warning: {nobody}");
+                }
                 Ok(ExitCode::SUCCESS)
             }),
             Command::Remove { prefixes, many, access } => access.with_operator(async |operator| {

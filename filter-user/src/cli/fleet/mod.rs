@@ -3,16 +3,19 @@
 mod apply;
 mod compare;
 mod deny;
+mod events;
+mod init;
 mod keys;
 mod nodes;
 mod progress;
+mod targets;
 
-use std::{env, fs, path::PathBuf, process::ExitCode};
+use std::{collections::BTreeSet, env, fs, path::PathBuf, process::ExitCode, sync::Arc};
 
 use anyhow::{Context as _, Result};
 use clap::Subcommand;
 use filter_user::{
-    fleet::{Broker, Bucket, Config, ConfigError, DEFAULT_CONFIG, Operator, Target},
+    fleet::{Broker, Config, ConfigError, DEFAULT_CONFIG, Operator, Seen, Target},
     policy::file::is_name,
 };
 use tokio::runtime::{Builder, Runtime};
@@ -33,7 +36,9 @@ use super::{WRONG_INPUT, output};
   sipwall fleet history --group edge
   sipwall fleet rollback 7 --group edge
   sipwall fleet deny add 192.0.2.66 --all --for 2h --comment scanner
-  sipwall fleet explain --node sbc-1 udp 192.0.2.1:5060 198.51.100.10:5060")]
+  sipwall fleet explain --node sbc-1 udp 192.0.2.1:5060 198.51.100.10:5060
+  sipwall fleet events --follow --group edge --reason port_closed
+  sipwall fleet targets --output /etc/prometheus/sipwall.json --follow")]
 pub(crate) struct Fleet {
     #[command(subcommand)]
     command: Command,
@@ -42,14 +47,7 @@ pub(crate) struct Fleet {
 #[derive(Subcommand)]
 enum Command {
     Keygen(keys::Keygen),
-    /// Make the fleet's buckets at the broker where they are missing
-    Init {
-        /// How many servers of the broker keep each of them
-        #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=5))]
-        replicas: u8,
-        #[command(flatten)]
-        access: Access,
-    },
+    Init(init::Init),
     Status(nodes::Status),
     Diff(compare::Diff),
     Apply(apply::Apply),
@@ -57,22 +55,15 @@ enum Command {
     Rollback(apply::Rollback),
     Deny(deny::Deny),
     Explain(compare::Explain),
+    Events(events::Events),
+    Targets(targets::Targets),
 }
 
 impl Fleet {
     pub(crate) fn run(self) -> Result<ExitCode> {
         match self.command {
             Command::Keygen(command) => command.run(),
-            Command::Init { replicas, access } => access.with_new_broker(async |broker| {
-                let made = Bucket::make_all(&broker, usize::from(replicas)).await?;
-                for name in &made {
-                    eprintln!("made the bucket `{name}`");
-                }
-                if made.is_empty() {
-                    eprintln!("every bucket is there already");
-                }
-                Ok(ExitCode::SUCCESS)
-            }),
+            Command::Init(command) => command.run(),
             Command::Status(command) => command.run(),
             Command::Diff(command) => command.run(),
             Command::Apply(command) => command.run(),
@@ -80,6 +71,8 @@ impl Fleet {
             Command::Rollback(command) => command.run(),
             Command::Deny(command) => command.run(),
             Command::Explain(command) => command.run(),
+            Command::Events(command) => command.run(),
+            Command::Targets(command) => command.run(),
         }
     }
 }
@@ -103,7 +96,23 @@ impl Access {
             Ok(config) => config,
             Err(error) => return Ok(refuse(&error)),
         };
-        runtime()?.block_on(async { act(Operator::connect(&config, &author()).await?).await })
+        let done = runtime()?.block_on(async { act(Operator::connect(&config, &author()).await?).await });
+        done.or_else(|error| {
+            let shared = error.downcast_ref::<Arc<ConfigError>>().map(AsRef::as_ref);
+            match error.downcast_ref::<ConfigError>().or(shared) {
+                Some(wrong) => Ok(refuse(wrong)),
+                None => Err(error),
+            }
+        })
+    }
+
+    /// The same without them: for who only looks.
+    fn with_broker(&self, act: impl AsyncFnOnce(Broker) -> Result<ExitCode>) -> Result<ExitCode> {
+        let config = match Config::read(&self.config, &self.servers) {
+            Ok(config) => config,
+            Err(error) => return Ok(refuse(&error)),
+        };
+        runtime()?.block_on(async { act(Broker::connect(&config.access(), "sipwall fleet").await?).await })
     }
 
     /// The same without them, at a broker that may just have been started.
@@ -173,6 +182,26 @@ impl Many {
     fn target(&self) -> Target {
         self.group.clone().map_or(Target::Default, Target::Group)
     }
+}
+
+/// That no node is meant by a target, with those that are there instead.
+fn nobody(nodes: &[Seen], target: &Target) -> Option<String> {
+    let is_meant = |seen: &Seen| match target {
+        Target::Node(name) => seen.state.node == *name,
+        Target::Group(name) => seen.state.group.as_ref() == Some(name),
+        Target::Default => true,
+    };
+    if nodes.iter().any(is_meant) {
+        return None;
+    }
+    let groups: BTreeSet<_> = nodes.iter().filter_map(|seen| seen.state.group.as_deref()).collect();
+    let hint = match (target, groups.is_empty()) {
+        (Target::Group(_), false) => {
+            format!("\nhint: groups are {}", output::harmless(&groups.into_iter().collect::<Vec<_>>().join(", ")))
+        }
+        _ => "\nhint: `sipwall fleet status` shows the nodes".to_owned(),
+    };
+    Some(format!("no node of `{target}` ever said anything{hint}"))
 }
 
 fn name(text: &str) -> Result<String, String> {

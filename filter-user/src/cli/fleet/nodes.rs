@@ -4,14 +4,14 @@ use std::{process::ExitCode, time::Duration};
 
 use anyhow::Result;
 use filter_user::{
-    fleet::{InterfaceState, NodeState, Seen},
+    fleet::{InterfaceState, NodeState, Seen, Target, nodes_at},
     instant,
     service::now,
 };
 
 use super::{
     super::{output, time},
-    Access, name,
+    Access, name, nobody,
 };
 
 /// How far a node's clock may be off before that is said, in seconds.
@@ -19,7 +19,7 @@ const MOST_SKEW: i64 = 30;
 
 /// Show the nodes, what they run and what is wrong with them
 ///
-/// Exit code 0 if every node says something and nothing is wrong, 1 if not.
+/// Exit code 0 if every node says something and nothing is wrong, 1 if not, or if a group has no node.
 #[derive(clap::Args)]
 pub(super) struct Status {
     /// Only the nodes of this group
@@ -34,9 +34,16 @@ pub(super) struct Status {
 
 impl Status {
     pub(super) fn run(self) -> Result<ExitCode> {
-        self.access.with_operator(async |operator| {
-            let mut nodes = operator.nodes().await?;
-            nodes.retain(|seen| self.group.is_none() || seen.state.group == self.group);
+        self.access.with_broker(async |broker| {
+            let mut nodes = nodes_at(&broker).await?;
+            if let Some(group) = &self.group {
+                let nobody = nobody(&nodes, &Target::Group(group.clone()));
+                nodes.retain(|seen| seen.state.group.as_ref() == Some(group));
+                if let Some(nobody) = nobody {
+                    eprintln!("error: {nobody}");
+                    return Ok(ExitCode::FAILURE);
+                }
+            }
             if self.json {
                 nodes.iter().try_for_each(output::json)?;
             } else {
@@ -55,12 +62,13 @@ fn show(nodes: &[Seen]) -> Result<()> {
     }
     let mut table = output::table(["NODE", "GROUP", "POLICY", "WANTED", "RUNNING", "PHASE", "MODE", "DROPS/S", "SEEN"]);
     for seen in nodes {
-        table.add_row(cells(seen));
+        // Anybody who can write there may have written it.
+        table.add_row(cells(seen).map(|cell| output::harmless(&cell)));
     }
     output::line(&table.to_string())?;
     for (seen, trouble) in nodes.iter().flat_map(|seen| troubles(seen).into_iter().map(move |trouble| (seen, trouble)))
     {
-        output::line(&format!("{}: {}", seen.state.node, trouble.replace('\n', "\n  ")))?;
+        output::line(&format!("{}: {}", output::harmless(&seen.state.node), output::harmless_lines(&trouble)))?;
     }
     Ok(())
 }

@@ -38,11 +38,18 @@ fn describe(progress: &Progress) -> String {
             } else {
                 format!("\nwarning: {} say nothing now, and follow when they are back", absent.join(", "))
             };
-            format!("revision {revision} for {} nodes, {first}{absent}", nodes.len())
+            let nobody = if nodes.is_empty() && canaries.is_empty() && absent.is_empty() {
+                "\nwarning: no node is meant now: those that come take it"
+            } else {
+                ""
+            };
+            let nodes = output::count(nodes.len(), "node", "nodes");
+            format!("revision {revision} for {nodes}, {first}{absent}{nobody}")
         }
         Progress::Node { node, done: true, .. } => format!("  {node}: in force"),
         Progress::Node { node, phase, problem, .. } => {
-            let problem = problem.as_deref().map(|problem| format!(": {problem}")).unwrap_or_default();
+            let problem = problem.as_deref().map(output::harmless_lines);
+            let problem = problem.map(|problem| format!(": {problem}")).unwrap_or_default();
             format!("  {node}: {}{problem}", phase.name())
         }
         Progress::Published { revision } => format!("revision {revision} is published"),
@@ -52,9 +59,9 @@ fn describe(progress: &Progress) -> String {
 fn conclude(ended: &Ended) -> ExitCode {
     match ended {
         Ended::InForce { revision, nodes, failed } => {
-            eprintln!("revision {revision} is in force on {} nodes", nodes.len());
+            eprintln!("revision {revision} is in force on {}", output::count(nodes.len(), "node", "nodes"));
             for (node, why) in failed {
-                eprintln!("warning: it failed on `{node}`: {why}");
+                eprintln!("warning: it failed on `{node}`: {}", output::harmless_lines(why));
             }
             if failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
         }
@@ -63,6 +70,7 @@ fn conclude(ended: &Ended) -> ExitCode {
                 || "what was in force before stays".to_owned(),
                 |restored| format!("what was in force before comes back as revision {restored}"),
             );
+            let why = output::harmless_lines(why);
             eprintln!("error: revision {revision} is taken back: {why}\nhint: {restored}");
             ExitCode::FAILURE
         }

@@ -4,7 +4,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use filter_user::{
     instant, kernel,
-    service::{FleetSnapshot, InterfaceSnapshot, InterfaceState, Liveness, Record, Snapshot, SourceSnapshot},
+    service::{
+        EventsSnapshot, FleetSnapshot, InterfaceSnapshot, InterfaceState, Liveness, Record, Snapshot, SourceSnapshot,
+    },
 };
 
 use crate::cli::time;
@@ -147,6 +149,10 @@ fn fleet_lines(fleet: &FleetSnapshot) -> Vec<String> {
     if !fleet.connected {
         let why = fleet.why.as_deref().map(|why| format!(": {}", indented(why))).unwrap_or_default();
         lines.push(format!("  BROKER NOT REACHED since {}{why}; what is in force stays", instant::text(fleet.since)));
+    }
+    if let Some(EventsSnapshot { published, unpublished, why }) = &fleet.events {
+        let why = why.as_deref().map(|why| format!(": {}", indented(why))).unwrap_or_default();
+        lines.push(format!("  events: {published} samples published, {unpublished} not{why}"));
     }
     if let Some(problem) = &fleet.problem {
         lines.push(format!("  FLEET since {}: {}", instant::text(problem.since), indented(&problem.message)));

@@ -34,6 +34,7 @@ use super::{
     config::{Access, Identity},
     document::Document,
     envelope::{LARGEST_ENVELOPE, Refused},
+    events::{Publisher, Samples},
     health::Past,
     keys::Trust,
     memory::Memory,
@@ -69,6 +70,9 @@ pub struct Agent<P> {
     problems: Problems,
     next_look: Instant,
     reported: Reported,
+    /// Where its metrics are.
+    metrics: Option<String>,
+    publisher: Option<Publisher>,
 }
 
 /// What stood under a key, and what was made of it.
@@ -137,7 +141,19 @@ impl<P: Plane> Agent<P> {
             problems: Problems::default(),
             next_look: Instant::now(),
             reported: Reported::new(),
+            metrics: None,
+            publisher: None,
         })
+    }
+
+    /// Tells where Prometheus finds the node's metrics.
+    pub(super) fn tell_metrics(&mut self, metrics: Option<String>) {
+        self.metrics = metrics;
+    }
+
+    /// Publishes at most so many of these samples a second, and what changes.
+    pub(super) fn publish(&mut self, most: u16, samples: impl Samples) {
+        self.publisher = Some(Publisher::start(self.broker.clone(), &self.identity, most, samples));
     }
 
     /// Follows what the fleet wants, until it is dropped.

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::{
     super::{
+        events::{Change, Publisher},
         plane::Plane,
         state::{NodeState, Phase},
     },
@@ -20,6 +21,8 @@ const AGAIN: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub(super) struct Reported {
     state: Option<NodeState>,
+    /// What was told as a change last, heard or not.
+    told: Option<NodeState>,
     next: Instant,
     connected: bool,
     since: u64,
@@ -28,7 +31,7 @@ pub(super) struct Reported {
 
 impl Reported {
     pub(super) fn new() -> Self {
-        Self { state: None, next: Instant::now(), connected: false, since: now(), problem: None }
+        Self { state: None, told: None, next: Instant::now(), connected: false, since: now(), problem: None }
     }
 }
 
@@ -36,6 +39,7 @@ impl<P: Plane> Agent<P> {
     /// Says how the node is, where that is news or time.
     pub(super) async fn report(&mut self) {
         let state = self.state();
+        self.tell(&state);
         self.show(&state);
         let is_news = self.reported.state.as_ref().is_none_or(|before| differs(before, &state));
         let is_unheard = self.trial.as_ref().is_some_and(|trial| !trial.is_heard);
@@ -57,6 +61,15 @@ impl<P: Plane> Agent<P> {
                 self.problems.broker = Some(crate::service::one_line(&format!("{error:#}")));
                 self.reported.next = Instant::now() + AGAIN;
             }
+        }
+    }
+
+    /// Tells of what changed.
+    fn tell(&mut self, state: &NodeState) {
+        let Some(publisher) = &self.publisher else { return };
+        if self.reported.told.as_ref().is_none_or(|before| differs(before, state)) {
+            publisher.tell(Change::of(state));
+            self.reported.told = Some(state.clone());
         }
     }
 
@@ -82,6 +95,7 @@ impl<P: Plane> Agent<P> {
             accepted: self.memory.all_accepted().clone(),
             denied: self.denied.as_ref().map_or(0, std::collections::BTreeSet::len),
             facts: self.plane.facts().unwrap_or_default(),
+            metrics: self.metrics.clone(),
             interfaces,
         }
     }
@@ -123,6 +137,7 @@ impl<P: Plane> Agent<P> {
             wanted: state.wanted,
             phase: state.phase.name().to_owned(),
             problem: self.reported.problem.clone(),
+            events: self.publisher.as_ref().map(Publisher::snapshot),
         });
     }
 }

@@ -46,20 +46,19 @@ impl<P: Plane> Agent<P> {
         // What is usual is what was before this one: a trial that is under way is no measure.
         let usual =
             self.trial.take().map_or_else(|| self.past.usual(document.terms.observe_for()), |trial| trial.watch.usual);
-        self.look_at_plane().await;
-        let at_start = self.look.tally.clone();
         if let Err(error) = self.put_on_trial(&document, &key).await {
             self.give_up(&format!("{error:#}"), true).await;
             return;
         }
+        self.problems.trial = None;
+        // Only now: what passed while the policy was on its way, the one before let in.
+        self.look_at_plane().await;
         let watch = Watch {
             usual,
-            at_start,
+            at_start: self.look.tally.clone(),
             observe_for: document.terms.observe_for(),
             may_lose: document.terms.may_lose.clone(),
         };
-        self.problems.trial = None;
-        self.look_at_plane().await;
         let standing = self.look.trial;
         let filtered = self.look.interfaces.iter().filter(|one| one.running).map(|one| one.name.clone()).collect();
         let since = Instant::now();

@@ -54,6 +54,7 @@ impl Operator {
         target: &Target,
         change: impl FnOnce(&mut Vec<DenyItem>) -> Result<()>,
     ) -> Result<u64> {
+        self.signer()?;
         let (mut entries, revision, place) = self.deny_list(target).await?;
         change(&mut entries)?;
         let taken = self.nodes().await?;

@@ -4,6 +4,8 @@ mod denying;
 mod rollout;
 mod versions;
 
+use std::sync::Arc;
+
 use anyhow::{Context as _, Result, anyhow};
 
 pub use self::{
@@ -13,7 +15,7 @@ pub use self::{
 use super::{
     broker::{Broker, patiently},
     bucket::{Bucket, DENY_BUCKET, POLICY_BUCKET, STATE_BUCKET},
-    config::Config,
+    config::{Config, ConfigError},
     document::{Content, Document, Head, Target},
     keys::{Signer, Trust},
     state::{NodeState, Seen},
@@ -32,7 +34,8 @@ pub struct Operator {
     deny: Bucket,
     state: Bucket,
     trust: Trust,
-    signer: Option<Signer>,
+    /// Nothing can be changed without it: the key, or why it cannot be used.
+    signer: Result<Signer, Arc<ConfigError>>,
     author: String,
 }
 
@@ -64,12 +67,10 @@ impl Operator {
         let broker = Broker::connect(&config.access(), &format!("sipwall fleet {author}")).await?;
         let mut buckets = Vec::new();
         for name in [POLICY_BUCKET, DENY_BUCKET, STATE_BUCKET] {
-            let bucket = patiently(async || Bucket::open(&broker, name).await).await?;
-            let missing = || format!("the broker has no bucket `{name}`\nhint: `sipwall fleet init` makes it");
-            buckets.push(bucket.with_context(missing)?);
+            buckets.push(open(&broker, name).await?);
         }
         let [policy, deny, state] = <[Bucket; 3]>::try_from(buckets).map_err(|_| anyhow!("a bucket is missing"))?;
-        Ok(Self { broker, policy, deny, state, trust, signer: signer.ok(), author: author.to_owned() })
+        Ok(Self { broker, policy, deny, state, trust, signer: signer.map_err(Arc::new), author: author.to_owned() })
     }
 
     /// The way to the broker.
@@ -82,12 +83,7 @@ impl Operator {
     /// # Errors
     /// If the broker does not answer.
     pub async fn nodes(&self) -> Result<Vec<Seen>> {
-        let entries = patiently(async || self.state.all().await).await?;
-        let read = entries.into_iter().filter_map(|entry| {
-            let state: NodeState = serde_json::from_slice(&entry.value).ok()?;
-            (state.node == entry.key).then_some(Seen { state, seen_at: entry.taken_at })
-        });
-        Ok(read.collect())
+        read_nodes(&self.state).await
     }
 
     /// The nodes that a target is for, of which none follows something narrower.
@@ -122,16 +118,38 @@ impl Operator {
     }
 
     fn seal(&self, document: &Document) -> Result<Vec<u8>> {
-        let signer = self
-            .signer
-            .as_ref()
-            .context("`sign_with` names no key that can be used, and what a fleet runs is signed")?;
-        Ok(document.seal(signer)?)
+        Ok(document.seal(self.signer()?)?)
+    }
+
+    fn signer(&self) -> Result<&Signer> {
+        self.signer.as_ref().map_err(|why| anyhow::Error::new(Arc::clone(why)))
     }
 
     fn head(&self, target: &Target, revision: u64) -> Head {
         Head { target: target.clone(), revision, created: now(), author: self.author.clone() }
     }
+}
+
+/// The same for who only looks, and needs no keys.
+///
+/// # Errors
+/// If the broker does not answer, or has not the fleet's buckets.
+pub async fn nodes_at(broker: &Broker) -> Result<Vec<Seen>> {
+    read_nodes(&open(broker, STATE_BUCKET).await?).await
+}
+
+async fn read_nodes(state: &Bucket) -> Result<Vec<Seen>> {
+    let entries = patiently(async || state.all().await).await?;
+    let read = entries.into_iter().filter_map(|entry| {
+        let state: NodeState = serde_json::from_slice(&entry.value).ok()?;
+        (state.node == entry.key).then_some(Seen { state, seen_at: entry.taken_at })
+    });
+    Ok(read.collect())
+}
+
+async fn open(broker: &Broker, name: &str) -> Result<Bucket> {
+    let bucket = patiently(async || Bucket::open(broker, name).await).await?;
+    bucket.with_context(|| format!("the broker has no bucket `{name}`\nhint: `sipwall fleet init` makes it"))
 }
 
 fn is_member(state: &NodeState, target: &Target) -> bool {
@@ -151,8 +169,11 @@ impl Content {
     /// What it is refused for, or why that cannot be tried.
     pub fn compile(&self, facts: &str) -> Result<Result<(Policy, CompiledPolicy), Refusals>> {
         let directory = tempfile::tempdir().context("cannot make a directory")?;
-        let path = self.unpack(&directory.path().join("policy"), "policy.toml", facts)?;
+        let unpacked = directory.path().join("policy");
+        // Its own name, so that messages are of the file that was given; another where it names none of the directory.
+        let path = self.unpack(&unpacked, self.own_name().unwrap_or("policy.toml"), facts)?;
         let loaded = refresh::load(&path, &Store::new(directory.path()));
-        Ok(loaded.and_then(|policy| policy.compile().map(|compiled| (policy, compiled))))
+        let compiled = loaded.and_then(|policy| policy.compile().map(|compiled| (policy, compiled)));
+        Ok(compiled.map_err(|refusals| refusals.below(&unpacked)))
     }
 }

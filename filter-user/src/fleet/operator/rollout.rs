@@ -119,6 +119,7 @@ impl Operator {
     /// # Errors
     /// If a node would refuse the policy, another roll-out is under way, somebody else was quicker or the broker is lost.
     pub async fn roll_out(&self, rollout: &Rollout, say: &mut (dyn FnMut(Progress) + Send)) -> Result<Ended> {
+        self.signer()?;
         let plan = self.plan(rollout, say).await?;
         if !plan.canaries.is_empty()
             && let Some(why) = self.try_on_canaries(rollout, &plan, say).await?

@@ -2,6 +2,8 @@
 
 #![expect(clippy::expect_used, reason = "a test that cannot go on panics")]
 
+mod kubernetes;
+
 use std::{
     fs::{self, File},
     io::{Read as _, Write as _},
@@ -202,15 +204,32 @@ fn the_unit_is_sound_and_as_hardened_as_the_documentation_says() {
     rated.assert_done();
     let figure = rated.stdout.split("Overall exposure level for sipwall.service: ").nth(1).expect("a figure");
     let figure = figure.split_whitespace().next().expect("a figure");
-    let documentation = include_str!("../../docs/service.md");
+    let documentation = include_str!("../../../docs/service.md");
     assert!(documentation.contains(&format!("**{figure}**")), "docs/service.md does not say {figure}");
     // In a root where its program is there.
     let root = scratch_root();
     let package = made().package.to_str().expect("a plain path");
     dpkg(root.path(), &["--install", package]).assert_done();
+    assert_eq!(verify(root.path()), (0, String::new()));
+    // As a node of a fleet too, whose drop-in is the one of the guide.
+    let drop_in = root.path().join("usr/share/doc/sipwall/examples/fleet.conf");
+    let text = fs::read_to_string(&drop_in).expect("a file");
+    assert!(include_str!("../../../docs/fleet.md").contains(&format!("```ini\n{text}```")), "{text}");
+    let place = root.path().join("etc/systemd/system/sipwall.service.d");
+    fs::create_dir_all(&place).expect("a directory");
+    fs::copy(drop_in, place.join("fleet.conf")).expect("a file");
+    assert_eq!(verify(root.path()), (0, String::new()));
+    // A mistake in it would be found.
+    fs::write(place.join("fleet.conf"), text.replace("MemoryMax=", "MemoryMost=")).expect("a file");
+    let (_, complaint) = verify(root.path());
+    assert!(complaint.contains("'MemoryMost'"), "{complaint}");
+}
+
+/// What `systemd-analyze` says of the unit as it is installed below a root.
+fn verify(root: &Path) -> (i32, String) {
     let verified = run(Command::new("systemd-analyze")
         .args(["verify", "--man=no", "--recursive-errors=no"])
-        .arg(format!("--root={}", root.path().display()))
+        .arg(format!("--root={}", root.display()))
         .arg("sipwall.service"));
-    assert_eq!((verified.code, verified.stderr.as_str()), (0, ""), "{verified:?}");
+    (verified.code, verified.stderr)
 }

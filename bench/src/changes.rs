@@ -60,23 +60,37 @@ pub(crate) fn measure(quick: bool) -> Result<Report> {
     Ok(Report { rows })
 }
 
-/// Compiles a policy and puts it in force.
-fn publishing(size: u32, aim: f64) -> Result<[Row; 2]> {
+/// Compiles a policy and puts it in force, in place of one that has other prefixes, and of one that has the same.
+fn publishing(size: u32, aim: f64) -> Result<[Row; 3]> {
+    let [one, other] = [Layout::Clustered, Layout::Spread].map(|layout| policy(size, layout));
+    let policies = [one?, other?];
+    let mut kernel = Sandbox::for_policy(&compiled(&policies[1])?)?;
+    let mut publish = |policy: &Policy| kernel.publish(&compiled(policy)?).map(drop);
+    // What a slot has is that of three policies ago: with two in turns, the other one. The first three find nothing.
+    let mut number = 0;
+    let mut in_turns = || {
+        number += 1;
+        publish(&policies[number % 2])
+    };
+    (0..3).try_for_each(|_| in_turns())?;
+    let what = format!("compile and publish {} prefixes", table::whole(size));
+    let single = Row::timed(format!("{what}, all of them others"), aim, apart, &mut in_turns)?;
+    // The slot of a policy that was in force just now is waited for.
+    let hasty = Row::timed(format!("{what}, the same at once behind others"), f64::NAN, || Ok(()), &mut in_turns)?;
+    (0..3).try_for_each(|_| publish(&policies[0]))?;
+    let same = Row::timed(format!("{what}, the same ones"), f64::NAN, apart, || publish(&policies[0]))?;
+    Ok([single, hasty, same])
+}
+
+fn policy(size: u32, layout: Layout) -> Result<Policy> {
     let directory = tempfile::tempdir()?;
     let file = directory.path().join("policy.toml");
-    let nets = policies::prefixes(Family::V4, Layout::Clustered, size);
-    fs::write(&file, policies::text(&nets, "", "")?)?;
-    let policy = Policy::load(&file).context("the policy does not load")?;
-    let mut kernel = Sandbox::for_policy(&policy.compile().context("the policy does not compile")?)?;
-    let mut publish = || -> Result<()> {
-        let compiled: CompiledPolicy = policy.compile().context("the policy does not compile")?;
-        kernel.publish(&compiled).map(drop)
-    };
-    let what = format!("compile and publish {} prefixes", table::whole(size));
-    let single = Row::timed(what.clone(), aim, apart, &mut publish)?;
-    // The slot of a policy that was in force just now is waited for.
-    let hasty = Row::timed(format!("{what}, one at once behind others"), f64::NAN, || Ok(()), &mut publish)?;
-    Ok([single, hasty])
+    fs::write(&file, policies::text(&policies::prefixes(Family::V4, layout, size), "", "")?)?;
+    Policy::load(&file).context("the policy does not load")
+}
+
+fn compiled(policy: &Policy) -> Result<CompiledPolicy> {
+    policy.compile().context("the policy does not compile")
 }
 
 /// Puts a policy in force by the command, which reads it too, compares it with what runs and looks for what it would cut.

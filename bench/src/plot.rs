@@ -3,7 +3,7 @@
 use anyhow::{Result, anyhow};
 use plotters::prelude::{
     BLACK, ChartBuilder, Circle, IntoDrawingArea as _, IntoLogRange as _, LineSeries, PathElement, RGBColor,
-    SVGBackend, WHITE,
+    SVGBackend, SeriesLabelPosition, WHITE,
 };
 
 /// A line of a picture.
@@ -14,7 +14,7 @@ pub(crate) struct Line {
 }
 
 /// Colours that people who see few can tell apart (Okabe and Ito, 2008).
-const COLORS: [RGBColor; 7] = [
+const COLORS: [RGBColor; 8] = [
     RGBColor(0, 114, 178),
     RGBColor(0, 158, 115),
     RGBColor(86, 180, 233),
@@ -22,6 +22,7 @@ const COLORS: [RGBColor; 7] = [
     RGBColor(213, 94, 0),
     RGBColor(230, 159, 0),
     RGBColor(90, 90, 90),
+    RGBColor(0, 0, 0),
 ];
 
 /// The picture as SVG: nanoseconds over prefixes.
@@ -40,6 +41,7 @@ fn draw(text: &mut String, title: &str, lines: &[Line]) -> Result<(), Box<dyn st
     let mut chart = ChartBuilder::on(&area)
         .caption(title, ("sans-serif", 18))
         .margin(12)
+        .margin_right(36)
         .x_label_area_size(40)
         .y_label_area_size(56)
         .build_cartesian_2d((first..last).log_scale(), 0.0..most * 1.1)?;
@@ -49,7 +51,9 @@ fn draw(text: &mut String, title: &str, lines: &[Line]) -> Result<(), Box<dyn st
         series.label(&line.name).legend(move |(x, y)| PathElement::new([(x, y), (x + 18, y)], *color));
         chart.draw_series(line.points.iter().map(|point| Circle::new(*point, 3, color)))?;
     }
-    chart.configure_series_labels().background_style(WHITE).border_style(BLACK).draw()?;
+    // Where few prefixes are nothing costs much.
+    let labels = SeriesLabelPosition::UpperLeft;
+    chart.configure_series_labels().position(labels).background_style(WHITE).border_style(BLACK).draw()?;
     area.present()?;
     Ok(())
 }

@@ -38,9 +38,7 @@ fn wait_or<T>(mut look: impl FnMut() -> Option<T>, what: impl FnOnce() -> String
         if let Some(found) = look() {
             return found;
         }
-        if Instant::now() >= end {
-            panic!("waited in vain: {}", what());
-        }
+        assert!(Instant::now() < end, "waited in vain: {}", what());
         thread::sleep(Duration::from_millis(20));
     }
 }

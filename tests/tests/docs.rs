@@ -45,8 +45,8 @@ fn every_picture_of_the_documentation_is_there_is_shown_and_is_small() {
     let pages = files(docs).into_iter().filter(|path| path.extension().is_some_and(|kind| kind == "md"));
     let texts: Vec<_> = pages.map(|page| fs::read_to_string(page).expect("a page")).collect();
     let names = |text: &str| -> Vec<String> {
-        let named = text.split("pictures/").skip(1).filter_map(|rest| rest.split_once(".png"));
-        named.map(|(name, _)| format!("{name}.png")).collect()
+        let behind = text.split("pictures/").skip(1);
+        behind.filter_map(|rest| rest.split([')', '"']).next()).map(str::to_owned).collect()
     };
     let shown: BTreeSet<_> = texts.iter().flat_map(|text| names(text)).collect();
     let kept: BTreeSet<_> = files(&docs.join("pictures"))

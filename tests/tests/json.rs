@@ -42,10 +42,11 @@ const COMMANDS: &[(&str, &[&str], i32)] = &[
 ];
 
 /// Those that ask a broker; the tests of the fleet run them.
-const OF_A_FLEET: [&str; 7] = [
+const OF_A_FLEET: [&str; 8] = [
     "fleet-apply",
     "fleet-deny-list",
     "fleet-diff",
+    "fleet-events",
     "fleet-explain",
     "fleet-history",
     "fleet-rollback",

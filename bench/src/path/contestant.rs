@@ -52,7 +52,7 @@ pub(crate) const ALL: &str = "sipwall, all options on";
 
 impl Contestant {
     /// All of them; xdp-filter has so many addresses.
-    pub(crate) fn all(prefixes: &[IpNet], addresses: usize) -> Vec<Self> {
+    pub(crate) fn all(prefixes: &[IpNet], addresses: u32) -> Vec<Self> {
         let own = |program, generic| Kind::Own { program, generic };
         let of = |name, host, kind| Self { name, host, most: None, aim: None, kind };
         let capped = |name, host, kind, most, aim| Self { most: Some(most), aim: Some(aim), ..of(name, host, kind) };
@@ -62,7 +62,7 @@ impl Contestant {
             of(SIPWALL, "sipwall", Kind::Sipwall { all_options: false }),
             of(ALL, "options", Kind::Sipwall { all_options: true }),
             of("LPM trie and port ranges", "trie", own(PathProgram::DropByTrie, false)),
-            capped("xdp-filter", "xdpfilter", Kind::Tool(tool::xdp_filter(prefixes, addresses)), 2.5, 2.0),
+            capped("xdp-filter", "xdpfilter", Kind::Tool(tool::xdp_filter(addresses)), 2.5, 2.0),
             of("empty XDP_DROP, generic", "generic", own(PathProgram::DropAll, true)),
             of("nft ingress, empty drop", "nftdrop", Kind::Tool(tool::nft_drop())),
             of("iptables raw, empty drop", "rawdrop", Kind::Tool(tool::iptables_drop())),

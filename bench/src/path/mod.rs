@@ -63,7 +63,7 @@ struct Extent {
     prefixes: u32,
     denied: u32,
     /// Of xdp-filter, which takes them one by one.
-    addresses: usize,
+    addresses: u32,
     cost: Duration,
     floods: &'static [(&'static str, Sources, u16)],
 }

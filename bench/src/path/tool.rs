@@ -1,12 +1,12 @@
 //! The filters of others, as their packages have them.
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, net::Ipv4Addr};
 
 use anyhow::{Context as _, Result};
 use ipnet::IpNet;
 use lab::Host;
 
-use crate::policies::{self, PORTS};
+use crate::policies::PORTS;
 
 /// Commands that set a filter up, and one that shows how many packets it has dropped.
 pub(crate) struct Tool {
@@ -41,12 +41,13 @@ impl Tool {
 }
 
 /// Drops all but so many addresses; it knows no prefixes. They are not those that the flood comes from.
-pub(crate) fn xdp_filter(prefixes: &[IpNet], count: usize) -> Tool {
+pub(crate) fn xdp_filter(count: u32) -> Tool {
     let mut start = vec![
         line("mount -t bpf bpf /sys/fs/bpf", ""),
         line("xdp-filter load --policy deny --features udp,ipv4 --mode native eth0", ""),
     ];
-    let addresses = prefixes.iter().take(count).map(|prefix| policies::neighbor(prefix).network());
+    // Of a network for benchmarks (RFC 2544, appendix C.2.2), one each.
+    let addresses = (0..count).map(|number| Ipv4Addr::from(0xc612_0000 + number));
     start.extend(addresses.map(|address| line(&format!("xdp-filter ip --mode src {address}"), "")));
     Tool { start, count: &["xdp-filter", "status"], mark: "XDP_DROP" }
 }

@@ -123,7 +123,9 @@ impl Status {
         }
         if let Some(check) = self.check {
             let troubles = check.troubles(service, &filters);
-            troubles.iter().for_each(|trouble| eprintln!("error: {trouble}"));
+            for trouble in &troubles {
+                eprintln!("error: {trouble}");
+            }
             return Ok(if troubles.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE });
         }
         let open = interfaces.iter().any(|interface| is_open(interface)) || lines.has_open_interface();

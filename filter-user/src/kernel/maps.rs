@@ -17,7 +17,7 @@ use filter_common::{
 };
 
 use super::{
-    deny_filter::DenyFilter, live_sources::LiveSourceMaps, permission, samples::SampleMaps, sources::SourceMaps,
+    deny_filter::DenyFilter, live_sources::LiveSourceMaps, permission, pins, samples::SampleMaps, sources::SourceMaps,
     trie::Denied,
 };
 
@@ -176,7 +176,7 @@ impl Maps {
 
 /// A map that is pinned in a directory, of the shape that this version of the program knows.
 pub(super) fn pinned(directory: &Path, name: &str) -> Result<Map> {
-    let path = directory.join(name);
+    let path = pins::of_map(directory, name);
     let data = MapData::from_pin(&path).with_context(|| format!("cannot open `{}`", path.display()))?;
     check_shape(name, &path, &data.info().context("the kernel does not tell a map's shape")?)?;
     Ok(Map::from_map_data(data)?)

@@ -193,6 +193,16 @@ pub(super) fn beside(path: &Path) -> PathBuf {
     new.into()
 }
 
+/// Where a map is pinned.
+///
+/// A swap that was decided and cut short leaves some maps beside those whose places they are to take. All that belong together
+/// are the new ones.
+pub(super) fn of_map(directory: &Path, name: &str) -> PathBuf {
+    let path = directory.join(name);
+    let new = beside(&path);
+    if new.exists() && !(Pins { directory: directory.to_owned() }).is_whole() { new } else { path }
+}
+
 /// The paths in a directory beside which something is pinned.
 pub(super) fn with_beside(directory: &Path) -> Result<Vec<PathBuf>> {
     let names = entries(directory)?;

@@ -22,7 +22,9 @@ fn every_node_takes_a_policy_and_none_but_the_canary_one_that_drops_calls() {
     assert_eq!((&done["ended"], done["nodes"].as_array().map(Vec::len)), (&"in_force".into(), Some(NODES)), "{done}");
     // Long enough for a node to know what is usual.
     swarm.await_states("calls come in everywhere", |states| {
-        states.iter().all(|state| state["running_revision"] == 1 && state["interfaces"][0]["passed"].as_u64() > Some(400))
+        states
+            .iter()
+            .all(|state| state["running_revision"] == 1 && state["interfaces"][0]["passed"].as_u64() > Some(400))
     });
     let refused = swarm.apply(false, &TIMES);
     let back = ended(&refused.stdout);
@@ -32,10 +34,10 @@ fn every_node_takes_a_policy_and_none_but_the_canary_one_that_drops_calls() {
     let states = swarm.await_states("all follow the one before", |states| {
         states.iter().all(|state| state["running_revision"] == 1 && state["trying_revision"].is_null())
     });
-    let tried: Vec<_> = states.iter().filter(|state| state["failed"] == 2).collect();
+    let tried: Vec<_> = states.iter().filter(|state| state["failed_revision"] == 2).collect();
     assert!(states.len() == NODES && tried.len() == 1, "one tried it: {states:#?}");
     assert_eq!(tried[0]["interfaces"][0]["generation"], 3, "{}", tried[0]);
-    for state in states.iter().filter(|state| state["failed"].is_null()) {
+    for state in states.iter().filter(|state| state["failed_revision"].is_null()) {
         assert_eq!(state["interfaces"][0]["generation"], 2, "{state}");
     }
 }

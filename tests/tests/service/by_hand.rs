@@ -77,7 +77,7 @@ fn what_was_detached_stays_off_until_somebody_asks_for_a_filter() {
     service.await_log(&["attached", "eth0"]);
     assert_eq!((scene.datagrams("carrier", 5070), scene.datagrams("scanner", 5060)), (3, 0));
     // Where the filter goes in another way, nobody said so.
-    let pins = "/sys/fs/bpf/sipwall/v4/eth0";
+    let pins = "/sys/fs/bpf/sipwall/v5/eth0";
     assert!(scene.host("sbc").command("rm").args(["-r", pins]).status().expect("`rm` runs").success());
     wait_for("it is attached again", || is_attached(&scene).then_some(()));
     // `attach` asks for a filter, whatever its policy.

@@ -103,7 +103,9 @@ async fn is_there(broker: &Broker) -> Result<bool> {
 pub(super) async fn publish(broker: &Broker, subject: String, octets: Vec<u8>) -> Result<()> {
     let answer = context(broker).publish(subject, octets.into()).await.context("events are not published")?;
     answer.await.with_context(|| {
-        format!("the broker does not take events\nhint: `sipwall fleet init` makes the stream `{EVENTS_STREAM}` if it is missing")
+        format!(
+            "the broker does not take events; `sipwall fleet init` makes the stream `{EVENTS_STREAM}` if it is missing"
+        )
     })?;
     Ok(())
 }

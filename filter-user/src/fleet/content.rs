@@ -4,9 +4,11 @@ use std::{
     collections::BTreeMap,
     fs,
     path::{Component, Path, PathBuf},
+    sync::{Mutex, PoisonError},
 };
 
 use anyhow::{Context as _, Result, bail, ensure};
+use sha2::{Digest as _, Sha256};
 
 use super::{document::Content, envelope::LARGEST_ENVELOPE, facts};
 use crate::{
@@ -67,38 +69,81 @@ impl Content {
         is_plain.then_some(self.name.as_str())
     }
 
-    /// Writes it into a directory, with a node's own facts in it; returns where the policy file is. What else was there goes.
+    /// Writes it below a directory, with a node's own facts in it; returns where the policy file is.
+    ///
+    /// Each content has a place of its own that is there whole before anybody is told of it: several of the service's tasks ask
+    /// for the policy, and none may read what another has not finished writing.
     ///
     /// # Errors
     /// If a name leads out of the directory, the facts do not fit in, or the file system refuses.
     pub fn unpack(&self, directory: &Path, name: &str, facts: &str) -> Result<PathBuf> {
+        static UNPACKING: Mutex<()> = Mutex::new(());
         for name in self.files.keys() {
             ensure!(is_inside(Path::new(name)), "the file `{}` would not be in the directory", name.escape_debug());
         }
         if self.files.contains_key(name) {
             bail!("a file of the policy is called `{name}`");
         }
-        let path = directory.join(name);
         let merged = facts::merge(&self.text, facts)?;
-        // Whoever watches the files need not look where nothing is new.
-        let is_there = |path: &Path, text: &str| fs::read(path).is_ok_and(|octets| octets == text.as_bytes());
-        if is_there(&path, &merged) && self.files.iter().all(|(name, text)| is_there(&directory.join(name), text)) {
-            return Ok(path);
+        let mut files: BTreeMap<_, _> = self.files.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
+        files.insert(name, &merged);
+        let place = directory.join(digest(&files));
+        let _alone = UNPACKING.lock().unwrap_or_else(PoisonError::into_inner);
+        // Whoever watches the files need not look where nothing is new; a process that died in the middle left less.
+        if !files.iter().all(|(name, text)| is_there(&place.join(name), text)) {
+            write_all(&place, &files)?;
+            sweep(directory, &place)?;
         }
-        if directory.exists() {
-            fs::remove_dir_all(directory).with_context(|| format!("cannot remove `{}`", directory.display()))?;
-        }
-        let write = |path: &Path, text: &str| -> Result<()> {
-            let folder = path.parent().unwrap_or(directory);
-            fs::create_dir_all(folder).with_context(|| format!("cannot make `{}`", folder.display()))?;
-            fs::write(path, text).with_context(|| format!("cannot write `{}`", path.display()))
-        };
-        for (name, text) in &self.files {
-            write(&directory.join(name), text)?;
-        }
-        write(&path, &merged)?;
-        Ok(path)
+        Ok(place.join(name))
     }
+}
+
+fn is_there(path: &Path, text: &str) -> bool {
+    fs::read(path).is_ok_and(|octets| octets == text.as_bytes())
+}
+
+/// The name of the place of these files.
+fn digest(files: &BTreeMap<&str, &str>) -> String {
+    let mut digest = Sha256::new();
+    for part in files.iter().flat_map(|(name, text)| [name, text]) {
+        digest.update(part.len().to_be_bytes());
+        digest.update(part);
+    }
+    let mut name = format!("{:x}", digest.finalize());
+    name.truncate(16);
+    name
+}
+
+fn write_all(place: &Path, files: &BTreeMap<&str, &str>) -> Result<()> {
+    if place.exists() {
+        fs::remove_dir_all(place).with_context(|| format!("cannot remove `{}`", place.display()))?;
+    }
+    for (name, text) in files {
+        let path = place.join(name);
+        let folder = path.parent().unwrap_or(place);
+        fs::create_dir_all(folder).with_context(|| format!("cannot make `{}`", folder.display()))?;
+        fs::write(&path, text).with_context(|| format!("cannot write `{}`", path.display()))?;
+    }
+    Ok(())
+}
+
+/// Removes what was unpacked in a directory earlier, but for the last one: it may be what is in force, and what is being read.
+fn sweep(directory: &Path, place: &Path) -> Result<()> {
+    let sweep = || -> std::io::Result<()> {
+        let mut others = Vec::new();
+        for entry in fs::read_dir(directory)? {
+            let entry = entry?;
+            if entry.path() != place {
+                others.push((entry.metadata()?.modified()?, entry.path()));
+            }
+        }
+        others.sort_unstable();
+        others.pop();
+        others
+            .iter()
+            .try_for_each(|(_, path)| if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) })
+    };
+    sweep().with_context(|| format!("cannot tidy up `{}`", directory.display()))
 }
 
 fn read(path: &Path) -> Result<String, String> {
@@ -135,8 +180,49 @@ mod tests {
         assert_eq!(content.files, BTreeMap::from([("lists/deny.txt".to_owned(), "192.0.2.1\n".to_owned())]));
         let place = tempfile::tempdir().unwrap();
         let path = content.unpack(&place.path().join("x"), "p.toml", "").unwrap();
-        assert_eq!(fs::read_to_string(path).unwrap(), DENY);
-        assert_eq!(fs::read_to_string(place.path().join("x/lists/deny.txt")).unwrap(), "192.0.2.1\n");
+        assert_eq!(fs::read_to_string(&path).unwrap(), DENY);
+        assert_eq!(fs::read_to_string(path.with_file_name("lists/deny.txt")).unwrap(), "192.0.2.1\n");
+    }
+
+    fn content(text: String) -> Content {
+        Content { name: "p".to_owned(), text, files: BTreeMap::new() }
+    }
+
+    #[test]
+    fn who_asks_for_the_policy_never_reads_what_another_has_not_finished_writing() {
+        for turn in 0..200 {
+            let place = tempfile::tempdir().unwrap();
+            let content = content(format!("# {turn}\n{}", "# x\n".repeat(1000)));
+            std::thread::scope(|scope| {
+                for _ in 0..4 {
+                    scope.spawn(|| {
+                        let path = content.unpack(&place.path().join("x"), "p.toml", "").unwrap();
+                        assert_eq!(fs::read_to_string(path).unwrap(), content.text);
+                    });
+                }
+            });
+        }
+    }
+
+    #[test]
+    fn what_a_process_that_died_left_half_written_is_written_again() {
+        let place = tempfile::tempdir().unwrap();
+        let content = content("# all\n".to_owned());
+        let path = content.unpack(place.path(), "p.toml", "").unwrap();
+        fs::write(&path, "").unwrap();
+        assert_eq!(content.unpack(place.path(), "p.toml", "").unwrap(), path);
+        assert_eq!(fs::read_to_string(&path).unwrap(), "# all\n");
+    }
+
+    #[test]
+    fn the_policy_before_stays_until_the_next_and_no_longer() {
+        let place = tempfile::tempdir().unwrap();
+        let unpack = |text: &str| content(text.to_owned()).unpack(place.path(), "p.toml", "").unwrap();
+        let paths = ["# 1\n", "# 2\n", "# 3\n"].map(|text| {
+            std::thread::sleep(std::time::Duration::from_millis(20));
+            unpack(text)
+        });
+        assert_eq!(paths.map(|path| path.exists()), [false, true, true]);
     }
 
     #[test]

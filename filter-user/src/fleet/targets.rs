@@ -1,4 +1,4 @@
-//! The fleet's nodes as Prometheus finds them: its service discovery, by file or HTTP.
+//! The fleet's nodes as Prometheus finds them: its service discovery, by file.
 
 use std::collections::BTreeMap;
 

@@ -169,11 +169,11 @@ impl Content {
     /// What it is refused for, or why that cannot be tried.
     pub fn compile(&self, facts: &str) -> Result<Result<(Policy, CompiledPolicy), Refusals>> {
         let directory = tempfile::tempdir().context("cannot make a directory")?;
-        let unpacked = directory.path().join("policy");
         // Its own name, so that messages are of the file that was given; another where it names none of the directory.
-        let path = self.unpack(&unpacked, self.own_name().unwrap_or("policy.toml"), facts)?;
+        let path = self.unpack(&directory.path().join("policy"), self.own_name().unwrap_or("policy.toml"), facts)?;
         let loaded = refresh::load(&path, &Store::new(directory.path()));
         let compiled = loaded.and_then(|policy| policy.compile().map(|compiled| (policy, compiled)));
-        Ok(compiled.map_err(|refusals| refusals.below(&unpacked)))
+        let unpacked = path.parent().unwrap_or(&path);
+        Ok(compiled.map_err(|refusals| refusals.below(unpacked)))
     }
 }

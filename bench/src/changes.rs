@@ -166,9 +166,9 @@ fn host_has_list(host: &Host) -> Result<bool> {
 
 /// How much memory of its own the service takes up.
 fn resident(host: &Host, policy: &Path, denied: &str) -> Result<Row> {
-    let state = policy.with_file_name("state");
+    let [state, runtime] = ["state", "run"].map(|name| policy.with_file_name(name));
     let mut command = host.command(path::binary()?);
-    command.args(["run", "--policy"]).arg(policy).arg("--state").arg(state);
+    command.args(["run", "--policy"]).arg(policy).arg("--state").arg(state).arg("--runtime").arg(runtime);
     let service = lab::Process::start(command.stdout(Stdio::null()).stderr(Stdio::null()))?;
     let status = procfs::process::Process::new(service.id().try_into()?)?;
     let begun = Instant::now();

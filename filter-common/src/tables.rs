@@ -109,17 +109,6 @@ impl BitOr for TermSet {
     }
 }
 
-/// What a source may send.
-#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
-#[cfg_attr(feature = "host", derive(bytemuck::Pod, bytemuck::Zeroable))]
-#[repr(C)]
-pub struct SourceSet {
-    /// The terms whose prefixes cover the source.
-    pub terms: TermSet,
-    /// 1 where a provider's always-deny list took terms away from this source, else 0.
-    pub provider_denied: u64,
-}
-
 /// A compiled policy, all but its source tries.
 #[derive(Clone, Copy)]
 #[cfg_attr(feature = "host", derive(bytemuck::Pod, bytemuck::Zeroable))]
@@ -127,8 +116,9 @@ pub struct SourceSet {
 pub struct Tables {
     /// Modes and knobs.
     pub settings: Settings,
-    /// What a source set's index in the tries stands for; index 0 is what an unlisted source has: nothing.
-    pub source_sets: [SourceSet; SOURCE_SETS],
+    /// The terms that an index in the source tries stands for, those whose prefixes cover the source. Index 0 is what an
+    /// unlisted source has. One whose set is empty is listed, and on the always-deny lists of all that would allow it.
+    pub source_sets: [TermSet; SOURCE_SETS],
     /// What a port class stands for.
     pub port_sets: [TermSet; PORT_SETS],
     /// The port tables of UDP and TCP.
@@ -388,7 +378,6 @@ impl Switch {
 
 const _: () = {
     assert!(size_of::<TermSet>() == 32);
-    assert!(size_of::<SourceSet>() == 40);
     assert!(size_of::<Settings>() == 16 + 8 + 16 * ADDRESS_SLOTS + 48);
     assert!(size_of::<Switch>() == 8);
     assert!(size_of::<Tables>().is_multiple_of(8));

@@ -15,6 +15,7 @@ use std::{
 use tests::{
     browser::{Browser, Look},
     grafana,
+    packaging::packaging,
     prometheus::Prometheus,
 };
 
@@ -34,7 +35,7 @@ fn main() {
     let mut arguments = env::args_os().skip(1);
     let directory = PathBuf::from(arguments.next().expect("a directory"));
     let listener: SocketAddr = arguments.next().and_then(|text| text.to_str()?.parse().ok()).expect("an address");
-    let rules = Path::new(env!("CARGO_MANIFEST_DIR")).join("../packaging/prometheus/sipwall.rules.yml");
+    let rules = packaging("prometheus/sipwall.rules.yml");
     let prometheus = Prometheus::start_with_pages(9090, listener, &rules);
     io::copy(&mut io::stdin(), &mut io::sink()).expect("an end");
     let browser = Browser::start();

@@ -1,8 +1,10 @@
 //! The dashboard for Grafana in `packaging/`, as Grafana asks Prometheus for it.
 
-use std::{fs, path::Path};
+use std::fs;
 
 use serde_json::Value;
+
+use crate::packaging::packaging;
 
 /// What Grafana puts in the place of its variables where everything is chosen.
 const PUT_IN: [(&str, &str); 3] = [("$__rate_interval", "20s"), ("$instance", ".*"), ("$interface", ".*")];
@@ -34,8 +36,8 @@ pub fn queries() -> Vec<String> {
 }
 
 fn dashboard() -> Value {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../packaging/grafana/sipwall.json");
-    serde_json::from_str(&fs::read_to_string(path).expect("the dashboard")).expect("JSON")
+    let text = fs::read_to_string(packaging("grafana/sipwall.json")).expect("the dashboard");
+    serde_json::from_str(&text).expect("JSON")
 }
 
 fn list(value: &Value) -> &[Value] {

@@ -117,11 +117,6 @@ fn statically(target: SocketAddr) -> String {
     format!("static_configs: [{{ targets: [\"{target}\"] }}]")
 }
 
-/// What is shipped besides the binary.
-pub fn packaging() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../packaging")
-}
-
 /// A body without the lengths of its chunks, where it has any: JSON begins with a brace.
 fn unchunked(body: &str) -> String {
     if body.starts_with('{') {

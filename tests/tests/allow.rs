@@ -197,7 +197,14 @@ fn what_runs_is_explained_with_the_line_of_its_policy_file() {
     let live = explain(&["--policy", &other], "203.0.113.17:5060");
     assert!(live.stderr.contains("other.toml` is not what runs"), "{live:?}");
     assert_eq!(live.json()["origin"], Value::Null);
-    // Without one it is the service's own.
+    // Without one it is the file that was put in force.
+    let live = explain(&[], "203.0.113.17:5060").json();
+    assert_eq!(live["origin"], by_file["origin"], "{live}");
+    // And the service's, where the filter has only the end of its path.
+    let policy = scene.policy(&format!("{}.toml", "long-".repeat(20)), &[]);
+    scene.sipwall(&["apply", &policy]).assert_done();
+    let live = explain(&["--runtime", &scene.path("run")], "203.0.113.17:5060").json();
+    assert_eq!(live["origin"], Value::Null, "{live}");
     let service = Service::start(&scene, &policy);
     let runtime = scene.path("run");
     service.await_status("it says how it is", |status| !status["service"]["interfaces"]["eth0"].is_null());
@@ -212,4 +219,7 @@ fn what_lacks_names_every_way_to_give_it() {
     add.assert_failed(2, "<--tcp <PORTS>|--udp <PORTS>|--protocol <PROTOCOL>>");
     let explain = scene.sipwall(&["explain", "udp", "192.0.2.7:5060", "198.51.100.10:5060"]);
     explain.assert_failed(2, "<--policy <FILE>|--live <INTERFACE>>");
+    let attach = scene.sipwall(&["attach", "eth0"]);
+    attach.assert_failed(2, "no policy file is named\nhint: `--policy FILE`, or as a word");
+    assert!(!attach.stderr.contains("Usage: sipwall <COMMAND>"), "nothing that helps: {attach:?}");
 }

@@ -16,7 +16,10 @@ use ipnet::IpNet;
 use lab::{Host, Lab, Plan};
 use serde_json::Value;
 use tempfile::TempDir;
-use tests::sipwall::{Ended, sipwall_on};
+use tests::{
+    pins::pins,
+    sipwall::{Ended, sipwall_on},
+};
 
 const SBC: &str = "198.51.100.10";
 const CARRIER: &str = "203.0.113.17";
@@ -200,7 +203,7 @@ fn detaching_lets_everything_pass_and_leaves_nothing_behind() {
     assert_eq!(datagrams_arriving(&lab, ("scanner", SCANNER), 5060), 3);
     sipwall_on(sbc, &["stats", "eth0"]).assert_failed(1, "no filter is attached to `eth0`");
     sipwall_on(sbc, &["detach", "eth0"]).assert_failed(1, "no filter is attached to `eth0`");
-    let left = sbc.command("ls").arg("/sys/fs/bpf/sipwall/v5").output().expect("ls runs");
+    let left = sbc.command("ls").arg(pins()).output().expect("ls runs");
     assert_eq!((left.stdout, left.status.code()), (Vec::new(), Some(0)));
     attach(sbc).assert_done();
     assert_eq!(stats(sbc)["generation"], 1);
@@ -295,9 +298,9 @@ fn an_interface_that_is_not_there_or_is_taken_is_said() {
     sipwall_on(sbc, &["attach", "eth9", "--policy", policy]).assert_failed(1, "cannot find the interface `eth9`");
     attach(sbc).assert_done();
     // With another bpffs on top the pins are out of sight, and the program on the NIC is somebody else's.
-    let mount = "mount -t bpf bpf /sys/fs/bpf && \"$@\"; code=$?; ls /sys/fs/bpf/sipwall/v5; exit $code";
+    let mount = format!("mount -t bpf bpf /sys/fs/bpf && \"$@\"; code=$?; ls {}; exit $code", pins());
     let mut elsewhere = sbc.command("unshare");
-    elsewhere.args(["-m", "sh", "-c", mount, "sh"]).arg(tests::sipwall::binary());
+    elsewhere.args(["-m", "sh", "-c", &mount, "sh"]).arg(tests::sipwall::binary());
     let ended: Ended = elsewhere.args(["attach", "eth0", "--policy", policy]).output().expect("sh runs").into();
     ended.assert_failed(1, "`eth0` already runs an XDP program, `sipwall` with the id");
     assert_eq!(ended.stdout, "", "a refused attachment leaves no pins");

@@ -20,6 +20,7 @@ use tests::ports::bound;
 
 use tests::{
     guide::{Part, Shown, assert_shown, exit_code, parts},
+    packaging::packaging,
     scene::{CARRIER, SBC, SCANNER, Scene},
     sipwall::{Ended, binary},
 };
@@ -96,7 +97,7 @@ fn prepare(scene: &Scene) {
 
 fn shell(scene: &Scene, command: &str) -> Command {
     let mut shell = scene.host("sbc").command("env");
-    let unit = Path::new(env!("CARGO_MANIFEST_DIR")).join("../packaging/sipwall.service");
+    let unit = packaging("sipwall.service");
     shell.arg("-C").arg(scene.path("")).arg(format!("UNIT={}", unit.display()));
     shell.arg(format!("PATH={}:/usr/sbin:/usr/bin:/sbin:/bin", scene.path("bin")));
     shell.args(["sh", "-c", command]);

@@ -10,7 +10,7 @@ use filter_common::{
 };
 use filter_user::{
     kernel::Sandbox,
-    policy::{HostPolicy, HostState},
+    policy::{CompiledPolicy, HostPolicy, HostState},
 };
 use tests::{
     judge::fixture_policy,
@@ -34,13 +34,20 @@ impl Worlds {
     /// Puts `tests/fixtures/policy.toml` in force, with this put in front of its `[sbc.listen]`.
     fn new(sbc: &str, tables: &str) -> Self {
         let listen = format!("{sbc}\n{tables}\n[sbc.listen]");
-        let policy = fixture_policy(&[("[sbc.listen]", &listen)]).expect("the policy compiles").by_the_hour();
+        let policy = compiled(&[("[sbc.listen]", &listen)]);
         let mut kernel = Sandbox::new().expect("the program loads (this needs root)");
         kernel.publish(&policy).expect("the policy is published");
         let state = HostState::default();
         // A clock that has run for a while, as the kernel's has.
         state.advance(60_000_000_000);
         Self { policy: HostPolicy::new(&policy), state, kernel }
+    }
+
+    /// Puts another policy in force, which is the fixture with these replacements.
+    fn publish(&mut self, changes: &[(&str, &str)]) {
+        let policy = compiled(changes);
+        self.kernel.publish(&policy).expect("the policy is published");
+        self.policy = HostPolicy::new(&policy);
     }
 
     /// What both worlds say of an arriving frame.
@@ -60,6 +67,10 @@ impl Worlds {
         self.kernel.send(frame).expect("the egress program runs");
         noted
     }
+}
+
+fn compiled(changes: &[(&str, &str)]) -> CompiledPolicy {
+    fixture_policy(changes).expect("the policy compiles").by_the_hour()
 }
 
 /// The fragments of one datagram, each with 32 octets of it, the first with its UDP header.
@@ -185,6 +196,28 @@ fn flows_that_need_no_note_are_not_noted() {
     }
     assert_eq!(worlds.arrives(&udp("192.0.2.99:5060", SIP)), SourceUnlisted);
     assert_eq!(worlds.arrives(&tcp("192.0.2.99:40000", "198.51.100.10:80", ACK)), SourceUnlisted);
+}
+
+/// What floods the ports of the SBC is spared the look-up of a flow, as these open none.
+#[test]
+fn what_comes_to_an_own_port_answers_nothing_though_a_policy_before_noted_a_flow_from_there() {
+    let flows = [("198.51.100.10:5099", "192.0.2.80:443"), ("[2001:db8:ffff::10]:5099", "[2001:db8:53::53]:443")];
+    let mut worlds = Worlds::new(RETURN, "");
+    for (local, remote) in flows {
+        worlds.sends(&udp(local, remote)).expect("a flow");
+        worlds.sends(&tcp(local, remote, SYN)).expect("a flow");
+        assert_eq!(worlds.arrives(&udp(remote, local)), ReturnTraffic);
+        assert_eq!(worlds.arrives(&tcp(remote, local, SYN | ACK)), ReturnTraffic);
+    }
+    let listen = format!("{RETURN}\n[sbc.listen]\nsip-wss = [5099]");
+    for (own_udp, datagrams) in [("[5060]", ReturnTraffic), ("[5060, 5099]", SourceUnlisted)] {
+        let own_udp = format!("sip-udp = {own_udp}");
+        worlds.publish(&[("[sbc.listen]", &listen), ("sip-udp = [5060]", &own_udp)]);
+        for (local, remote) in flows {
+            assert_eq!(worlds.arrives(&udp(remote, local)), datagrams, "{own_udp}, from {remote}");
+            assert_eq!(worlds.arrives(&tcp(remote, local, SYN | ACK)), SourceUnlisted, "{own_udp}, from {remote}");
+        }
+    }
 }
 
 #[test]

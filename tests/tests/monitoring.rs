@@ -19,7 +19,8 @@ use tests::{
     grafana::queries,
     http::{ask, get},
     moments::{Listening, at_risk, moment},
-    prometheus::{Prometheus, packaging, promtool},
+    packaging::packaging,
+    prometheus::{Prometheus, promtool},
     scene::{CARRIER, SBC, SCANNER, Scene, packets},
     service::{Service, wait_for},
 };
@@ -80,7 +81,7 @@ fn may_be_empty(query: &str) -> bool {
 fn prometheus_scrapes_a_real_run_and_every_query_of_the_dashboard_answers() {
     let scene = Scene::new();
     let _service = watched(&scene);
-    let rules = packaging().join("prometheus/sipwall.rules.yml").canonicalize().expect("the rules");
+    let rules = packaging("prometheus/sipwall.rules.yml").canonicalize().expect("the rules");
     let watch = || {
         let prometheus = Prometheus::start(9090, listener(), &rules);
         wait_for("a rate is known", || {
@@ -163,12 +164,12 @@ fn the_metrics_are_what_stats_shows_and_name_no_source() {
     for text in [&text, &open.body] {
         assert!(!text.contains(SCANNER) && !text.contains(CARRIER), "a source is named");
     }
-    promtool(&["check", "metrics"], &packaging(), &text);
+    promtool(&["check", "metrics"], &packaging(""), &text);
 }
 
 #[test]
 fn promtool_has_nothing_to_complain_of() {
-    let directory = packaging().join("prometheus");
+    let directory = packaging("prometheus");
     promtool(&["check", "rules", "sipwall.rules.yml"], &directory, "");
     promtool(&["test", "rules", "sipwall.rules.test.yml"], &directory, "");
     let mut interface = at_risk();
@@ -182,7 +183,7 @@ fn promtool_has_nothing_to_complain_of() {
 
 #[test]
 fn every_alert_has_a_case_that_fires_and_one_that_does_not() {
-    let directory = packaging().join("prometheus");
+    let directory = packaging("prometheus");
     let read = |name: &str| fs::read_to_string(directory.join(name)).expect("a file");
     let (rules, cases) = (read("sipwall.rules.yml"), read("sipwall.rules.test.yml"));
     let alerts: Vec<_> = rules.lines().filter_map(|line| line.trim().strip_prefix("- alert: ")).collect();
@@ -254,7 +255,7 @@ fn no_counter_goes_back_over_policies_restarts_and_upgrades() {
 fn the_reasons_that_grafana_shows_are_those_that_the_dashboard_marks() {
     let marked = Reason::ALL.iter().filter(|reason| concerns_listed(**reason)).map(|reason| reason.name());
     let marked = marked.collect::<Vec<_>>().join("|");
-    let text = fs::read_to_string(packaging().join("grafana/sipwall.json")).expect("a file");
+    let text = fs::read_to_string(packaging("grafana/sipwall.json")).expect("a file");
     let lists: Vec<_> = text.split("reason=~").skip(1).filter(|list| list.contains('|')).collect();
     assert_eq!(lists.len(), 2);
     for list in lists {

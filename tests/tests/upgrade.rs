@@ -13,13 +13,10 @@ use tests::ports::bound;
 
 use serde_json::Value;
 use tests::{
+    pins::{OTHER_PINS, pins},
     scene::{SBC, SCANNER, Scene, packets},
     sipwall::{Ended, binary, older_binary, write_other_build},
 };
-
-/// Where this version pins, and where another one would.
-const PINS: &str = "/sys/fs/bpf/sipwall/v5";
-const OTHER_PINS: &str = "/sys/fs/bpf/sipwall/v1";
 
 /// Runs a shell's line on the SBC.
 fn shell(scene: &Scene, line: &str) {
@@ -74,8 +71,9 @@ fn assert_carried_over(scene: &Scene, before: &Value, sent: u64) {
     assert!(denied.stdout.contains("192.0.2.66/32"), "{denied:?}");
     assert_eq!((scene.datagrams("carrier", 5060), scene.datagrams("scanner", 5060)), (3, 0));
     assert_eq!(packets(&scene.stats(), "rule", "carrier/sip-udp", None), 6);
-    let pins = scene.host("sbc").command("ls").arg("/sys/fs/bpf/sipwall").output().expect("ls runs");
-    assert_eq!(String::from_utf8_lossy(&pins.stdout).lines().filter(|name| *name == "v5").count(), 1);
+    let kept = scene.host("sbc").command("ls").arg("/sys/fs/bpf/sipwall").output().expect("ls runs");
+    let is_this = |name: &&str| Path::new(&pins()).ends_with(name);
+    assert_eq!(String::from_utf8_lossy(&kept.stdout).lines().filter(is_this).count(), 1);
     scene.sipwall(&["detach", "eth0"]).assert_done();
     assert_eq!(scene.datagrams("scanner", 5060), 3);
 }
@@ -86,7 +84,7 @@ fn a_program_of_another_build_is_swapped_and_no_packet_slips_through() {
     let before = scene.status();
     assert_eq!(before["is_this_build"], true, "{before}");
     // As a version left it that did not note its build.
-    shell(&scene, &format!("rm {PINS}/eth0/build"));
+    shell(&scene, &format!("rm {}/eth0/build", pins()));
     let status = scene.sipwall(&["status"]);
     assert!(status.stdout.contains("NOT THIS BINARY'S"), "{status:?}");
     assert_eq!(scene.status()["is_this_build"], false);
@@ -110,7 +108,7 @@ fn a_program_of_the_same_build_stays() {
 fn a_filter_of_another_abi_hands_over_what_has_the_same_shape() {
     let (scene, policy) = filter(&[]);
     let before = scene.status();
-    shell(&scene, &format!("mv {PINS} {OTHER_PINS}"));
+    shell(&scene, &format!("mv {} {OTHER_PINS}", pins()));
     for (command, code) in
         [(&["stats", "eth0"][..], 1), (&["status", "eth0"], 1), (&["apply", &policy], 1), (&["diff", &policy], 2)]
     {
@@ -141,8 +139,8 @@ fn a_filter_of_another_abi_hands_over_what_has_the_same_shape() {
 fn maps_of_another_shape_begin_anew_and_are_named() {
     let (scene, policy) = filter(&[]);
     // Another map where the counters of rules were: what `SWITCH` holds is shaped differently.
-    let pins = format!("{PINS}/eth0");
-    shell(&scene, &format!("mv {pins}/RULES {pins}/rest && mv {pins}/FLOWS {pins}/RULES && mv {PINS} {OTHER_PINS}"));
+    let pins = pins();
+    shell(&scene, &format!("cd {pins}/eth0 && mv RULES rest && mv FLOWS RULES && mv {pins} {OTHER_PINS}"));
     let attached = scene.sipwall(&["attach", "eth0", "--policy", &policy]);
     attached.assert_done();
     assert!(
@@ -156,7 +154,7 @@ fn maps_of_another_shape_begin_anew_and_are_named() {
 #[test]
 fn a_filter_of_another_abi_can_be_taken_off() {
     let (scene, policy) = filter(&[]);
-    shell(&scene, &format!("mv {PINS} {OTHER_PINS}"));
+    shell(&scene, &format!("mv {} {OTHER_PINS}", pins()));
     scene.sipwall(&["detach", "eth0"]).assert_done();
     assert_eq!(scene.datagrams("scanner", 5060), 3);
     scene.attach(&policy);
@@ -166,7 +164,7 @@ fn a_filter_of_another_abi_can_be_taken_off() {
 #[test]
 fn pins_of_another_shape_are_refused_in_words_and_can_be_removed() {
     let (scene, policy) = filter(&[]);
-    let eth0 = format!("{PINS}/eth0");
+    let eth0 = format!("{}/eth0", pins());
     // Of another type, of another size, no map at all.
     for (one, other) in [("RULES", "DENY_V4"), ("SWITCH", "NEW_ENTRIES_DUE"), ("TRIALS", "link"), ("TABLES", "SOURCES")]
     {
@@ -264,7 +262,7 @@ fn a_binary_of_another_abi_hands_over_to_this_one() {
 #[test]
 fn filters_of_another_version_are_listed_and_taken_off_with_all_others() {
     let (scene, _) = filter(&[]);
-    shell(&scene, &format!("mv {PINS} {OTHER_PINS}"));
+    shell(&scene, &format!("mv {} {OTHER_PINS}", pins()));
     let shown = scene.sipwall(&["status"]);
     shown.assert_done();
     for part in

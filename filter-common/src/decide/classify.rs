@@ -4,13 +4,13 @@ use super::icmp::{self, Message};
 use crate::{
     Address, Reason, Verdict,
     packet::{Packet, Transport, ip},
-    tables::{SourceSet, Tables, TermSet},
+    tables::{Tables, TermSet},
     verifier::entry,
 };
 
 /// Which term allows the packet, by the intersection of what each field allows; or why none does.
 #[inline(always)]
-pub(super) fn term(packet: &Packet, tables: &Tables, source: &SourceSet) -> Result<u32, Reason> {
+pub(super) fn term(packet: &Packet, tables: &Tables, source: &TermSet) -> Result<u32, Reason> {
     match packet.transport {
         Transport::Tcp { source: from, destination: to, opening } => {
             ports(&Ports { protocol: Tables::TCP, source: from, destination: to, opening }, tables, source)
@@ -33,12 +33,12 @@ pub(super) struct Ports {
 
 /// Which term allows a TCP segment or UDP datagram.
 #[inline(always)]
-pub(super) fn ports(packet: &Ports, tables: &Tables, source: &SourceSet) -> Result<u32, Reason> {
-    if source.terms.is_empty() {
+pub(super) fn ports(packet: &Ports, tables: &Tables, source: &TermSet) -> Result<u32, Reason> {
+    if source.is_empty() {
         return Err(Reason::ProviderDenied);
     }
     let ports = &tables.ports[packet.protocol];
-    let to = source.terms & port_set(tables, &ports.destination, packet.destination);
+    let to = *source & port_set(tables, &ports.destination, packet.destination);
     let from = port_set(tables, &ports.source, packet.source);
     let allowed = if packet.opening { to & from & tables.opening } else { to & from };
     if let Some(term) = allowed.lowest() {
@@ -65,23 +65,15 @@ pub(super) fn unlisted(packet: &Packet) -> Reason {
     if matches!(packet.transport, Transport::Absent) {
         return Reason::FragmentUnlisted;
     }
-    match icmp::message(packet) {
-        Some(Message::EchoRequest) => Reason::EchoRequest,
-        Some(Message::EchoReply) => Reason::EchoReply,
-        _ => Reason::SourceUnlisted,
-    }
+    echo_or(packet, Reason::SourceUnlisted)
 }
 
 /// A later fragment has no ports: the source and the protocol alone judge it.
 ///
 /// Alone it completes nothing, for its first fragment was judged in full.
 #[inline(always)]
-pub(super) fn later_fragment(packet: &Packet, tables: &Tables, source: &SourceSet) -> Result<Verdict, Reason> {
-    let terms = if is_of_any_protocol(packet) {
-        source.terms
-    } else {
-        source.terms & *entry(&tables.protocols, packet.protocol)
-    };
+pub(super) fn later_fragment(packet: &Packet, tables: &Tables, source: &TermSet) -> Result<Verdict, Reason> {
+    let terms = if is_of_any_protocol(packet) { *source } else { *source & *entry(&tables.protocols, packet.protocol) };
     if terms.is_empty() {
         return Err(Reason::FragmentUnlisted);
     }
@@ -98,15 +90,20 @@ pub(super) const fn is_of_any_protocol(packet: &Packet) -> bool {
 
 /// Which term allows ICMP or another protocol without ports.
 #[inline(always)]
-fn other_protocol(packet: &Packet, tables: &Tables, source: &SourceSet) -> Result<u32, Reason> {
-    let allowed = source.terms & *entry(&tables.protocols, packet.protocol);
+fn other_protocol(packet: &Packet, tables: &Tables, source: &TermSet) -> Result<u32, Reason> {
+    let allowed = *source & *entry(&tables.protocols, packet.protocol);
     if let Some(term) = allowed.lowest() {
         return Ok(term);
     }
-    Err(match icmp::message(packet) {
+    Err(echo_or(packet, if source.is_empty() { Reason::ProviderDenied } else { Reason::ProtocolUnlisted }))
+}
+
+/// Why a packet is dropped: echoes have reasons of their own, whoever sends them.
+#[inline(always)]
+fn echo_or(packet: &Packet, otherwise: Reason) -> Reason {
+    match icmp::message(packet) {
         Some(Message::EchoRequest) => Reason::EchoRequest,
         Some(Message::EchoReply) => Reason::EchoReply,
-        _ if source.terms.is_empty() => Reason::ProviderDenied,
-        _ => Reason::ProtocolUnlisted,
-    })
+        _ => otherwise,
+    }
 }

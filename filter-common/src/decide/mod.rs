@@ -14,7 +14,7 @@ use crate::{
     Address, Datagram, FirstFragment, Reason, State, Verdict,
     live::{Allowance, LiveQuery},
     packet::{self, Frame, OddPacket, Packet, Payload, PlainPacket, Transport, ip},
-    tables::{Settings, SourceSet, Tables, flags},
+    tables::{Settings, Tables, TermSet, flags},
     verifier::{bounded, entry},
 };
 
@@ -189,7 +189,7 @@ const fn live_query(packet: &Packet) -> LiveQuery {
 
 /// What the trie has for `address`; nothing where it is unlisted.
 #[inline(always)]
-fn source_set<P: Policy>(policy: &P, address: Address) -> Option<&SourceSet> {
+fn source_set<P: Policy>(policy: &P, address: Address) -> Option<&TermSet> {
     match policy.source_set(address) {
         0 => None,
         index => Some(entry(&policy.tables().source_sets, index)),

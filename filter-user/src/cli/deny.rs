@@ -197,7 +197,7 @@ fn not_added(interface: &str, prefix: IpNet) -> Result<String> {
             )
         }
         (_, Some(list)) => {
-            let list = live::remark(Some(list));
+            let list = output::harmless(list);
             format!(
                 "was not added on `{interface}`: the list `{list}` has it\nhint: load the list without it, or forget it: \
                  `sipwall deny unload {list}`"
@@ -239,7 +239,7 @@ fn cells(interface: &str, denied: &DeniedPrefix) -> [String; 5] {
 
 /// What a prefix is denied by, in words.
 pub(crate) fn by(denied: &DeniedPrefix) -> String {
-    let lists = denied.lists.iter().map(|name| format!("list {}", live::remark(Some(name))));
+    let lists = denied.lists.iter().map(|name| format!("list {}", output::harmless(name)));
     let by = [(denied.by_policy, "policy"), (denied.by_hand, "added")].into_iter().filter(|(holds, _)| *holds);
     by.map(|(_, by)| by.to_owned()).chain(lists).collect::<Vec<_>>().join(", ")
 }

@@ -30,7 +30,7 @@ const NEIGHBORS: usize = 3;
   sipwall explain --policy policy.toml icmpv6 2001:db8::1 2001:db8::10
   sipwall explain --live eth0 udp 192.0.2.1:5060 198.51.100.10:5060    # by what runs, live entries included")]
 pub(crate) struct Explain {
-    /// The policy file; with `--live`, which one runs: the service's own if none is named
+    /// The policy file; with `--live`, the one whose lines are told: by default the one that runs
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
     /// Judge by what runs on this interface: policy, deny list, and what was allowed meanwhile
@@ -74,7 +74,7 @@ impl Explain {
         if let Some(interface) = live {
             let judgement = kernel::judge(&interface, &frame)?;
             note_port(&question.probe());
-            let file = policy.or_else(|| file_of_service(&runtime.runtime));
+            let file = policy.or_else(|| file_in_force(&interface, &runtime.runtime));
             let cause = file.and_then(|file| cause(&judgement, &frame, &file, &state));
             if question.json {
                 output::json(&Live { judgement: &judgement, cause })?;
@@ -135,9 +135,11 @@ struct Cause {
     origin: Option<Origin>,
 }
 
-/// The policy file that the service keeps in force.
-fn file_of_service(runtime: &Path) -> Option<PathBuf> {
-    service::read_record(runtime).ok()?.map(|record| PathBuf::from(record.snapshot.policy))
+/// The policy file that was put in force; where the filter has only the end of its long path, the service's.
+fn file_in_force(interface: &str, runtime: &Path) -> Option<PathBuf> {
+    let kept = kernel::status(interface).ok().and_then(|status| status.policy).map(PathBuf::from);
+    kept.filter(|file| file.is_file())
+        .or_else(|| service::read_record(runtime).ok()?.map(|record| PathBuf::from(record.snapshot.policy)))
 }
 
 /// The kernel has no lines: they are those of the policy file, if that is what runs.

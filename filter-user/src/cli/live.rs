@@ -17,7 +17,7 @@ use filter_user::{
 };
 use ipnet::IpNet;
 
-use super::{WRONG_INPUT, check, refresh::StateDirectory, target::Interfaces, time};
+use super::{WRONG_INPUT, check, output, refresh::StateDirectory, target::Interfaces, time};
 
 /// On which interfaces something is changed, where the command's words are what.
 #[derive(clap::Args)]
@@ -138,13 +138,7 @@ pub(crate) fn ends_in(seconds: Option<u64>) -> String {
     seconds.map_or_else(|| "-".to_owned(), |seconds| time::describe(Duration::from_secs(seconds)))
 }
 
-/// A comment for a table: what would move the cursor or colour the terminal is shown as text.
+/// A comment for a table.
 pub(crate) fn remark(comment: Option<&str>) -> String {
-    let shown = |c: char| if is_plain(c) { c.to_string() } else { c.escape_default().to_string() };
-    comment.map_or_else(|| "-".to_owned(), |comment| comment.chars().map(shown).collect())
-}
-
-/// Whether a character is shown as it is: no control, and nothing that turns the direction of text (Unicode, UAX 9).
-fn is_plain(c: char) -> bool {
-    !c.is_control() && !matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    comment.map_or_else(|| "-".to_owned(), output::harmless)
 }

@@ -32,7 +32,7 @@ mod top;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 pub(crate) use self::output::print;
 
@@ -75,7 +75,7 @@ pub(crate) const WRONG_INPUT: u8 = 2;
 
 /// Runs the command that the arguments name.
 pub(crate) fn run() -> ExitCode {
-    let ended = match Arguments::parse().command {
+    let ended = match arguments().command {
         Command::Import(command) => command.run(),
         Command::Allowlists(command) => command.run(),
         Command::Check(command) => command.run(),
@@ -104,6 +104,13 @@ pub(crate) fn run() -> ExitCode {
     })
 }
 
+/// The command line, or the end where it is wrong. What commands say is wrong with their words has hints of its own, and the
+/// usage of `sipwall` itself, which [`Parser::parse`] would put behind it, is none.
+fn arguments() -> Arguments {
+    let matches = Arguments::command().get_matches();
+    Arguments::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+}
+
 /// An error with its causes, and behind them what to do about it.
 fn described(error: &anyhow::Error) -> String {
     let texts: Vec<_> = error.chain().map(ToString::to_string).collect();
@@ -117,8 +124,6 @@ fn described(error: &anyhow::Error) -> String {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
-
     use super::*;
 
     fn commands() -> Vec<clap::Command> {

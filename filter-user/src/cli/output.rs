@@ -24,16 +24,21 @@ pub(crate) fn print(text: &str) -> Result<()> {
     }
 }
 
-/// Text of somebody else that does nothing to a terminal: what controls one is escaped.
+/// Text of somebody else that does nothing to a terminal: what would move the cursor, colour it or turn it is escaped.
 pub(crate) fn harmless(text: &str) -> String {
     text.chars().fold(String::new(), |mut harmless, c| {
-        if c.is_control() {
-            harmless.extend(c.escape_default());
-        } else {
+        if is_harmless(c) {
             harmless.push(c);
+        } else {
+            harmless.extend(c.escape_default());
         }
         harmless
     })
+}
+
+/// Whether a character is no control, and nothing that turns the direction of text (Unicode, UAX 9).
+fn is_harmless(c: char) -> bool {
+    !c.is_control() && !matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// The same of several lines; all but the first are indented.
@@ -106,6 +111,7 @@ mod tests {
     #[test]
     fn what_controls_a_terminal_is_escaped() {
         assert_eq!(harmless("a\u{1b}[2Jb\u{9b}\n→"), "a\\u{1b}[2Jb\\u{9b}\\n→");
+        assert_eq!(harmless("a\u{202e}b\u{2067}ü"), "a\\u{202e}b\\u{2067}ü");
     }
 
     #[test]

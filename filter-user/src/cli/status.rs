@@ -128,7 +128,7 @@ impl Status {
             }
             return Ok(if troubles.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE });
         }
-        let open = interfaces.iter().any(|interface| is_open(interface)) || lines.has_open_interface();
+        let open = filters.iter().any(Filter::is_open) || lines.has_open_interface();
         Ok(if open { ExitCode::FAILURE } else { ExitCode::SUCCESS })
     }
 }
@@ -137,11 +137,11 @@ impl Filter {
     fn of(interface: &str) -> Result<Self> {
         Ok(Self { status: kernel::status(interface)?, live: kernel::live_summary(interface)? })
     }
-}
 
-/// Whether everything reaches the host by an interface that is there, and has a filter that does not run.
-fn is_open(interface: &str) -> bool {
-    kernel::interface_exists(interface) && !kernel::status(interface).is_ok_and(|status| status.running)
+    /// Whether everything reaches the host by an interface that is there, and has a filter that does not run.
+    fn is_open(&self) -> bool {
+        !self.status.running && kernel::interface_exists(&self.status.interface)
+    }
 }
 
 fn show(filters: &[Filter], others: &[kernel::OtherVersion], lines: &ServiceLines<'_>) -> Result<()> {

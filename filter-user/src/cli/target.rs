@@ -54,6 +54,36 @@ struct TargetArguments {
     interface_options: Vec<String>,
 }
 
+/// Lets clap read a type by the arguments that it is made of.
+macro_rules! read_by {
+    ($($type:ident: $arguments:ident),+ $(,)?) => {
+        $(
+            impl Args for $type {
+                fn augment_args(command: Command) -> Command {
+                    $arguments::augment_args(command)
+                }
+
+                fn augment_args_for_update(command: Command) -> Command {
+                    $arguments::augment_args_for_update(command)
+                }
+            }
+
+            impl FromArgMatches for $type {
+                fn from_arg_matches(matches: &ArgMatches) -> clap::error::Result<Self> {
+                    $arguments::from_arg_matches(matches)?.try_into()
+                }
+
+                fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> clap::error::Result<()> {
+                    *self = Self::from_arg_matches(matches)?;
+                    Ok(())
+                }
+            }
+        )+
+    };
+}
+
+read_by!(Interfaces: InterfaceArguments, Watched: TargetArguments, Target: TargetArguments);
+
 impl Interfaces {
     /// Those that are named, else all that have a filter.
     pub(crate) fn or_attached(&self) -> Result<Vec<String>> {
@@ -61,42 +91,20 @@ impl Interfaces {
     }
 }
 
-impl Args for Interfaces {
-    fn augment_args(command: Command) -> Command {
-        InterfaceArguments::augment_args(command)
-    }
+impl TryFrom<InterfaceArguments> for Interfaces {
+    type Error = clap::Error;
 
-    fn augment_args_for_update(command: Command) -> Command {
-        InterfaceArguments::augment_args_for_update(command)
-    }
-}
-
-impl FromArgMatches for Interfaces {
-    fn from_arg_matches(matches: &ArgMatches) -> clap::error::Result<Self> {
-        let InterfaceArguments { interface_words, interface_options } = FromArgMatches::from_arg_matches(matches)?;
+    fn try_from(arguments: InterfaceArguments) -> clap::error::Result<Self> {
+        let InterfaceArguments { interface_words, interface_options } = arguments;
         Ok(Self(each_once([interface_words, interface_options].concat())))
     }
-
-    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> clap::error::Result<()> {
-        *self = Self::from_arg_matches(matches)?;
-        Ok(())
-    }
 }
 
-impl Args for Watched {
-    fn augment_args(command: Command) -> Command {
-        TargetArguments::augment_args(command)
-    }
+impl TryFrom<TargetArguments> for Watched {
+    type Error = clap::Error;
 
-    fn augment_args_for_update(command: Command) -> Command {
-        TargetArguments::augment_args_for_update(command)
-    }
-}
-
-impl FromArgMatches for Watched {
-    fn from_arg_matches(matches: &ArgMatches) -> clap::error::Result<Self> {
-        let TargetArguments { target_words, policy_option, interface_options } =
-            FromArgMatches::from_arg_matches(matches)?;
+    fn try_from(arguments: TargetArguments) -> clap::error::Result<Self> {
+        let TargetArguments { target_words, policy_option, interface_options } = arguments;
         let (policies, interfaces): (Vec<_>, Vec<_>) = target_words.into_iter().partition(|word| is_policy(word));
         let policies: Vec<_> = policies.into_iter().map(PathBuf::from).chain(policy_option).collect();
         match &policies[..] {
@@ -106,40 +114,22 @@ impl FromArgMatches for Watched {
             }),
             [one, another, ..] => Err(clap::Error::raw(
                 ErrorKind::ArgumentConflict,
-                format!("two policy files are named: `{}` and `{}`", one.display(), another.display()),
+                format!("two policy files are named: `{}` and `{}`\n", one.display(), another.display()),
             )),
         }
     }
-
-    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> clap::error::Result<()> {
-        *self = Self::from_arg_matches(matches)?;
-        Ok(())
-    }
 }
 
-impl Args for Target {
-    fn augment_args(command: Command) -> Command {
-        TargetArguments::augment_args(command)
-    }
+impl TryFrom<TargetArguments> for Target {
+    type Error = clap::Error;
 
-    fn augment_args_for_update(command: Command) -> Command {
-        TargetArguments::augment_args_for_update(command)
-    }
-}
-
-impl FromArgMatches for Target {
-    fn from_arg_matches(matches: &ArgMatches) -> clap::error::Result<Self> {
-        let Watched { policy, interfaces } = Watched::from_arg_matches(matches)?;
+    fn try_from(arguments: TargetArguments) -> clap::error::Result<Self> {
+        let Watched { policy, interfaces } = arguments.try_into()?;
         let missing = || {
-            let message = format!("no policy file is named\nhint: `--policy FILE`, or as a word: {POLICY_NAMES}");
+            let message = format!("no policy file is named\nhint: `--policy FILE`, or as a word: {POLICY_NAMES}\n");
             clap::Error::raw(ErrorKind::MissingRequiredArgument, message)
         };
         Ok(Self { policy: policy.ok_or_else(missing)?, interfaces })
-    }
-
-    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> clap::error::Result<()> {
-        *self = Self::from_arg_matches(matches)?;
-        Ok(())
     }
 }
 

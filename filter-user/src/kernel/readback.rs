@@ -88,7 +88,7 @@ impl Running {
         let mut met = BTreeMap::new();
         for (source, set) in self.sources.iter().filter(|(source, _)| cover.meeting(*source).is_some()) {
             let Some(set) = self.tables.source_sets.get(*set as usize) else { continue };
-            for term in (0..TERMS).filter(|term| set.terms.contains(*term)) {
+            for term in (0..TERMS).filter(|term| set.contains(*term)) {
                 met.entry(names.get(&self.tables.term_rules[term]).copied().unwrap_or("?")).or_insert(*source);
             }
         }

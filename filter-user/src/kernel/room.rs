@@ -24,8 +24,7 @@ pub(super) fn is_sized_by_policy(name: &str) -> bool {
         || ["SOURCES", "SOURCE_BLOCKS", "SOURCE_NODES"].contains(&name)
 }
 
-/// Gives maps that are to be made room for a policy, and for sources of twice its size in their place; for every policy, if
-/// none is given.
+/// Gives maps that are to be made room for a policy, and for half as many sources again; for every policy, if none is given.
 pub(super) fn make(loader: &mut EbpfLoader<'_>, policy: Option<&CompiledPolicy>) {
     let room = policy.map_or(MOST, |policy| SourceRoom::of(&policy.sources));
     let entries = |needed: usize, least: usize| {

@@ -33,23 +33,26 @@ impl<V: bytemuck::Pod + PartialEq> SlotTries<V> {
     /// Makes these the prefixes of a slot that no packet looks at. Both ascend. `known`: those that it has; nothing where that
     /// is not known.
     pub(super) fn write(&self, slot: u32, known: Option<&[(IpNet, V)]>, wanted: &[(IpNet, V)]) -> Result<()> {
-        let slot = usize::try_from(slot)?;
-        let (v4, v6) = self.v4.get(slot).zip(self.v6.get(slot)).context("there is no such slot")?;
-        let Some(known) = known else {
+        let (v4, v6) = self.of(slot)?;
+        if known.is_none() {
             empty(v4)?;
             empty(v6)?;
-            return self.write(u32::try_from(slot)?, Some(&[]), wanted);
-        };
-        let Difference { gone, new } = Difference::of(known, wanted);
+        }
+        let Difference { gone, new } = Difference::of(known.unwrap_or_default(), wanted);
         change(v4, &gone, &new)?;
         change(v6, &gone, &new)
     }
 
     /// What the longest prefix around a host stands for in a slot; nothing where there is none.
     pub(super) fn find(&self, slot: u32, host: IpAddr) -> Result<Option<V>> {
-        let slot = usize::try_from(slot)?;
-        let (v4, v6) = self.v4.get(slot).zip(self.v6.get(slot)).context("there is no such slot")?;
+        let (v4, v6) = self.of(slot)?;
         if host.is_ipv4() { trie::lookup(v4, host.into()) } else { trie::lookup(v6, host.into()) }
+    }
+
+    /// The tries of a slot.
+    fn of(&self, slot: u32) -> Result<(&Trie<4, V>, &Trie<16, V>)> {
+        let slot = usize::try_from(slot)?;
+        self.v4.get(slot).zip(self.v6.get(slot)).context("there is no such slot")
     }
 }
 

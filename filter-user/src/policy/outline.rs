@@ -99,9 +99,9 @@ impl Outline {
         let mut grants: BTreeMap<Grant, Vec<IpNet>> = BTreeMap::new();
         for term in 0..TERMS {
             if let Some(what) = what(tables, term) {
-                let covered = sources.iter().filter(|(_, set)| {
-                    tables.source_sets.get(*set as usize).is_some_and(|set| set.terms.contains(term))
-                });
+                let covered = sources
+                    .iter()
+                    .filter(|(_, set)| tables.source_sets.get(*set as usize).is_some_and(|set| set.contains(term)));
                 let grant = Grant { rule: rule(tables.term_rules[term]), what };
                 grants.entry(grant).or_default().extend(covered.map(|(prefix, _)| *prefix));
             }

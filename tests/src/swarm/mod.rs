@@ -6,7 +6,6 @@ mod plane;
 use std::{
     fs,
     path::PathBuf,
-    process::Command,
     time::{Duration, Instant},
 };
 
@@ -22,7 +21,7 @@ pub use self::broker::Load;
 use self::{broker::Broker, plane::Simulated};
 use crate::{
     scene::fixture,
-    sipwall::{Ended, binary},
+    sipwall::{Ended, sipwall},
 };
 
 /// The group that all nodes are in.
@@ -138,8 +137,4 @@ impl Drop for Swarm {
     fn drop(&mut self) {
         self.agents.iter().for_each(JoinHandle::abort);
     }
-}
-
-fn sipwall(arguments: &[&str]) -> Ended {
-    Command::new(binary()).args(arguments).output().expect("it starts").into()
 }

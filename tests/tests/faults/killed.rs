@@ -3,7 +3,10 @@
 use std::fs;
 
 use serde_json::Value;
-use tests::scene::CARRIER;
+use tests::{
+    pins::{OTHER_PINS, pins},
+    scene::CARRIER,
+};
 
 use super::{InForce, Stage, TRACKED, TURNED};
 
@@ -63,7 +66,7 @@ fn a_swap_for_larger_maps_that_is_killed_filters_all_the_time() {
 #[test]
 fn an_upgrade_that_is_killed_filters_all_the_time() {
     let stage = Stage::attached();
-    let forget = || stage.shell("rm -f /sys/fs/bpf/sipwall/v5/eth0/build");
+    let forget = || stage.shell(&format!("rm -f {}/eth0/build", pins()));
     forget();
     let steps = stage.kill_at_every_step(&["attach", "eth0", "--policy", &stage.policy], |step| {
         assert_eq!(stage.assert_whole(step), InForce::Policy);
@@ -78,7 +81,8 @@ fn an_upgrade_that_is_killed_filters_all_the_time() {
 #[test]
 fn an_upgrade_from_another_abi_that_is_killed_filters_all_the_time() {
     let stage = Stage::attached();
-    let age = || stage.shell("cd /sys/fs/bpf/sipwall && if [ -e v5/eth0/link ]; then rm -rf v1 && mv v5 v1; fi");
+    let turn_old = format!("if [ -e {0}/eth0/link ]; then rm -rf {OTHER_PINS} && mv {0} {OTHER_PINS}; fi", pins());
+    let age = || stage.shell(&turn_old);
     age();
     let attach = ["attach", "eth0", "--policy", &stage.policy];
     let steps = stage.kill_at_every_step(&attach, |step| {

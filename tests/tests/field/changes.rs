@@ -2,13 +2,13 @@
 
 use rustix::process::Signal;
 use serde_json::Value;
-use tests::field::{Call, Calling, Field, KORE, SBC, Sbc, TWILIO, Way, datagrams};
+use tests::{
+    field::{Call, Calling, Field, KORE, SBC, Sbc, TWILIO, Way, datagrams},
+    pins::{OTHER_PINS, pins},
+};
 
 /// A line of policy that changes nothing for those who call.
 const WITH_SSH: &str = "\n[[allow]]\nname = \"ssh\"\nfrom = [\"203.0.113.7\"]\ntcp = [22]\n";
-/// Where this version pins, and where another one would.
-const PINS: &str = "/sys/fs/bpf/sipwall/v5";
-const OTHER_PINS: &str = "/sys/fs/bpf/sipwall/v1";
 
 /// Makes a call each over UDP and TCP while something is done again and again, and asserts that nothing of them was lost.
 /// Returns how often it was done.
@@ -75,7 +75,8 @@ fn long_calls_outlive_upgrades_of_a_service_and_of_a_filter_without_one() {
     let mut service = Some(field.serve(&policy));
     let _sbc = Sbc::start(&field);
     // As another build of this version left it, and as another version would.
-    let older = [format!("rm {PINS}/eth0/build"), format!("mv -T {PINS} {OTHER_PINS}")];
+    let pins = pins();
+    let older = [format!("rm {pins}/eth0/build"), format!("mv -T {pins} {OTHER_PINS}")];
     let mut older = older.iter().cycle();
     let upgrades = call_during(&field, 10, || {
         let before = program(&field);

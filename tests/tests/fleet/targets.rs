@@ -5,11 +5,7 @@ use std::{fs, os::unix::fs::PermissionsExt as _, process::Stdio};
 use lab::Process;
 use rcgen::{CertificateParams, KeyPair};
 use serde_json::{Value, json};
-use tests::{
-    grafana::queries,
-    prometheus::{Prometheus, packaging},
-    service::wait_for,
-};
+use tests::{grafana::queries, packaging::packaging, prometheus::Prometheus, service::wait_for};
 
 use crate::world::{Broker, Node, World, node_address};
 
@@ -72,7 +68,7 @@ fn prometheus_finds_the_nodes_and_every_query_of_the_fleet_s_row_answers() {
          authorization: {{ credentials_file: \"{}\" }}",
         world.path("token")
     );
-    let rules = packaging().join("prometheus/sipwall.rules.yml").canonicalize().expect("the rules");
+    let rules = packaging("prometheus/sipwall.rules.yml").canonicalize().expect("the rules");
     let ask = || {
         let prometheus = Prometheus::start_with(9090, &job, &rules);
         wait_for("both nodes are scraped, and follow", || {

@@ -15,13 +15,12 @@ use k8s_openapi::api::{
 use lab::Process;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
-use tests::{scene::Scene, service::wait_for, sipwall::Ended};
+use tests::{packaging::packaging, scene::Scene, service::wait_for, sipwall::Ended};
 
 use super::{made, run};
 
 fn manifest() -> String {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../packaging/kubernetes/sipwall.yaml");
-    fs::read_to_string(path).expect("the manifest")
+    fs::read_to_string(packaging("kubernetes/sipwall.yaml")).expect("the manifest")
 }
 
 /// The objects of a manifest.

@@ -18,6 +18,7 @@ use std::{
 use serde_json::Value;
 use tempfile::TempDir;
 use tests::{
+    packaging::packaging,
     scene::Scene,
     sipwall::{Ended, program},
 };
@@ -199,7 +200,7 @@ fn assert_runs_alone(binary: &Path) {
 
 #[test]
 fn the_unit_is_sound_and_as_hardened_as_the_documentation_says() {
-    let unit = Path::new(env!("CARGO_MANIFEST_DIR")).join("../packaging/sipwall.service");
+    let unit = packaging("sipwall.service");
     let rated = run(Command::new("systemd-analyze").args(["security", "--offline=true", "--no-pager"]).arg(&unit));
     rated.assert_done();
     let figure = rated.stdout.split("Overall exposure level for sipwall.service: ").nth(1).expect("a figure");

@@ -4,6 +4,7 @@ use rustix::process::Signal;
 use serde_json::Value;
 use tests::{
     http,
+    pins::pins,
     scene::Scene,
     service::{Service, status, status_text, wait_for},
     sipwall::Ended,
@@ -77,8 +78,8 @@ fn what_was_detached_stays_off_until_somebody_asks_for_a_filter() {
     service.await_log(&["attached", "eth0"]);
     assert_eq!((scene.datagrams("carrier", 5070), scene.datagrams("scanner", 5060)), (3, 0));
     // Where the filter goes in another way, nobody said so.
-    let pins = "/sys/fs/bpf/sipwall/v5/eth0";
-    assert!(scene.host("sbc").command("rm").args(["-r", pins]).status().expect("`rm` runs").success());
+    let pins = format!("{}/eth0", pins());
+    assert!(scene.host("sbc").command("rm").args(["-r", &pins]).status().expect("`rm` runs").success());
     wait_for("it is attached again", || is_attached(&scene).then_some(()));
     // `attach` asks for a filter, whatever its policy.
     detach(&scene);
@@ -214,4 +215,17 @@ fn an_interface_that_is_renamed_is_said_by_its_new_name_and_its_filter_goes_on()
     ip("link set dev eth0 up");
     let shown = service.await_status("it is filtered", |shown| said(shown).0 == "enforced");
     assert_eq!((&shown["running"], &shown["generation"]), (&true.into(), &1.into()), "{shown}");
+}
+
+#[test]
+fn what_runs_is_told_from_what_a_service_that_died_saw_last() {
+    let scene = Scene::new();
+    let service = looking_often(&scene, &scene.policy("policy.toml", &[]));
+    service.await_status("it says how it is", |shown| said(shown).0 == "enforced");
+    service.end_by(Signal::KILL);
+    let text = status_text(&scene);
+    assert!(text.contains("service: DEAD, process ") && !text.contains("CHANGED"), "{text}");
+    scene.sipwall(&["apply", &scene.policy("other.toml", MONITOR)]).assert_done();
+    let text = status_text(&scene);
+    assert!(text.contains("eth0 CHANGED: something else runs than when the service looked last"), "{text}");
 }

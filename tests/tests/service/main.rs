@@ -21,6 +21,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tests::{
     json,
+    pins::pins,
     scene::{CARRIER, SBC, SCANNER, SILENCE, Scene, packets},
     service::{Service, status, status_text, wait_for},
 };
@@ -200,7 +201,7 @@ fn an_interface_that_goes_and_comes_back_is_filtered_again_with_its_counters() {
     assert_eq!(packets(&stats, "reason", "source_unlisted", Some("drop")), 6, "{stats}");
     assert_eq!(packets(&stats, "reason", "denied", Some("drop")), 3, "{stats}");
     assert_eq!(packets(&stats, "rule", "carrier/sip-udp", None), 3, "{stats}");
-    let links = scene.host("sbc").command("ls").arg("/sys/fs/bpf/sipwall/v5/eth0").output().expect("ls runs");
+    let links = scene.host("sbc").command("ls").arg(format!("{}/eth0", pins())).output().expect("ls runs");
     assert!(!String::from_utf8_lossy(&links.stdout).contains(":new"), "{links:?}");
 }
 

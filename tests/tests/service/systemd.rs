@@ -9,6 +9,7 @@ use std::{
 use lab::Process;
 use serde_json::Value;
 use tests::{
+    packaging::packaging,
     scene::Scene,
     service::wait_for,
     sipwall::{Ended, binary},
@@ -65,7 +66,7 @@ impl<'a> System<'a> {
             .arg(here.join("tests/service/init.sh"))
             .arg(&root)
             .arg(binary());
-        command.arg(here.join("../packaging/sipwall.service")).arg(policies);
+        command.arg(packaging("sipwall.service")).arg(policies);
         let running = Process::start(&mut command).expect("it starts");
         let process = wait_for("the first process is there", || {
             let parent = running.id();

@@ -72,7 +72,7 @@ impl Loading<'_> {
             bar.finish_and_clear();
             let change = change?;
             let ListChange { added, removed, .. } = change;
-            let shown = live::remark(Some(&name));
+            let shown = output::harmless(&name);
             eprintln!("`{interface}`: list `{shown}` loaded, {added} added, {removed} removed");
             if self.json {
                 output::json(&Report { interface: &interface, data: &change })?;
@@ -96,7 +96,7 @@ fn bar() -> ProgressBar {
 pub(super) fn unload(interfaces: &[String], name: &str) -> Result<ExitCode> {
     for interface in interfaces {
         let ListChange { removed, .. } = kernel::deny_unload(interface, name)?;
-        eprintln!("`{interface}`: list `{}` unloaded, {removed} removed", live::remark(Some(name)));
+        eprintln!("`{interface}`: list `{}` unloaded, {removed} removed", output::harmless(name));
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -112,7 +112,7 @@ pub(super) fn list(interfaces: &[String], json: bool) -> Result<ExitCode> {
             } else {
                 let DenyListInfo { name, prefixes, expires_in_seconds, comment } = &info;
                 let (ends, comment) = (live::ends_in(*expires_in_seconds), live::remark(comment.as_deref()));
-                table.add_row([interface.clone(), live::remark(Some(name)), prefixes.to_string(), ends, comment]);
+                table.add_row([interface.clone(), output::harmless(name), prefixes.to_string(), ends, comment]);
             }
         }
     }

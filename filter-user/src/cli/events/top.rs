@@ -17,12 +17,21 @@ struct Top {
     /// Seconds between the first event and now.
     interval_seconds: u64,
     packets: u64,
-    #[serde(serialize_with = "sources")]
-    sources: Vec<Ranked>,
-    #[serde(serialize_with = "networks")]
-    networks: Vec<Ranked>,
-    #[serde(serialize_with = "ports")]
-    ports: Vec<Ranked>,
+    sources: Ranking,
+    networks: Ranking,
+    ports: Ranking,
+}
+
+/// What is ranked, and by what.
+struct Ranking {
+    by: By,
+    rows: Vec<Ranked>,
+}
+
+impl Serialize for Ranking {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.rows.iter().map(|ranked| Row::of(self.by, ranked)))
+    }
 }
 
 /// A row of a ranking: named by what it ranks.
@@ -55,18 +64,6 @@ impl<'a> Row<'a> {
     }
 }
 
-fn sources<S: Serializer>(ranked: &[Ranked], serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_seq(ranked.iter().map(|ranked| Row::of(By::Source, ranked)))
-}
-
-fn networks<S: Serializer>(ranked: &[Ranked], serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_seq(ranked.iter().map(|ranked| Row::of(By::Network, ranked)))
-}
-
-fn ports<S: Serializer>(ranked: &[Ranked], serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_seq(ranked.iter().map(|ranked| Row::of(By::Wanted, ranked)))
-}
-
 /// Prints what the events come to.
 pub(super) fn print(events: &[Event], json: bool) -> Result<()> {
     let top = Top::of(events)?;
@@ -79,7 +76,7 @@ pub(super) fn print(events: &[Event], json: bool) -> Result<()> {
         super::dropped_text(top.packets - would_drop.min(top.packets), would_drop.min(top.packets)),
         crate::cli::time::describe(std::time::Duration::from_secs(top.interval_seconds.max(1)))
     ))?;
-    for (heading, ranked) in [("SOURCE", &top.sources), ("NETWORK", &top.networks)] {
+    for (heading, ranked) in [("SOURCE", &top.sources.rows), ("NETWORK", &top.networks.rows)] {
         let mut table = output::table([heading, "PACKETS", "REASONS", "WANTED"]);
         for Ranked { what, packets, reasons, wanted } in ranked {
             let wanted: Vec<_> = wanted.iter().map(ToString::to_string).collect();
@@ -89,7 +86,7 @@ pub(super) fn print(events: &[Event], json: bool) -> Result<()> {
         output::line(&format!("{table}\n"))?;
     }
     let mut table = output::table(["WANTED", "PACKETS", "REASONS"]);
-    for Ranked { what, packets, reasons, wanted: _ } in &top.ports {
+    for Ranked { what, packets, reasons, wanted: _ } in &top.ports.rows {
         table.add_row([what.clone(), packets.to_string(), reasons.join(", ")]);
     }
     output::numbers_in(&mut table, 1);
@@ -104,7 +101,7 @@ impl Top {
         let recent = events.iter().filter(|event| event.since_epoch().as_secs() + Span::Hour.seconds() > now);
         let first = recent.clone().map(|event| event.since_epoch().as_secs()).min().unwrap_or(now);
         recent.for_each(|event| trends.count(event, event.weight));
-        let ranked = |by| trends.ranked(by, Span::Hour, now, MOST).0;
+        let ranked = |by| Ranking { by, rows: trends.ranked(by, Span::Hour, now, MOST).0 };
         Ok(Self {
             interval_seconds: now - first.min(now),
             packets: trends.total(Span::Hour, now),

@@ -1,11 +1,12 @@
 //! The service, in a line, and what goes wrong with it, a line each.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use filter_user::{
     instant, kernel,
     service::{
-        EventsSnapshot, FleetSnapshot, InterfaceSnapshot, InterfaceState, Liveness, Record, Snapshot, SourceSnapshot,
+        self, EventsSnapshot, FleetSnapshot, InterfaceSnapshot, InterfaceState, Liveness, Record, Snapshot,
+        SourceSnapshot,
     },
 };
 
@@ -121,7 +122,7 @@ fn has_changed(interface: &InterfaceSnapshot, running: &Running) -> bool {
 /// An interface where the service's policy is not in force.
 fn interface_line(name: &str, interface: &InterfaceSnapshot, running: &Running) -> Option<String> {
     if has_changed(interface, running) {
-        return Some(format!("  {name} CHANGED: something else runs than when the service looked, a few seconds ago"));
+        return Some(format!("  {name} CHANGED: something else runs than when the service looked last"));
     }
     let title = interface.state.title()?;
     let open = if interface.is_open() { ", NOT FILTERED," } else { "" };
@@ -131,7 +132,7 @@ fn interface_line(name: &str, interface: &InterfaceSnapshot, running: &Running) 
 
 fn source_line(provider: &str, source: &SourceSnapshot) -> String {
     let why = source.why.as_deref().map(|why| format!(": {why}")).unwrap_or_default();
-    let next = time::describe(Duration::from_secs(source.next_at.saturating_sub(now())));
+    let next = time::describe(Duration::from_secs(source.next_at.saturating_sub(service::now())));
     format!("  source of {provider} {}, asked again in {next}{why}", source.outcome.name())
 }
 
@@ -162,9 +163,4 @@ fn fleet_lines(fleet: &FleetSnapshot) -> Vec<String> {
 
 fn indented(text: &str) -> String {
     text.replace('\n', "\n    ")
-}
-
-/// Seconds since the epoch.
-fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs()
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use filter_common::tables::{SourceSet, TermSet};
+use filter_common::tables::TermSet;
 use ipnet::IpNet;
 
 use super::{
@@ -23,17 +23,16 @@ impl Claim {
         Self { terms: self.terms | other.terms, denied: self.denied | other.denied }
     }
 
-    /// What is left: always-deny wins over whatever allows.
-    fn source_set(self) -> SourceSet {
-        let terms = self.terms.without(self.denied);
-        SourceSet { terms, provider_denied: u64::from(terms != self.terms) }
+    /// What is left: always-deny wins over whatever allows. Nothing where nobody lists the prefix.
+    fn left(self) -> Option<TermSet> {
+        (!self.terms.is_empty()).then(|| self.terms.without(self.denied))
     }
 }
 
-/// The set of every prefix that differs from the one around it, in ascending order.
+/// The terms of every listed prefix whose terms differ from those of the one around it, in ascending order.
 ///
 /// `terms` has at most 256 items.
-pub(super) fn push_down(rules: &[RuleInfo], terms: &[TermInfo], denies: &[ProviderDeny]) -> Vec<(IpNet, SourceSet)> {
+pub(super) fn push_down(rules: &[RuleInfo], terms: &[TermInfo], denies: &[ProviderDeny]) -> Vec<(IpNet, TermSet)> {
     let claims = claims(rules, terms, denies);
     let mut sources = Vec::with_capacity(claims.len());
     // The prefixes that cover the current one, outermost first, with all that holds for them.
@@ -42,24 +41,24 @@ pub(super) fn push_down(rules: &[RuleInfo], terms: &[TermInfo], denies: &[Provid
         while covering.pop_if(|(outer, _)| !outer.contains(&prefix)).is_some() {}
         let inherited = covering.last().map_or_else(Claim::default, |(_, claim)| *claim);
         let claim = inherited.and(own);
-        if claim.source_set() != inherited.source_set() {
-            sources.push((prefix, claim.source_set()));
+        if claim.left() != inherited.left() {
+            sources.extend(claim.left().map(|terms| (prefix, terms)));
         }
         covering.push((prefix, claim));
     }
     sources
 }
 
-/// The prefixes with the places of their sets, and the sets; the first one is that of a source without any.
-pub(super) fn number(sources: &[(IpNet, SourceSet)]) -> (Vec<(IpNet, u32)>, Vec<SourceSet>) {
+/// The prefixes with the places of their sets, and the sets; the first one is that of an unlisted source.
+pub(super) fn number(sources: &[(IpNet, TermSet)]) -> (Vec<(IpNet, u32)>, Vec<TermSet>) {
     let mut sets = Interner::new();
     let mut numbered = Vec::with_capacity(sources.len());
     // Neighbours mostly have the same set.
     for same in sources.chunk_by(|(_, one), (_, next)| one == next) {
-        let place = sets.place(same[0].1);
+        let place = sets.place(Some(same[0].1));
         numbered.extend(same.iter().map(|(prefix, _)| (*prefix, place)));
     }
-    (numbered, sets.into_values())
+    (numbered, sets.into_values().into_iter().map(Option::unwrap_or_default).collect())
 }
 
 /// Who names a prefix.
@@ -148,15 +147,15 @@ mod tests {
     }
 
     /// What a source has, by looking at every prefix that covers it.
-    fn brute_force(address: IpAddr, terms: &[TermInfo], denies: &[ProviderDeny]) -> SourceSet {
-        let mut set = SourceSet::default();
+    fn brute_force(address: IpAddr, terms: &[TermInfo], denies: &[ProviderDeny]) -> Option<TermSet> {
+        let mut set: Option<TermSet> = None;
         for (index, term) in (0..=u8::MAX).zip(terms) {
             let covered = term.sources.iter().any(|source| source.prefix.contains(&address));
             let provider = rules()[term.rule].provider;
             let denied = denies.iter().any(|deny| Some(deny.provider) == provider && deny.prefix.contains(&address));
             match (covered, denied) {
-                (true, false) => set.terms.insert(index),
-                (true, true) => set.provider_denied = 1,
+                (true, false) => set.get_or_insert_default().insert(index),
+                (true, true) => drop(set.get_or_insert_default()),
                 (false, _) => {}
             }
         }
@@ -170,7 +169,7 @@ mod tests {
             for address in [false, true].into_iter().flat_map(|v6| (0..=u8::MAX).map(move |last| address(v6, last))) {
                 let covering = sources.iter().filter(|(prefix, _)| prefix.contains(&address));
                 let longest = covering.max_by_key(|(prefix, _)| prefix.prefix_len());
-                let set = longest.map_or_else(SourceSet::default, |(_, set)| *set);
+                let set = longest.map(|(_, set)| *set);
                 prop_assert_eq!(set, brute_force(address, &terms, &denies), "{}", address);
             }
         }

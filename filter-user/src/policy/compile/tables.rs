@@ -4,7 +4,7 @@ use bytemuck::zeroed_box;
 use filter_common::{
     Address,
     packet::ip,
-    tables::{AddressTable, SourceSet, Tables, flags},
+    tables::{AddressTable, Tables, TermSet, flags},
 };
 
 use super::{
@@ -39,7 +39,7 @@ pub(super) fn build(
     own: &OwnPorts<'_>,
     rules: &[RuleInfo],
     terms: &[TermInfo],
-    source_sets: &[SourceSet],
+    source_sets: &[TermSet],
 ) -> Result<Box<Tables>, Overflow> {
     let mut tables: Box<Tables> = zeroed_box();
     settings(&mut tables, file);

@@ -53,8 +53,7 @@ fn lives(subject: &Subject<'_>) -> Vec<Life> {
     let compiled = subject.compiled;
     let usable = usable_sets(compiled);
     let of_term = |(place, term): (usize, &TermInfo)| {
-        let held: Vec<_> =
-            (0..).zip(&compiled.tables.source_sets).filter(|(_, set)| set.terms.contains(place)).collect();
+        let held: Vec<_> = (0..).zip(&compiled.tables.source_sets).filter(|(_, set)| set.contains(place)).collect();
         if !in_scope(subject, term) {
             Life::OutOfScope
         } else if held.is_empty() {
@@ -62,9 +61,9 @@ fn lives(subject: &Subject<'_>) -> Vec<Life> {
         } else if !held.iter().any(|(set, _)| usable[*set]) {
             Life::Denied
         } else {
-            let shadowed = |set: &filter_common::tables::SourceSet| {
+            let shadowed = |set: &filter_common::tables::TermSet| {
                 (0..place).zip(&compiled.terms).any(|(earlier, other)| {
-                    set.terms.contains(earlier) && other.rule != term.rule && other.matching.covers(&term.matching)
+                    set.contains(earlier) && other.rule != term.rule && other.matching.covers(&term.matching)
                 })
             };
             let matches = held.iter().any(|(number, set)| usable[*number] && !shadowed(set));

@@ -201,7 +201,7 @@ fn what_runs_is_explained_with_the_line_of_its_policy_file() {
     let live = explain(&[], "203.0.113.17:5060").json();
     assert_eq!(live["origin"], by_file["origin"], "{live}");
     // And the service's, where the filter has only the end of its path.
-    let policy = scene.policy(&format!("{}.toml", "long-".repeat(20)), &[]);
+    let policy = scene.policy(&format!("{}.toml", "long-".repeat(20)), &[("name = \"ssh\"", "name = \"shell\"")]);
     scene.sipwall(&["apply", &policy]).assert_done();
     let live = explain(&["--runtime", &scene.path("run")], "203.0.113.17:5060").json();
     assert_eq!(live["origin"], Value::Null, "{live}");

@@ -42,11 +42,11 @@ pub use state::{
 };
 pub use trial::Trial;
 pub use verdict::Verdict;
-pub use verifier::opaque;
+pub use verifier::{entry, index, opaque};
 
 /// The version of everything that outlives a process: map shapes, table layout, reason indices.
 ///
 /// It names the directory of the pins, so that a program never meets maps of another layout.
 pub const ABI_VERSION: u32 = if cfg!(feature = "older-abi") { CURRENT_ABI - 1 } else { CURRENT_ABI };
 
-const CURRENT_ABI: u32 = 5;
+const CURRENT_ABI: u32 = 6;

@@ -160,7 +160,7 @@ pub fn look_up<I: SourceIndex>(index: &I, address: Address) -> Option<u32> {
 /// The cell that another one leads to by the next 16 bits.
 #[inline(always)]
 fn descend<I: SourceIndex>(index: &I, root: &SourceRoot, from: Cell, number: u16) -> Option<Cell> {
-    let block = |cell: Cell| index.block(root.first_block + u32::from(cell.0 - Cell::FIRST_BLOCK));
+    let block = |cell: Cell| index.block((root.first_block + u32::from(cell.0)).wrapping_sub(Cell::FIRST_BLOCK.into()));
     let mut cell = from;
     if cell.is_block() {
         cell = *entry(&block(cell)?.0, number >> 8);

@@ -109,6 +109,17 @@ impl BitOr for TermSet {
     }
 }
 
+/// The policies that there are, and which of them is in force: one value, so that one look-up finds all of it.
+#[derive(Clone, Copy)]
+#[cfg_attr(feature = "host", derive(bytemuck::Pod, bytemuck::Zeroable))]
+#[repr(C)]
+pub struct Policies {
+    /// Which generation is in force.
+    pub switch: Switch,
+    /// The tables of each slot.
+    pub tables: [Tables; GENERATIONS as usize],
+}
+
 /// A compiled policy, all but its source tries.
 #[derive(Clone, Copy)]
 #[cfg_attr(feature = "host", derive(bytemuck::Pod, bytemuck::Zeroable))]

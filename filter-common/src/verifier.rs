@@ -22,6 +22,18 @@ pub fn opaque(value: u64) -> u64 {
     core::hint::black_box(value)
 }
 
+/// What follows happens to few packets, and stays behind the comparison that leads to it: LLVM sets numbers that follow from
+/// one for every packet, before it.
+#[inline(always)]
+pub(crate) fn rarely() {
+    // A jump to what follows, which the kernel leaves out.
+    #[cfg(target_arch = "bpf")]
+    // SAFETY: it does nothing.
+    unsafe {
+        core::arch::asm!("goto +0", options(nomem, nostack));
+    }
+}
+
 /// The term, which is below [`TERMS`].
 #[inline(always)]
 #[expect(clippy::cast_possible_truncation, reason = "it is bounded before")]
@@ -31,10 +43,16 @@ pub(crate) fn bounded(term: u32) -> usize {
 
 /// The entry that a field of the packet stands for, in a table of a power of two.
 #[inline(always)]
+pub fn entry<T, const N: usize>(table: &[T; N], field: impl Into<u64>) -> &T {
+    &table[index::<N>(field)]
+}
+
+/// The place of that entry.
+#[inline(always)]
 #[expect(clippy::cast_possible_truncation, reason = "it is bounded behind that")]
-pub(crate) fn entry<T, const N: usize>(table: &[T; N], field: impl Into<u64>) -> &T {
+pub fn index<const N: usize>(field: impl Into<u64>) -> usize {
     const { assert!(N.is_power_of_two()) };
-    &table[opaque(field.into()) as usize % N]
+    opaque(field.into()) as usize % N
 }
 
 /// The furthest that a header begins: behind six extension headers of 2,048 octets.

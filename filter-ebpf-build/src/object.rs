@@ -29,9 +29,10 @@ const INPUTS: [&str; 6] = [
     "filter-common/src",
 ];
 
-/// Compiler flags, each one argument: line tables for the verifier's log, and BTF, which map
-/// definitions are read from.
-const FLAGS: [&str; 2] = ["-Cdebuginfo=2", "-Clink-arg=--btf"];
+/// Compiler flags, each one argument: line tables for the verifier's log; BTF, which map definitions are read from; and
+/// comparisons both ways, which Linux 4.14 and later know. The third version's numbers of 32 bits are not for Linux 6.1: its
+/// verifier forgets their bounds.
+const FLAGS: [&str; 3] = ["-Cdebuginfo=2", "-Clink-arg=--btf", "-Ctarget-cpu=v2"];
 
 /// Stands in place of the workspace's release profile. Stripping would take away the debug
 /// information that BTF is made from; `bpf-linker` optimises the whole program by itself.
@@ -163,7 +164,7 @@ mod tests {
         }
         assert_eq!(value("RUSTC_WORKSPACE_WRAPPER"), Some(""));
         assert_eq!(value("RUSTC"), Some("/opt/rustc"));
-        assert_eq!(value("CARGO_ENCODED_RUSTFLAGS"), Some("-Cdebuginfo=2\u{1f}-Clink-arg=--btf"));
+        assert_eq!(value("CARGO_ENCODED_RUSTFLAGS"), Some("-Cdebuginfo=2\u{1f}-Clink-arg=--btf\u{1f}-Ctarget-cpu=v2"));
         assert!(value("PATH").unwrap().starts_with("/opt/bin:"));
     }
 

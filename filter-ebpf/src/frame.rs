@@ -81,9 +81,10 @@ impl<S: Source> Frame for KernelFrame<S> {
 
     #[inline(always)]
     fn reaches(&self, length: usize) -> bool {
-        if length > self.length.get() {
-            self.ask_for_length();
+        if length <= self.length.get() {
+            return true;
         }
+        self.ask_for_length();
         length <= self.length.get()
     }
 

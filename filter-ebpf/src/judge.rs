@@ -6,7 +6,6 @@ use aya_ebpf::{bindings::xdp_md, btf_maps::PerCpuArray, macros::btf_map, program
 use filter_common::{
     Policy, Reason, Verdict, decide_plain, judge,
     packet::{OddPacket, Packet, parse_odd},
-    tables::Switch,
 };
 
 use crate::{
@@ -19,24 +18,20 @@ use crate::{
 #[btf_map]
 static ODD_PACKET: PerCpuArray<Packet, 1> = PerCpuArray::new();
 
-/// Judges a frame by the policy that `switch` names.
+/// Judges a frame by the policy that the switch of this number names.
 #[inline(always)]
 pub(crate) fn judge_frame<S: Source, P: Policy>(
     context: &XdpContext,
     frame: &KernelFrame<S>,
     policy: &P,
-    switch: Switch,
+    switch: u64,
 ) -> Verdict {
     decide_plain(frame, policy, &KernelState, |packet| {
         let refused = match packet {
             OddPacket::V4(offset) => parse_odd_v4(context.ctx, offset),
             OddPacket::V6(offset) => parse_odd_v6(context.ctx, offset),
         };
-        Verdict::of_number(number(if refused == READ {
-            judge_odd_packet(context.ctx, switch.number())
-        } else {
-            refused
-        }))
+        Verdict::of_number(number(if refused == READ { judge_odd_packet(context.ctx, switch) } else { refused }))
     })
 }
 
@@ -78,7 +73,7 @@ fn read(context: *mut xdp_md, odd: OddPacket) -> u64 {
 #[unsafe(no_mangle)]
 #[inline(never)]
 extern "C" fn judge_odd_packet(context: *mut xdp_md, switch: u64) -> u64 {
-    let verdict = match (PolicyInForce::of(Switch::of_number(switch)), ODD_PACKET.get(0)) {
+    let verdict = match (PolicyInForce::of(switch), ODD_PACKET.get(0)) {
         (Some(policy), Some(packet)) => judge(&XdpFrame::new(&XdpContext::new(context)), packet, &policy, &KernelState),
         _ => Verdict::of(Reason::NoPolicy),
     };

@@ -47,7 +47,7 @@ pub fn sipwall(context: XdpContext) -> u32 {
         }
         return xdp_action::XDP_PASS;
     };
-    let verdict = judge::judge_frame(&context, &frame, &policy, policy.switch);
+    let verdict = judge::judge_frame(&context, &frame, &policy, policy.switch_number);
     outcome::carry_out(&context, verdict, policy.tables, frame.length() as u64)
 }
 
@@ -69,7 +69,7 @@ pub fn egress(context: TcContext) -> i32 {
 #[inline(always)]
 pub fn verdict(context: XdpContext) -> u32 {
     let verdict = match PolicyInForce::read() {
-        Some(policy) => judge::judge_frame(&context, &XdpFrame::new(&context), &policy, policy.switch),
+        Some(policy) => judge::judge_frame(&context, &XdpFrame::new(&context), &policy, policy.switch_number),
         None => Verdict::of(Reason::NoPolicy),
     };
     verdict.code()

@@ -13,7 +13,7 @@ use filter_common::{
     },
     noted_prefix::NotedPrefix,
     source_index::{SourceBlock, SourceNode, SourceRoot},
-    tables::{DENY_PREFIXES, GENERATIONS, PREFIXES, Switch, Tables},
+    tables::{DENY_PREFIXES, GENERATIONS, PREFIXES, Policies},
 };
 
 /// That user space can map a map into its memory.
@@ -28,9 +28,10 @@ pub(crate) type LiveSources<const N: usize> = LpmTrie<[u8; N], LiveSet, { LIVE_P
 /// A trie of denied prefixes.
 pub(crate) type Denied<const N: usize> = LpmTrie<[u8; N], DenyEntry, { DENY_PREFIXES as usize }>;
 
-/// Which generation is in force. One element.
+/// Which generation is in force, and the tables of each. User space writes them by mapping them into memory, as all that is
+/// this large.
 #[btf_map]
-pub(crate) static SWITCH: Array<Switch, 1> = Array::new();
+pub(crate) static POLICIES: Array<Policies, 1, MAPPABLE> = Array::new();
 
 /// Whether each generation stays.
 #[btf_map]
@@ -39,10 +40,6 @@ pub(crate) static TRIALS: Array<Trial, { GENERATIONS as usize }> = Array::new();
 /// When each slot of policies was left for another one, and each slot of live allows. The program never reads it.
 #[btf_map]
 static LEFT_AT: Array<[u64; GENERATIONS as usize], 2> = Array::new();
-
-/// The tables of each generation. User space writes them by mapping them into memory, as all that is this large.
-#[btf_map]
-pub(crate) static TABLES: Array<Tables, { GENERATIONS as usize }, MAPPABLE> = Array::new();
 
 /// Defines the tries of the slots: no map of maps, which waits for a grace period with each that it is given.
 macro_rules! tries {

@@ -5,14 +5,14 @@ use filter_common::{
     Address, Policy,
     live::{Allowance, LiveQuery, NESTED_DENIES, deny_filter_bits, lists_that_hold},
     source_index::{self, SourceBlock, SourceIndex, SourceNode, SourceRoot},
-    tables::{GENERATIONS, Switch, Tables, lists},
+    tables::{GENERATIONS, Policies, Switch, Tables, lists},
 };
 
 use crate::{
     maps::{
         DENY_FILTER, DENY_LISTS, DENY_V4, DENY_V6, Denied, LIVE_TERMS, LIVE_V4_0, LIVE_V4_1, LIVE_V4_2, LIVE_V6_0,
-        LIVE_V6_1, LIVE_V6_2, SOURCE_BLOCKS, SOURCE_NODES, SOURCE_ROOTS, SOURCES_V4_0, SOURCES_V4_1, SOURCES_V4_2,
-        SOURCES_V6_0, SOURCES_V6_1, SOURCES_V6_2, SWITCH, TABLES, TRIALS,
+        LIVE_V6_1, LIVE_V6_2, POLICIES, SOURCE_BLOCKS, SOURCE_NODES, SOURCE_ROOTS, SOURCES_V4_0, SOURCES_V4_1,
+        SOURCES_V4_2, SOURCES_V6_0, SOURCES_V6_1, SOURCES_V6_2, TRIALS,
     },
     state,
 };
@@ -21,6 +21,8 @@ use crate::{
 pub(crate) struct PolicyInForce {
     /// With the slot that is in force.
     pub(crate) switch: Switch,
+    /// The same as a number, of which the lower half is the slot: functions are given that, and take the half themselves.
+    pub(crate) switch_number: u64,
     pub(crate) tables: &'static Tables,
 }
 
@@ -28,17 +30,28 @@ impl PolicyInForce {
     /// The generation in force; none before the first one is published, or where that was not confirmed.
     #[inline(always)]
     pub(crate) fn read() -> Option<Self> {
-        // SAFETY: the element is one number, which user space writes at once.
-        let switch = Switch::of_number(unsafe { SWITCH.get_ptr(0)?.cast::<u64>().read_volatile() });
-        let slot = if switch.may_be_on_trial() { slot_in_force(switch.slot)? } else { switch.slot };
-        Self::of(Switch { slot, ..switch })
+        let policies = POLICIES.get(0)?;
+        // SAFETY: it is one number, which user space writes at once.
+        let number = unsafe { (&raw const policies.switch).cast::<u64>().read_volatile() };
+        let switch = Switch::of_number(number);
+        if switch.may_be_on_trial() {
+            let slot = slot_in_force(switch.slot)?;
+            return Self::among(policies, Switch { slot, ..switch }.number());
+        }
+        Self::among(policies, number)
     }
 
-    /// The generation that a switch names, if there is one.
+    /// The generation that a switch names by its number, if there is one.
     #[inline(always)]
-    pub(crate) fn of(switch: Switch) -> Option<Self> {
-        let tables = TABLES.get(switch.slot)?;
-        (tables.settings.generation != 0).then_some(Self { switch, tables })
+    pub(crate) fn of(number: u64) -> Option<Self> {
+        Self::among(POLICIES.get(0)?, number)
+    }
+
+    #[inline(always)]
+    fn among(policies: &'static Policies, number: u64) -> Option<Self> {
+        let switch = Switch::of_number(number);
+        let tables = policies.tables.get(switch.slot as usize)?;
+        (tables.settings.generation != 0).then_some(Self { switch, switch_number: number, tables })
     }
 }
 
@@ -61,20 +74,19 @@ impl Policy for PolicyInForce {
         match source {
             Address::V4(address) => match source_index::look_up(&Index(self.switch.slot), source) {
                 Some(set) => set,
-                None => number(ask_sources_v4(self.switch.slot.into(), address.into())),
+                None => number(ask_sources_v4(self.switch_number, address.into())),
             },
-            Address::V6([high, low]) => number(look_up_source_v6(self.switch.slot.into(), high, low)),
+            Address::V6([high, low]) => number(look_up_source_v6(self.switch_number, high, low)),
         }
     }
 
     #[inline(always)]
     fn is_denied(&self, source: Address) -> bool {
-        let slot = self.switch.slot.into();
         self.switch.lists & lists::DENY != 0
             && may_be_denied(source)
             && match source {
-                Address::V4(address) => is_denied_v4(slot, address.into()),
-                Address::V6([high, low]) => is_denied_v6(slot, high, low),
+                Address::V4(address) => is_denied_v4(self.switch_number, address.into()),
+                Address::V6([high, low]) => is_denied_v6(self.switch_number, high, low),
             } != 0
     }
 

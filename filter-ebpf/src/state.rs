@@ -2,13 +2,14 @@
 
 use aya_ebpf::{
     bindings::BPF_ANY,
-    btf_maps::{LruHashMap, PerCpuArray},
+    btf_maps::{Array, LruHashMap, PerCpuArray},
     helpers::bpf_ktime_get_ns,
     macros::btf_map,
 };
 use filter_common::{
     Address, BUCKETS as BUCKET_ENTRIES, Bucket, Datagram, FLOWS as FLOW_ENTRIES, FRAGMENT_LIFETIME,
-    FRAGMENTS as FRAGMENT_ENTRIES, FirstFragment, Flow, Limit, NEW_ENTRIES, Outgoing, State, tables::Rate,
+    FRAGMENTS as FRAGMENT_ENTRIES, FirstFragment, Flow, Limit, NEW_ENTRIES, Outgoing, State, entry, index, packet::ip,
+    tables::Rate,
 };
 
 /// First fragments that passed.
@@ -18,6 +19,14 @@ static FRAGMENTS: LruHashMap<Datagram, SeenFragment, { FRAGMENT_ENTRIES as usize
 /// Flows that this host opened, with the time when it last sent something, by the monotonic clock in nanoseconds.
 #[btf_map]
 static FLOWS: LruHashMap<Flow, u64, { FLOW_ENTRIES as usize }> = LruHashMap::new();
+
+/// An octet for each port of UDP, and of TCP, which is 1 where this host sent something of a flow from: most packets are told
+/// from answers without a look into [`FLOWS`]. No bits: several CPUs write here, each without regard to the others.
+#[btf_map]
+static FLOW_PORTS: Array<[u8; PORTS], 2> = Array::new();
+
+/// How many ports a protocol has.
+const PORTS: usize = 1 << 16;
 
 /// Sources whose rate is limited, with the time when their next packet is due.
 #[btf_map]
@@ -62,6 +71,9 @@ impl State for KernelState {
 
     #[inline(always)]
     fn is_answer(&self, flow: &Flow) -> bool {
+        if !may_be_answer(flow) {
+            return false;
+        }
         let ([high, low], [remote_high, remote_low]) = (flow.local, flow.remote);
         answers_flow(high, low, remote_high, remote_low, flow.ends()) != 0
     }
@@ -70,6 +82,37 @@ impl State for KernelState {
     fn keeps_to(&self, limit: Limit, source: Address, rate: &Rate) -> bool {
         let Bucket { source: [high, low], limit } = Bucket::new(limit, source);
         fills_bucket(high, low, limit, rate.interval, rate.tolerance) != 0
+    }
+}
+
+/// The place of a protocol in [`FLOW_PORTS`]; nothing where it has no ports.
+#[inline(always)]
+const fn place(protocol: u32) -> Option<u32> {
+    const UDP: u32 = ip::UDP as u32;
+    const TCP: u32 = ip::TCP as u32;
+    match protocol {
+        UDP => Some(0),
+        TCP => Some(1),
+        _ => None,
+    }
+}
+
+/// What [`FLOW_PORTS`] says.
+#[inline(always)]
+fn may_be_answer(flow: &Flow) -> bool {
+    let ports = place(flow.protocol).and_then(|place| FLOW_PORTS.get(place));
+    ports.is_none_or(|ports| *entry(ports, flow.local_port) != 0)
+}
+
+/// Lets [`FLOW_PORTS`] say that there is a flow from this port.
+#[inline(always)]
+fn mark_port(flow: &Flow) {
+    if let Some(ports) = place(flow.protocol).and_then(|place| FLOW_PORTS.get_ptr_mut(place)) {
+        // SAFETY: an octet that any CPU may write, and all the same.
+        let octet = unsafe { &mut (&mut *ports)[index::<PORTS>(flow.local_port)] };
+        if *octet == 0 {
+            *octet = 1;
+        }
     }
 }
 
@@ -106,6 +149,7 @@ pub(crate) fn note(outgoing: &Outgoing) {
     let Outgoing { flow, opens } = outgoing;
     let now = now();
     if let Some(sent) = FLOWS.get_ptr_mut(flow) {
+        mark_port(flow);
         // SAFETY: the entry may be given to another flow meanwhile, which then lives a little longer.
         unsafe {
             if now.saturating_sub(*sent) > REFRESH {
@@ -115,6 +159,7 @@ pub(crate) fn note(outgoing: &Outgoing) {
         return;
     }
     if *opens && may_add(FLOW_GUARD, now) {
+        mark_port(flow);
         // Where it cannot be remembered its answers are dropped, and the sender tries again.
         let _ = FLOWS.insert(flow, now, BPF_ANY.into());
     }

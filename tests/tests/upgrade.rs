@@ -138,7 +138,7 @@ fn a_filter_of_another_abi_hands_over_what_has_the_same_shape() {
 #[test]
 fn maps_of_another_shape_begin_anew_and_are_named() {
     let (scene, policy) = filter(&[]);
-    // Another map where the counters of rules were: what `SWITCH` holds is shaped differently.
+    // Another map where the counters of rules were: what `FLOWS` holds is shaped differently.
     let pins = pins();
     shell(&scene, &format!("cd {pins}/eth0 && mv RULES rest && mv FLOWS RULES && mv {pins} {OTHER_PINS}"));
     let attached = scene.sipwall(&["attach", "eth0", "--policy", &policy]);
@@ -166,8 +166,7 @@ fn pins_of_another_shape_are_refused_in_words_and_can_be_removed() {
     let (scene, policy) = filter(&[]);
     let eth0 = format!("{}/eth0", pins());
     // Of another type, of another size, no map at all.
-    for (one, other) in [("RULES", "DENY_V4"), ("SWITCH", "NEW_ENTRIES_DUE"), ("TRIALS", "link"), ("TABLES", "SOURCES")]
-    {
+    for (one, other) in [("RULES", "DENY_V4"), ("POLICIES", "TRIALS"), ("TRIALS", "link"), ("POLICIES", "SOURCES")] {
         let swap = format!("cd {eth0} && mv {one} t && mv {other} {one} && mv t {other}");
         shell(&scene, &swap);
         for command in [&["stats", "eth0"][..], &["apply", &policy], &["deny", "list"], &["confirm", "eth0"]] {

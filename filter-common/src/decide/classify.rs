@@ -34,9 +34,6 @@ pub(super) struct Ports {
 /// Which term allows a TCP segment or UDP datagram.
 #[inline(always)]
 pub(super) fn ports(packet: &Ports, tables: &Tables, source: &TermSet) -> Result<u32, Reason> {
-    if source.is_empty() {
-        return Err(Reason::ProviderDenied);
-    }
     let ports = &tables.ports[packet.protocol];
     let to = *source & port_set(tables, &ports.destination, packet.destination);
     let from = port_set(tables, &ports.source, packet.source);
@@ -44,7 +41,9 @@ pub(super) fn ports(packet: &Ports, tables: &Tables, source: &TermSet) -> Result
     if let Some(term) = allowed.lowest() {
         return Ok(term);
     }
-    Err(if packet.opening && !(to & from).is_empty() {
+    Err(if source.is_empty() {
+        Reason::ProviderDenied
+    } else if packet.opening && !(to & from).is_empty() {
         Reason::OpeningSegment
     } else if packet.opening && (to & tables.opening).is_empty() || to.is_empty() {
         Reason::PortClosed

@@ -13,9 +13,9 @@ use self::icmp::Message;
 use crate::{
     Address, Datagram, FirstFragment, Reason, State, Verdict,
     live::{Allowance, LiveQuery},
-    packet::{self, Frame, OddPacket, Packet, Payload, PlainPacket, Transport, ip},
+    packet::{self, Frame, OddPacket, Packet, Payload, PlainPacket, Transport, UNTAGGED, ip},
     tables::{Settings, Tables, TermSet, flags},
-    verifier::{bounded, entry},
+    verifier::{bounded, entry, rarely},
 };
 
 /// A policy that packets can be judged by, wherever its tables are.
@@ -57,6 +57,12 @@ pub fn decide_plain<F: Frame + ?Sized, P: Policy, S: State>(
     let settings = &policy.tables().settings;
     // Written out for each family: so the compiler makes code of each that knows how long addresses are.
     let reason = match packet::payload(frame) {
+        Ok(Payload::Ipv4(UNTAGGED)) => {
+            return match packet::plain_ipv4(frame, UNTAGGED) {
+                Some(packet) => judge_plain(frame, packet, policy, state),
+                None => odd(OddPacket::V4(UNTAGGED)),
+            };
+        }
         Ok(Payload::Ipv4(offset)) => {
             return match packet::plain_ipv4(frame, offset) {
                 Some(packet) => judge_plain(frame, packet, policy, state),
@@ -120,7 +126,7 @@ fn before_rules<P: Policy, S: State>(packet: &Packet, policy: &P, state: &S) -> 
         return Some(reason);
     }
     if policy.is_denied(packet.source) {
-        return Some(Reason::Denied);
+        return Some(rare(Reason::Denied));
     }
     if let Some(reason) = fixed_icmp(packet, settings) {
         return Some(limit::icmp(packet, settings, state, reason));
@@ -244,13 +250,20 @@ const fn unless_out_of_scope(settings: &Settings, reason: Reason) -> Reason {
     if settings.has(flags::SCOPE_PORTS) { Reason::OutOfScope } else { reason }
 }
 
+/// A reason that few packets have.
+#[inline(always)]
+fn rare(reason: Reason) -> Reason {
+    rarely();
+    reason
+}
+
 /// Sources that no packet may have.
 #[inline(always)]
 fn martian(packet: &Packet, settings: &Settings) -> Option<Reason> {
     if packet.source.is_martian_source() && !icmp::may_be_unspecified(packet) {
-        return Some(Reason::MartianSource);
+        return Some(rare(Reason::MartianSource));
     }
-    is_own(packet.source, settings).then_some(Reason::OwnSource)
+    is_own(packet.source, settings).then(|| rare(Reason::OwnSource))
 }
 
 /// Whether `address` is one of the SBC's own; never, where none are set.
@@ -273,9 +286,11 @@ fn link_essential(packet: &Packet, settings: &Settings) -> Option<Reason> {
         Transport::Udp { source, destination } => match (packet.source, source, destination) {
             _ if !settings.has(flags::DHCP | flags::BFD) => None,
             // RFC 2131, section 4.1; RFC 8415, section 7.2.
-            (Address::V4(_), 67, 68) | (Address::V6(_), 547, 546) if settings.has(flags::DHCP) => Some(Reason::Dhcp),
+            (Address::V4(_), 67, 68) | (Address::V6(_), 547, 546) if settings.has(flags::DHCP) => {
+                Some(rare(Reason::Dhcp))
+            }
             // RFC 5881, section 4; RFC 5883, section 5.
-            (_, _, 3784 | 3785 | 4784) if settings.has(flags::BFD) => Some(Reason::Bfd),
+            (_, _, 3784 | 3785 | 4784) if settings.has(flags::BFD) => Some(rare(Reason::Bfd)),
             _ => None,
         },
         _ => match packet.protocol {
@@ -311,12 +326,12 @@ fn destination(packet: &Packet, tables: &Tables) -> Option<Reason> {
     let multicast = packet.destination.is_multicast_or_broadcast();
     if settings.has(flags::SCOPE_PORTS) {
         let judged = !multicast && !is_foreign(packet.destination, settings) && is_own_port(packet, tables);
-        return if judged { None } else { Some(Reason::OutOfScope) };
+        return if judged { None } else { Some(rare(Reason::OutOfScope)) };
     }
     if multicast {
-        return Some(Reason::DestinationMulticast);
+        return Some(rare(Reason::DestinationMulticast));
     }
-    is_foreign(packet.destination, settings).then_some(Reason::DestinationForeign)
+    is_foreign(packet.destination, settings).then(|| rare(Reason::DestinationForeign))
 }
 
 /// Whether `address` is none of the SBC's own; never, where none are set.

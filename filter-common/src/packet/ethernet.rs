@@ -1,7 +1,7 @@
 //! Ethernet II, LLC and up to two VLAN tags.
 
 use super::{Frame, Header};
-use crate::Reason;
+use crate::{Reason, verifier::rarely};
 
 /// What follows the Ethernet header, IP with the offset of its header.
 pub(crate) enum Payload {
@@ -11,6 +11,9 @@ pub(crate) enum Payload {
     Ipv4(usize),
     Ipv6(usize),
 }
+
+/// Where what follows begins, in a frame without tags.
+pub(crate) const UNTAGGED: usize = HEADER;
 
 const HEADER: usize = 14;
 const VLAN_TAG: usize = 4;
@@ -35,9 +38,16 @@ const BRIDGE_GROUP: u32 = 0x01_80_c2;
 
 #[inline(always)]
 pub(super) fn parse<F: Frame + ?Sized>(frame: &F) -> Result<Payload, Reason> {
-    let header = frame.read::<HEADER>(0).ok_or(Reason::EthernetTruncated)?;
+    let Some(header) = frame.read::<HEADER>(0) else {
+        rarely();
+        return Err(Reason::EthernetTruncated);
+    };
     let mut kind = header.u16::<12>();
     let mut offset = HEADER;
+    // Before anything else, for nearly all frames are such.
+    if kind == ethertype::IPV4 {
+        return Ok(Payload::Ipv4(offset));
+    }
     // Written out: a loop here makes every offset behind it unknown to the verifier.
     if is_tag(kind) {
         kind = tagged(frame, offset)?;

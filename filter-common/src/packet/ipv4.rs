@@ -1,9 +1,11 @@
 //! IPv4 (RFC 791), with options.
 
-use super::{Fragment, Frame, Header, Network};
+use super::{Fragment, Frame, Header, Network, transport::SMALLEST_HEADER};
 use crate::{Address, Reason};
 
 const HEADER: usize = 20;
+/// The header of a plain packet with the smallest header that follows.
+const WITH_TRANSPORT: usize = HEADER + SMALLEST_HEADER;
 
 /// The first octet of a header without options.
 const WITHOUT_OPTIONS: u8 = 0x45;
@@ -13,7 +15,8 @@ const FRAGMENT: u16 = 0x3fff;
 /// Reads a packet that has neither options nor fragments; nothing where it is another, or malformed.
 #[inline(always)]
 pub(super) fn plain<F: Frame + ?Sized>(frame: &F, start: usize) -> Option<Network> {
-    let header = frame.read::<HEADER>(start)?;
+    // Both headers at once: the frame's end is compared once.
+    let header = frame.read::<WITH_TRANSPORT>(start)?;
     let total_length = usize::from(header.u16::<2>());
     let plain = header.u8::<0>() == WITHOUT_OPTIONS && header.u16::<6>() & FRAGMENT == 0;
     (plain && frame.reaches(start + total_length)).then(|| Network {

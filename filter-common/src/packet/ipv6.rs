@@ -1,9 +1,11 @@
 //! IPv6 (RFC 8200), with a bounded walk over its extension headers.
 
-use super::{Fragment, Frame, Header, Network, ip};
+use super::{Fragment, Frame, Header, Network, ip, transport::SMALLEST_HEADER};
 use crate::{Address, Reason, verifier::place};
 
 const HEADER: usize = 40;
+/// The header of a plain packet with the smallest header that follows.
+const WITH_TRANSPORT: usize = HEADER + SMALLEST_HEADER;
 /// Every extension header has at least this many octets, and its length in units of this many.
 const UNIT: usize = 8;
 const MAX_EXTENSIONS: usize = 6;
@@ -11,7 +13,8 @@ const MAX_EXTENSIONS: usize = 6;
 /// Reads a packet that has no extension headers, or nothing that this tells from them; nothing where it is malformed.
 #[inline(always)]
 pub(super) fn plain<F: Frame + ?Sized>(frame: &F, start: usize) -> Option<Network> {
-    let header = frame.read::<HEADER>(start)?;
+    // Both headers at once: the frame's end is compared once.
+    let header = frame.read::<WITH_TRANSPORT>(start)?;
     let offset = start + HEADER;
     let end = offset + usize::from(header.u16::<4>());
     (header.u8::<0>() >> 4 == 6 && frame.reaches(end)).then(|| Network {

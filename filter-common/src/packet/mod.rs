@@ -144,7 +144,7 @@ struct Network {
 }
 
 /// What a frame carries, with the place of its IP header.
-pub(crate) use ethernet::Payload;
+pub(crate) use ethernet::{Payload, UNTAGGED};
 
 /// Reads a frame.
 ///
@@ -223,11 +223,12 @@ pub(crate) fn plain_ipv6<F: Frame + ?Sized>(frame: &F, offset: usize) -> Option<
 
 #[inline(always)]
 fn plain<F: Frame + ?Sized>(frame: &F, network: &Network) -> Option<PlainPacket> {
-    match network.protocol {
-        ip::UDP => Some(PlainPacket::Udp(packet(network, transport::udp(frame, network).ok()?))),
-        ip::TCP => Some(PlainPacket::Tcp(packet(network, transport::tcp(frame, network).ok()?))),
-        _ => None,
-    }
+    let transport = transport::plain(frame, network)?;
+    let packet = packet(network, transport);
+    Some(match transport {
+        Transport::Udp { .. } => PlainPacket::Udp(packet),
+        _ => PlainPacket::Tcp(packet),
+    })
 }
 
 #[inline(always)]

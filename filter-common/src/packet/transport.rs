@@ -54,6 +54,8 @@ pub mod tcp_flags {
 const TCP_HEADER: usize = 20;
 const UDP_HEADER: usize = 8;
 const ICMP_HEADER: usize = 8;
+/// How many octets the header of a plain packet has at the least, that of UDP.
+pub(super) const SMALLEST_HEADER: usize = UDP_HEADER;
 
 #[inline(always)]
 pub(super) fn parse<F: Frame + ?Sized>(frame: &F, network: &Network) -> Result<Transport, Reason> {
@@ -65,16 +67,25 @@ pub(super) fn parse<F: Frame + ?Sized>(frame: &F, network: &Network) -> Result<T
         return Ok(Transport::Absent);
     }
     match (network.protocol, network.source) {
-        (ip::TCP, _) => tcp(frame, network),
-        (ip::UDP, _) => udp(frame, network),
+        (ip::TCP, _) => tcp(fixed_header::<TCP_HEADER, F>(frame, network, Reason::TcpTruncated)?, network),
+        (ip::UDP, _) => udp(fixed_header::<UDP_HEADER, F>(frame, network, Reason::UdpTruncated)?, network),
         (ip::ICMP, Address::V4(_)) | (ip::ICMPV6, Address::V6(_)) => icmp(frame, network),
         _ => Ok(Transport::Other),
     }
 }
 
+/// The transport header of a whole packet without options and extension headers; nothing where it is another, or malformed.
 #[inline(always)]
-pub(super) fn tcp<F: Frame + ?Sized>(frame: &F, network: &Network) -> Result<Transport, Reason> {
-    let header = fixed_header::<TCP_HEADER, F>(frame, network, Reason::TcpTruncated)?;
+pub(super) fn plain<F: Frame + ?Sized>(frame: &F, network: &Network) -> Option<Transport> {
+    match network.protocol {
+        ip::UDP => udp(plain_header::<UDP_HEADER, F>(frame, network)?, network).ok(),
+        ip::TCP => tcp(plain_header::<TCP_HEADER, F>(frame, network)?, network).ok(),
+        _ => None,
+    }
+}
+
+#[inline(always)]
+fn tcp<H: Header>(header: H, network: &Network) -> Result<Transport, Reason> {
     let header_length = usize::from(header.u8::<12>() >> 4) * 4;
     if header_length < TCP_HEADER {
         return Err(Reason::TcpDataOffset);
@@ -91,8 +102,7 @@ pub(super) fn tcp<F: Frame + ?Sized>(frame: &F, network: &Network) -> Result<Tra
 }
 
 #[inline(always)]
-pub(super) fn udp<F: Frame + ?Sized>(frame: &F, network: &Network) -> Result<Transport, Reason> {
-    let header = fixed_header::<UDP_HEADER, F>(frame, network, Reason::UdpTruncated)?;
+fn udp<H: Header>(header: H, network: &Network) -> Result<Transport, Reason> {
     let length = usize::from(header.u16::<4>());
     // The length of a fragmented datagram is that of the whole.
     let beyond = network.offset + length > network.end && network.fragment.is_whole();
@@ -120,6 +130,12 @@ fn fixed_header<const N: usize, F: Frame + ?Sized>(
         return Err(truncated(network, reason));
     }
     frame.read::<N>(place(network.offset)).ok_or(truncated(network, reason))
+}
+
+/// The same where it begins in one of few places, which the verifier knows.
+#[inline(always)]
+fn plain_header<const N: usize, F: Frame + ?Sized>(frame: &F, network: &Network) -> Option<F::Header<N>> {
+    if network.offset + N > network.end { None } else { frame.read::<N>(network.offset) }
 }
 
 /// The reason of a header that is cut short: on a first fragment that is an evasion of its own.

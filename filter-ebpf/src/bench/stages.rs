@@ -86,7 +86,7 @@ pub(crate) fn listed(context: &XdpContext, header: &Header) -> Outcome {
 #[inline(always)]
 pub(crate) fn decision(context: &XdpContext, header: &Header) -> Outcome {
     match PolicyInForce::read() {
-        Some(policy) => Outcome::of(judge_frame(context, header, &policy, policy.switch)),
+        Some(policy) => Outcome::of(judge_frame(context, header, &policy, policy.switch_number)),
         None => Outcome::REFUSED,
     }
 }
@@ -94,7 +94,7 @@ pub(crate) fn decision(context: &XdpContext, header: &Header) -> Outcome {
 #[inline(always)]
 pub(crate) fn counted(context: &XdpContext, header: &Header) -> Outcome {
     let Some(policy) = PolicyInForce::read() else { return Outcome::REFUSED };
-    let verdict = judge_frame(context, header, &policy, policy.switch);
+    let verdict = judge_frame(context, header, &policy, policy.switch_number);
     outcome::count(verdict, policy.tables, header.length() as u64);
     Outcome::of(verdict)
 }
@@ -102,7 +102,7 @@ pub(crate) fn counted(context: &XdpContext, header: &Header) -> Outcome {
 #[inline(always)]
 pub(crate) fn whole(context: &XdpContext, header: &Header) -> Outcome {
     let Some(policy) = PolicyInForce::read() else { return Outcome::REFUSED };
-    let verdict = judge_frame(context, header, &policy, policy.switch);
+    let verdict = judge_frame(context, header, &policy, policy.switch_number);
     outcome::carry_out(context, verdict, policy.tables, header.length() as u64);
     Outcome::of(verdict)
 }
@@ -111,7 +111,7 @@ pub(crate) fn whole(context: &XdpContext, header: &Header) -> Outcome {
 fn known(context: &XdpContext, header: &Header, source_set: u32) -> Outcome {
     match PolicyInForce::read() {
         Some(policy) => {
-            let switch = policy.switch;
+            let switch = policy.switch_number;
             Outcome::of(judge_frame(context, header, &Known { policy, source_set }, switch))
         }
         None => Outcome::REFUSED,

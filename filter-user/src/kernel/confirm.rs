@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result, bail};
 
 use super::{
     lock::WriteLock,
-    maps::{Maps, Value},
+    maps::Maps,
     pins::Pins,
     standing::Confirmation,
 };
@@ -51,7 +51,7 @@ fn too_late(generation: u64) -> anyhow::Error {
 /// If no filter is attached to `interface`, or none is on trial.
 pub fn revert(interface: &str) -> Result<u64> {
     let _lock = WriteLock::take()?;
-    let mut maps = Maps::open(Pins::attached(interface)?.directory())?;
+    let maps = Maps::open(Pins::attached(interface)?.directory())?;
     let Confirmation::Pending { .. } = maps.confirmation()? else {
         bail!("no policy awaits confirmation on `{interface}`");
     };
@@ -59,6 +59,6 @@ pub fn revert(interface: &str) -> Result<u64> {
     let generation = maps.generation_in(standing.switch.slot)?.context("the switch names no policy")?.generation;
     let slot = standing.trial.fallback;
     fault::step();
-    maps.switch.set(0, Value(standing.switch.to(slot, false)), 0).context("cannot write the switch")?;
+    maps.set_switch(standing.switch.to(slot, false))?;
     Ok(generation)
 }

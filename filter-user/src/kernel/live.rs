@@ -158,9 +158,7 @@ impl Maps {
         fault::step();
         self.live_notes.set(slot, Value(tables.notes), 0).context("cannot write the live allows")?;
         fault::step();
-        self.switch
-            .set(0, Value(switch.with_allows(slot, !allows.is_empty())), 0)
-            .context("cannot switch to the live allows")?;
+        self.set_switch(switch.with_allows(slot, !allows.is_empty())).context("cannot switch to the live allows")?;
         self.note_slots(Slots::LiveAllows, &[slot])?;
         Ok(counters)
     }

@@ -1,9 +1,14 @@
 //! Array maps in this process's memory, for what is too much to be written call by call.
 
-use std::{os::fd::AsFd as _, ptr, slice};
+use std::{
+    os::fd::AsFd as _,
+    ptr, slice,
+    sync::atomic::{AtomicU64, Ordering},
+};
 
 use anyhow::{Context as _, Result, ensure};
 use aya::maps::{Array, IterableMap as _, MapData};
+use filter_common::tables::{Policies, Switch};
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 
 use super::maps::Value;
@@ -36,6 +41,32 @@ impl<T: bytemuck::Pod> Mapped<T> {
         // SAFETY: the mapping has so many values, of which every bit pattern is one, and lives as long as `self`. Only the
         // program in the kernel has it too, and looks at no entry that is written.
         unsafe { slice::from_raw_parts_mut(self.address, self.count) }
+    }
+}
+
+impl<T: bytemuck::Pod> Mapped<T> {
+    /// The entry of a map that has one.
+    pub(super) const fn only(&mut self) -> &mut T {
+        // SAFETY: as for `entries`, and there is one at the least.
+        unsafe { &mut *self.address }
+    }
+}
+
+impl Mapped<Policies> {
+    /// What the switch says.
+    pub(super) fn switch(&self) -> Switch {
+        Switch::of_number(self.switch_number().load(Ordering::Acquire))
+    }
+
+    /// Lets the switch say something else, all at once, and once all that was written before is there.
+    pub(super) fn set_switch(&self, switch: Switch) {
+        self.switch_number().store(switch.number(), Ordering::Release);
+    }
+
+    fn switch_number(&self) -> &AtomicU64 {
+        // SAFETY: the mapping lives as long as `self`, and the switch is one number of 64 bits, in its place. Nobody who
+        // writes anything else looks at it.
+        unsafe { AtomicU64::from_ptr((&raw mut (*self.address).switch).cast()) }
     }
 }
 

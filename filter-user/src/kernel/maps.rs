@@ -13,7 +13,7 @@ use filter_common::{
     live::{
         DENY_FILTER_BITS, DENY_LISTS, DenyList, LIVE_PREFIXES, LiveNotes, LiveTerms, REMARKS, Remark, RemarkedPrefix,
     },
-    tables::{DENY_PREFIXES, GENERATIONS, PREFIXES, Switch, Tables},
+    tables::{DENY_PREFIXES, GENERATIONS, PREFIXES, Policies},
 };
 
 use super::{
@@ -35,10 +35,9 @@ type Shared<T> = Array<MapData, Value<T>>;
 pub(super) struct Maps {
     /// Where they are pinned; nothing where they are not.
     pub(super) directory: Option<PathBuf>,
-    pub(super) switch: Shared<Switch>,
+    pub(super) policies: Shared<Policies>,
     pub(super) trials: Shared<Trial>,
     pub(super) left_at: Shared<[u64; GENERATIONS as usize]>,
-    pub(super) tables: Shared<Tables>,
     pub(super) sources: SourceMaps,
     pub(super) deny_v4: Denied<4>,
     pub(super) deny_v6: Denied<16>,
@@ -72,10 +71,9 @@ use Lifetime::{Lasting, Passing, Policy};
 /// Every map's name; how many entries it must have to be the one that this program knows, nothing where that depends on the
 /// policy; and how long it is needed.
 const SHAPES: [(&str, Option<u32>, Lifetime); 41] = [
-    ("SWITCH", Some(1), Policy),
+    ("POLICIES", Some(1), Policy),
     ("TRIALS", Some(GENERATIONS), Policy),
     ("LEFT_AT", Some(2), Lasting),
-    ("TABLES", Some(GENERATIONS), Policy),
     ("SOURCES_V4_0", Some(PREFIXES), Policy),
     ("SOURCES_V4_1", Some(PREFIXES), Policy),
     ("SOURCES_V4_2", Some(PREFIXES), Policy),
@@ -108,6 +106,7 @@ const SHAPES: [(&str, Option<u32>, Lifetime); 41] = [
     ("GENERATION_INFO", Some(GENERATIONS), Policy),
     ("FRAGMENTS", None, Lasting),
     ("FLOWS", None, Lasting),
+    ("FLOW_PORTS", Some(2), Lasting),
     ("BUCKETS", None, Lasting),
     ("NEW_ENTRIES_DUE", Some(2), Lasting),
     ("ODD_PACKET", Some(1), Passing),
@@ -151,10 +150,9 @@ impl Maps {
     fn collect(directory: Option<PathBuf>, mut map: impl FnMut(&str) -> Result<Map>) -> Result<Self> {
         Ok(Self {
             directory,
-            switch: map("SWITCH")?.try_into()?,
+            policies: map("POLICIES")?.try_into()?,
             trials: map("TRIALS")?.try_into()?,
             left_at: map("LEFT_AT")?.try_into()?,
-            tables: map("TABLES")?.try_into()?,
             sources: SourceMaps::collect(&mut map)?,
             deny_v4: map("DENY_V4")?.try_into()?,
             deny_v6: map("DENY_V6")?.try_into()?,

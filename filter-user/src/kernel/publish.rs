@@ -49,7 +49,7 @@ impl Maps {
         self.trials.set(slot, Value(standing.trial(confirm_within)?), 0)?;
         fault::step();
         let switch = standing.switch.to(slot, confirm_within.is_some());
-        self.switch.set(0, Value(switch), 0).context("cannot switch to the new policy")?;
+        self.set_switch(switch).context("cannot switch to the new policy")?;
         let trial = self.standing()?.trial;
         let fallback = if trial.is_pending() { trial.fallback } else { slot };
         self.note_slots(Slots::Policies, &[slot, fallback])?;
@@ -58,11 +58,11 @@ impl Maps {
 
     /// Whether packets look at a list: one of [`lists`](filter_common::tables::lists).
     pub(super) fn use_list(&mut self, list: u32, used: bool) -> Result<()> {
-        let switch = self.switch.get(&0, 0)?.0;
+        let switch = self.switch()?;
         let lists = if used { switch.lists | list } else { switch.lists & !list };
         if lists != switch.lists {
             fault::step();
-            self.switch.set(0, Value(Switch { lists, ..switch }), 0).context("cannot write the switch")?;
+            self.set_switch(Switch { lists, ..switch })?;
         }
         Ok(())
     }
@@ -103,8 +103,8 @@ impl Maps {
 
     fn write_tables(&mut self, slot: u32, generation: u64, policy: &CompiledPolicy, counters: &[u16]) -> Result<()> {
         fault::step();
-        let mut all = Mapped::new(&self.tables)?;
-        let tables = &mut all.entries()[usize::try_from(slot)?];
+        let mut policies = Mapped::new(&self.policies)?;
+        let tables = &mut policies.only().tables[usize::try_from(slot)?];
         *tables = *policy.tables;
         tables.settings.generation = generation;
         for (term, info) in policy.terms.iter().enumerate() {

@@ -37,9 +37,9 @@ impl Maps {
 
     /// The tables of a slot.
     pub(super) fn tables_in(&self, slot: u32) -> Result<Box<Tables>> {
-        let mut all = Mapped::new(&self.tables)?;
+        let mut policies = Mapped::new(&self.policies)?;
         let mut tables: Box<Tables> = bytemuck::zeroed_box();
-        *tables = all.entries()[usize::try_from(slot)?];
+        *tables = policies.only().tables[usize::try_from(slot)?];
         Ok(tables)
     }
 

@@ -10,7 +10,10 @@ use filter_common::{
 use rustix::time::{ClockId, clock_gettime};
 use serde::Serialize;
 
-use super::maps::{Maps, Value};
+use super::{
+    mapped::Mapped,
+    maps::{Maps, Value},
+};
 use crate::fault;
 
 /// Whether the generation that was published last stays.
@@ -65,9 +68,20 @@ impl Standing {
 }
 
 impl Maps {
+    /// What the switch says.
+    pub(super) fn switch(&self) -> Result<Switch> {
+        Ok(Mapped::new(&self.policies)?.switch())
+    }
+
+    /// Lets the switch say something else from the next packet on.
+    pub(super) fn set_switch(&self, switch: Switch) -> Result<()> {
+        Mapped::new(&self.policies).context("cannot write the switch")?.set_switch(switch);
+        Ok(())
+    }
+
     /// Which generation is in force now.
     pub(super) fn standing(&self) -> Result<Standing> {
-        let switch = self.switch.get(&0, 0)?.0;
+        let switch = self.switch()?;
         Ok(Standing { switch, trial: self.trials.get(&switch.slot, 0)?.0, now: now() })
     }
 
@@ -114,7 +128,7 @@ impl Maps {
             .set(switch.slot, Value(Trial { confirmed: 1, ..trial }), 0)
             .context("cannot write the confirmation")?;
         fault::step();
-        self.switch.set(0, Value(switch.to(switch.slot, false)), 0).context("cannot write the switch")
+        self.set_switch(switch.to(switch.slot, false))
     }
 }
 

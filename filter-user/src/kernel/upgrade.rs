@@ -11,11 +11,12 @@ use aya::{
 use aya_obj::programs::XdpAttachType;
 use filter_common::{
     GenerationInfo,
-    tables::{GENERATIONS, Switch},
+    tables::{GENERATIONS, Policies},
 };
 
 use super::{
     build,
+    mapped::Mapped,
     maps::{self, Maps, Value},
     pins::{self, Pins},
     program, room,
@@ -120,9 +121,9 @@ pub(super) fn share_maps(old: &Pins, new: &Pins, policy: &CompiledPolicy) -> Res
 /// Goes on counting generations where the older filter stands, in the slot behind the one that it looks at: the deny list that
 /// both look at holds for it until the link is swapped.
 pub(super) fn continue_generations(old: &Pins, new: &Pins, maps: &mut Maps) -> Result<()> {
-    if let Some(switch) = shared_array::<Switch>(old, new, "SWITCH")? {
+    if let Some(policies) = shared_array::<Policies>(old, new, "POLICIES")? {
         fault::step();
-        maps.switch.set(0, Value(switch.get(&0, 0)?.0), 0)?;
+        maps.set_switch(Mapped::new(&policies)?.switch())?;
     }
     if let Some(infos) = shared_array::<GenerationInfo>(old, new, "GENERATION_INFO")? {
         for slot in 0..GENERATIONS {

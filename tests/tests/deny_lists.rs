@@ -147,14 +147,45 @@ fn assert_a_change_reads_little(scene: &Scene) {
         (&["deny", "unload", "small"], 5000),
         (&["apply", &next], 10_000),
     ] {
-        let trace = scene.path("trace");
-        let mut command = scene.host("sbc").command("strace");
-        command.args(["-f", "-e", "trace=bpf", "-o", &trace]).arg(binary()).args(arguments);
-        Ended::from(command.output().expect("strace runs")).assert_done();
-        let calls = fs::read_to_string(&trace).expect("a trace").lines().filter(|line| line.contains("bpf(")).count();
+        let calls = calls(scene, arguments).len();
         eprintln!("{arguments:?}: {calls} calls");
         assert!((1..most).contains(&calls), "{arguments:?}: {calls} calls of bpf");
     }
+}
+
+/// The calls of bpf(2) that a command makes, a line each.
+fn calls(scene: &Scene, arguments: &[&str]) -> Vec<String> {
+    let trace = scene.path("trace");
+    let mut command = scene.host("sbc").command("strace");
+    command.args(["-f", "-e", "trace=bpf", "-o", &trace]).arg(binary()).args(arguments);
+    Ended::from(command.output().expect("strace runs")).assert_done();
+    let trace = fs::read_to_string(&trace).expect("a trace");
+    trace.lines().filter(|line| line.contains("bpf(")).map(str::to_owned).collect()
+}
+
+/// What several hold takes up room once: how much there is left is known without a look at every entry.
+#[test]
+fn what_a_full_list_has_is_denied_by_hand_too_and_nobody_walks_over_all_of_it() {
+    let scene = Scene::new();
+    scene.attach(&scene.policy("policy.toml", &[]));
+    let path = file(&scene, "many.txt", &hosts(0, 999_990));
+    scene.sipwall(&["deny", "load", &path]).assert_done();
+    let listed: Vec<String> = hosts(0, 40).lines().map(str::to_owned).collect();
+    let denied = |count: u64| assert_eq!(scene.status()["live"]["denied_count"], count);
+    for (some, count) in listed.chunks(20).zip([20, 40]) {
+        let words = ["deny", "add"].into_iter().chain(some.iter().map(String::as_str));
+        let walks = calls(&scene, &words.collect::<Vec<_>>());
+        let walks: Vec<_> = walks.iter().filter(|call| call.contains("BPF_MAP_LOOKUP_BATCH")).collect();
+        assert!(walks.is_empty(), "{count}: {} reads of all entries", walks.len());
+        denied(count);
+    }
+    let full = scene.sipwall(&["deny", "load", &file(&scene, "more.txt", &hosts(0x0010_0000, 100))]);
+    full.assert_failed(1, "and there is room for 1000000");
+    scene.sipwall(&["deny", "unload", "many"]).assert_done();
+    denied(40);
+    // What is left of it is counted as well.
+    scene.sipwall(&["deny", "load", &file(&scene, "others.txt", &hosts(0x0010_0000, 999_950))]).assert_done();
+    scene.sipwall(&["deny", "load", &path]).assert_failed(1, "and there is room for 1000000");
 }
 
 /// Asserts that what finds no room leaves everything as it was, and says so.

@@ -111,7 +111,10 @@ pub fn denied(interface: &str, prefix: IpNet) -> Result<Option<DeniedPrefix>> {
 /// If no filter is attached there, or its maps cannot be read.
 pub fn deny_entries(interface: &str) -> Result<[u64; 2]> {
     let maps = Maps::open(Pins::attached(interface)?.directory())?;
-    Ok([trie::count(&maps.deny_v4)?, trie::count(&maps.deny_v6)?])
+    match maps.noted_summary()? {
+        Some(summary) => Ok(summary.entries()),
+        None => Ok([trie::count(&maps.deny_v4)?, trie::count(&maps.deny_v6)?]),
+    }
 }
 
 impl Maps {

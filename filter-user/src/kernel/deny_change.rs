@@ -44,6 +44,16 @@ impl Change<'_> {
         let expiry = if self.holder == DenyEntry::ADDED { Expiry::NEVER } else { entry.expiry };
         DenyEntry { holders: entry.holders & !self.holder, expiry, ..entry }
     }
+
+    /// What is denied in numbers when the change is made; `before`: the entries that it wrote, as they were, in its order.
+    fn counted(&self, summary: Summary, before: &[(IpNet, DenyEntry)]) -> Summary {
+        let (added, removed) = before.split_at(self.added.len());
+        let new = added.iter().filter(|(_, entry)| entry.holders == 0);
+        let gone = removed.iter().filter(|(_, entry)| entry.holders == self.holder);
+        // The last one that goes takes the lengths with it: what comes comes first.
+        let with_new = new.fold(summary, |summary, (prefix, _)| summary.with(prefix));
+        gone.fold(with_new, |summary, (prefix, _)| summary.without(prefix))
+    }
 }
 
 impl Maps {
@@ -58,44 +68,54 @@ impl Maps {
         progress: impl FnMut(u64, u64),
     ) -> Result<()> {
         let summary = self.deny_summary()?;
-        self.check_room(change.added, &summary)?;
+        let entries = self.entries(change)?;
+        check_room(&entries[..change.added.len()], &summary)?;
         self.check_nesting(change.added, &summary)?;
-        if change.added.is_empty() && change.removed.is_empty() {
+        if entries.is_empty() {
             return Ok(());
         }
         if !change.added.is_empty() {
             self.use_list(lists::DENY, true)?;
         }
         self.distrust_notes()?;
-        let mut undo = Vec::new();
-        if let Err(error) = self.write_entries(change, &mut undo, progress) {
-            self.write_all(&undo)?;
+        let mut written = 0;
+        if let Err(error) = self.write_entries(change, &entries, &mut written, progress) {
+            self.write_all(&entries[..written])?;
             self.note_held(change.holder, before, before, summary)?;
             return Err(error);
         }
-        self.note_held(change.holder, before, &after(before, change), summary)?;
+        self.note_held(change.holder, before, &after(before, change), change.counted(summary, &entries))?;
         self.forget_empty_list()
     }
 
+    /// The entries that a change is about, as they are before it: those of what comes, then those of what goes.
+    fn entries(&self, change: &Change<'_>) -> Result<Vec<(IpNet, DenyEntry)>> {
+        let is_empty = trie::is_empty(&self.deny_v4)? && trie::is_empty(&self.deny_v6)?;
+        let entry = |prefix: &IpNet| {
+            let entry = if is_empty { nothing(*prefix) } else { self.denied_entry(*prefix)? };
+            Ok((*prefix, entry))
+        };
+        change.added.iter().chain(change.removed).map(entry).collect()
+    }
+
+    /// Writes a change of these entries; `written`: how many may be.
     fn write_entries(
         &mut self,
         change: &Change<'_>,
-        undo: &mut Vec<(IpNet, DenyEntry)>,
+        before: &[(IpNet, DenyEntry)],
+        written: &mut usize,
         mut progress: impl FnMut(u64, u64),
     ) -> Result<()> {
-        let added = change.added.iter().map(|prefix| (*prefix, true));
-        let all: Vec<_> = added.chain(change.removed.iter().map(|prefix| (*prefix, false))).collect();
-        let total = u64::try_from(all.len())?;
-        let is_empty = trie::is_empty(&self.deny_v4)? && trie::is_empty(&self.deny_v6)?;
-        for part in all.chunks(batch::AT_ONCE) {
-            let mut entries = Vec::with_capacity(part.len());
-            for (prefix, comes) in part {
-                let entry = if is_empty { nothing(*prefix) } else { self.denied_entry(*prefix)? };
-                undo.push((*prefix, entry));
-                entries.push((*prefix, if *comes { change.holds(entry) } else { change.lets_go(entry) }));
-            }
-            self.write_all(&entries)?;
-            progress(u64::try_from(undo.len())?, total);
+        let total = u64::try_from(before.len())?;
+        for part in before.chunks(batch::AT_ONCE) {
+            let after = (*written..).zip(part).map(|(place, (prefix, entry))| {
+                let comes = place < change.added.len();
+                (*prefix, if comes { change.holds(*entry) } else { change.lets_go(*entry) })
+            });
+            let after: Vec<_> = after.collect();
+            *written += part.len();
+            self.write_all(&after)?;
+            progress(u64::try_from(*written)?, total);
         }
         Ok(())
     }
@@ -122,37 +142,6 @@ impl Maps {
         for part in entries.chunks(batch::AT_ONCE) {
             write(&self.deny_v4, part)?;
             write(&self.deny_v6, part)?;
-        }
-        Ok(())
-    }
-
-    /// Refuses more prefixes than there is room for.
-    fn check_room(&self, new: &[IpNet], summary: &Summary) -> Result<()> {
-        let limit = u64::from(DENY_PREFIXES);
-        for is_v4 in [true, false] {
-            let of_family: Vec<IpNet> = new.iter().copied().filter(|prefix| prefix.addr().is_ipv4() == is_v4).collect();
-            let Some(first) = of_family.first() else { continue };
-            let most = summary.most_entries(first);
-            if most + u64::try_from(of_family.len())? <= limit {
-                continue;
-            }
-            let mut added = 0;
-            for prefix in of_family {
-                added += u64::from(self.denied_entry(prefix)?.holders == 0);
-            }
-            if most + added <= limit {
-                continue;
-            }
-            // Several may hold the same: what is there is counted.
-            let there = if is_v4 { trie::count(&self.deny_v4)? } else { trie::count(&self.deny_v6)? };
-            let needed = there + added;
-            // What is let go makes room only when what is new is written.
-            ensure!(
-                needed <= limit,
-                "the deny list would need {needed} {} prefixes, and there is room for {limit}\nhint: `sipwall deny list \
-                 --lists` shows what takes it up",
-                if is_v4 { "IPv4" } else { "IPv6" }
-            );
         }
         Ok(())
     }
@@ -204,6 +193,24 @@ impl Maps {
         }
         Ok(u32::try_from(around.len())?)
     }
+}
+
+/// Refuses more prefixes than there is room for; `added`: their entries as they are. What is let go makes room only when what
+/// is new is written.
+fn check_room(added: &[(IpNet, DenyEntry)], summary: &Summary) -> Result<()> {
+    let limit = u64::from(DENY_PREFIXES);
+    for (is_v4, there) in [true, false].into_iter().zip(summary.entries()) {
+        // What somebody else holds takes up no more room.
+        let new = added.iter().filter(|(prefix, entry)| prefix.addr().is_ipv4() == is_v4 && entry.holders == 0).count();
+        let needed = there + u64::try_from(new)?;
+        ensure!(
+            new == 0 || needed <= limit,
+            "the deny list would need {needed} {} prefixes, and there is room for {limit}\nhint: `sipwall deny list \
+             --lists` shows what takes it up",
+            if is_v4 { "IPv4" } else { "IPv6" }
+        );
+    }
+    Ok(())
 }
 
 /// What a holder holds after a change, ascending.
@@ -270,7 +277,48 @@ fn write<const N: usize>(denied: &Denied<N>, entries: &[(IpNet, DenyEntry)]) -> 
 
 #[cfg(test)]
 mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use proptest::{collection::vec, prelude::*};
+
     use super::*;
+
+    /// Changes of three holders: of each prefix whether it comes or goes, or nothing.
+    fn changes() -> impl Strategy<Value = Vec<(u32, Vec<Option<bool>>)>> {
+        let holders = prop_oneof![Just(DenyEntry::policy(0)), Just(DenyEntry::ADDED), Just(DenyEntry::list(3))];
+        vec((holders, vec(any::<Option<bool>>(), 8)), 0..12)
+    }
+
+    proptest! {
+        #[test]
+        fn entries_are_counted_once_whoever_holds_them(changes in changes()) {
+            let nets = (0..8_u8).map(|number| match number % 2 {
+                0 => IpNet::new([192, 0, 2, number].into(), 32 - number % 4),
+                _ => IpNet::new([0x2001, 0xdb8, 0, number.into(), 0, 0, 0, 0].into(), 64),
+            });
+            let nets: Vec<IpNet> = nets.collect::<Result<_, _>>()?;
+            let mut entries: BTreeMap<IpNet, DenyEntry> = nets.iter().map(|net| (*net, nothing(*net))).collect();
+            let mut summary = Summary::default();
+            for (holder, wanted) in changes {
+                let of = |comes| nets.iter().zip(&wanted).filter(move |(_, it)| **it == Some(comes)).map(|(net, _)| *net);
+                let (added, removed): (Vec<_>, Vec<_>) = (of(true).collect(), of(false).collect());
+                let change = Change { holder, added: &added, removed: &removed, expiry: Expiry::NEVER };
+                let before: Vec<_> = added.iter().chain(&removed).map(|net| (*net, entries[net])).collect();
+                summary = change.counted(summary, &before);
+                for (place, (net, entry)) in before.into_iter().enumerate() {
+                    let entry = if place < added.len() { change.holds(entry) } else { change.lets_go(entry) };
+                    entries.insert(net, entry);
+                }
+                let there: BTreeSet<&IpNet> =
+                    entries.iter().filter(|(_, entry)| entry.holders != 0).map(|(net, _)| net).collect();
+                for is_v4 in [true, false] {
+                    let of_family = there.iter().filter(|net| net.addr().is_ipv4() == is_v4);
+                    prop_assert_eq!(summary.entries()[usize::from(!is_v4)], u64::try_from(of_family.count())?);
+                }
+                prop_assert!(there.iter().all(|net| summary.lengths_from(net) > 0));
+            }
+        }
+    }
 
     #[test]
     fn prefixes_inside_each_other_are_counted() {

@@ -42,20 +42,20 @@ struct Noted {
 
 type Notes = Array<MapData, Value<[Noted; AT_A_TIME]>>;
 
-/// What all holders hold, in numbers: by family, IPv4 first.
-#[derive(Clone, Copy, Debug, Default, Pod, Zeroable)]
+/// What is denied, in numbers: by family, IPv4 first.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Pod, Zeroable)]
 #[repr(C)]
 pub(super) struct Summary {
-    /// Prefixes, one that several hold as often.
-    holdings: [u64; 2],
+    /// Entries of the tries, one that several hold once.
+    entries: [u64; 2],
     /// The lengths of prefixes that are there, and perhaps of some that were: a bit for each.
     lengths: [[u64; 3]; 2],
 }
 
 impl Summary {
-    /// At most so many entries of the prefix's family are there.
-    pub(super) fn most_entries(&self, prefix: &IpNet) -> u64 {
-        self.holdings[family(prefix)]
+    /// How many entries there are, by family.
+    pub(super) const fn entries(&self) -> [u64; 2] {
+        self.entries
     }
 
     /// How many lengths are there, in the family that has more.
@@ -70,21 +70,21 @@ impl Summary {
         (prefix.prefix_len()..=prefix.max_prefix_len()).map(|length| u32::from(has(lengths, length))).sum()
     }
 
-    /// The same with this prefix, held once more.
+    /// The same with an entry of this prefix, which had none.
     #[must_use]
     pub(super) fn with(mut self, prefix: &IpNet) -> Self {
         let (family, length) = (family(prefix), prefix.prefix_len());
-        self.holdings[family] += 1;
+        self.entries[family] += 1;
         self.lengths[family][usize::from(length / 64)] |= 1 << (length % 64);
         self
     }
 
-    /// The same with this prefix held once less.
+    /// The same without the entry of this prefix.
     #[must_use]
-    fn without(mut self, prefix: &IpNet) -> Self {
+    pub(super) fn without(mut self, prefix: &IpNet) -> Self {
         let family = family(prefix);
-        self.holdings[family] = self.holdings[family].saturating_sub(1);
-        if self.holdings[family] == 0 {
+        self.entries[family] = self.entries[family].saturating_sub(1);
+        if self.entries[family] == 0 {
             self.lengths[family] = [0; 3];
         }
         self
@@ -126,7 +126,7 @@ impl Maps {
                 }
             }
             None => {
-                let mut walked = self.walk()?;
+                let mut walked = self.walk()?.held;
                 for (holder, held) in holders.iter().zip(&mut held) {
                     *held = walked.remove(holder).unwrap_or_default();
                 }
@@ -135,23 +135,28 @@ impl Maps {
         Ok(held)
     }
 
-    /// What all holders hold in numbers. Where it is not noted, the tries are walked once, and it is from then on.
+    /// What is denied, in numbers. Where it is not noted, the tries are walked once, and it is from then on.
     pub(super) fn deny_summary(&mut self) -> Result<Summary> {
-        let noted = self.directory.as_deref().map(pins::deny_summary).filter(|summary| summary.exists());
-        if let Some(path) = noted {
-            let summary: Array<MapData, Value<Summary>> = open(&path)?.try_into()?;
-            return Ok(summary.get(&0, 0)?.0);
+        if let Some(noted) = self.noted_summary()? {
+            return Ok(noted);
         }
-        let walked = self.walk()?;
-        let summary = walked.values().flatten().fold(Summary::default(), Summary::with);
+        let Walked { mut held, summary } = self.walk()?;
         if let Some(directory) = self.directory.as_deref() {
             fault::step();
             for holder in holders() {
-                write(&pins::held_by(directory, holder), walked.get(&holder).map_or(&[], Vec::as_slice))?;
+                write(&pins::held_by(directory, holder), &held.remove(&holder).unwrap_or_default())?;
             }
             write_summary(directory, summary)?;
         }
         Ok(summary)
+    }
+
+    /// The same where it is noted.
+    pub(super) fn noted_summary(&self) -> Result<Option<Summary>> {
+        let noted = self.directory.as_deref().map(pins::deny_summary).filter(|summary| summary.exists());
+        let Some(path) = noted else { return Ok(None) };
+        let summary: Array<MapData, Value<Summary>> = open(&path)?.try_into()?;
+        Ok(Some(summary.get(&0, 0)?.0))
     }
 
     /// Lets the notes hold no more, until they are written anew.
@@ -163,11 +168,9 @@ impl Maps {
             .with_context(|| format!("cannot remove `{}`", summary.display()))
     }
 
-    /// Notes what a holder holds now, ascending, which held something else when the summary was this one.
+    /// Notes what a holder holds now, ascending, which held something else before, and what all of it comes to.
     pub(super) fn note_held(&self, holder: u32, before: &[IpNet], now: &[IpNet], summary: Summary) -> Result<()> {
         let Some(directory) = self.directory.as_deref() else { return Ok(()) };
-        let summary = before.iter().fold(summary, Summary::without);
-        let summary = now.iter().fold(summary, Summary::with);
         if before != now {
             fault::step();
             write(&pins::held_by(directory, holder), now)?;
@@ -176,25 +179,37 @@ impl Maps {
         write_summary(directory, summary)
     }
 
-    /// What each holder holds, ascending, as the tries say it.
-    fn walk(&self) -> Result<Collected<u32, Vec<IpNet>>> {
-        let mut held = Collected::new();
-        walk(&self.deny_v4, &mut held)?;
-        walk(&self.deny_v6, &mut held)?;
-        for prefixes in held.values_mut() {
+    /// What is denied, as the tries say it.
+    fn walk(&self) -> Result<Walked> {
+        let mut walked = Walked::default();
+        walked.walk(&self.deny_v4)?;
+        walked.walk(&self.deny_v6)?;
+        for prefixes in walked.held.values_mut() {
             prefixes.sort_unstable();
         }
-        Ok(held)
+        Ok(walked)
     }
 }
 
-fn walk<const N: usize>(denied: &Denied<N>, held: &mut Collected<u32, Vec<IpNet>>) -> Result<()> {
-    for (key, entry) in batch::entries(denied)? {
-        for holder in holders().filter(|holder| entry.holders & holder != 0) {
-            held.entry(holder).or_default().push(readback::prefix(key)?);
+/// What a walk over the tries found.
+#[derive(Default)]
+struct Walked {
+    /// What each holder holds, ascending.
+    held: Collected<u32, Vec<IpNet>>,
+    summary: Summary,
+}
+
+impl Walked {
+    fn walk<const N: usize>(&mut self, denied: &Denied<N>) -> Result<()> {
+        for (key, entry) in batch::entries(denied)? {
+            let prefix = readback::prefix(key)?;
+            self.summary = self.summary.with(&prefix);
+            for holder in holders().filter(|holder| entry.holders & holder != 0) {
+                self.held.entry(holder).or_default().push(prefix);
+            }
         }
+        Ok(())
     }
-    Ok(())
 }
 
 fn open(path: &Path) -> Result<Map> {
@@ -249,11 +264,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_summary_counts_by_family_and_forgets_no_length() {
+    fn the_summary_counts_by_family_and_forgets_no_length_before_the_last_entry_is_gone() {
         let nets = ["10.0.0.0/8", "10.1.0.0/16", "192.0.2.1/32", "2001:db8::/32"].map(|text| text.parse().unwrap());
         let [wide, middle, host, other]: [IpNet; 4] = nets;
-        let summary = nets.iter().chain([&host]).fold(Summary::default(), Summary::with);
-        assert_eq!((summary.most_entries(&wide), summary.most_entries(&other)), (4, 1));
+        let summary = nets.iter().fold(Summary::default(), Summary::with);
+        assert_eq!(summary.entries(), [3, 1]);
+        assert_eq!(nets.iter().fold(summary, Summary::without), Summary::default());
         let lengths = [wide, middle, host, other].map(|prefix| summary.without(&middle).lengths_from(&prefix));
         assert_eq!(lengths, [3, 2, 1, 1]);
     }

@@ -15,6 +15,7 @@
 extern crate std;
 
 mod address;
+mod bucket_set;
 mod counter;
 mod decide;
 mod generation;
@@ -31,14 +32,14 @@ mod verdict;
 mod verifier;
 
 pub use address::Address;
+pub use bucket_set::{BUCKET_SETS, BucketSet};
 pub use counter::{Counter, REASON_COUNTERS, RULE_COUNTERS, SNAPSHOTS, Snapshot, Tally, reason_counter};
 pub use decide::{Outgoing, Policy, decide, decide_plain, judge, outgoing};
 pub use generation::{GenerationInfo, Name};
 pub use reason::{Action, Reason};
 pub use sample::{Recorder, SAMPLE_OCTETS, SAMPLE_RATE, SAMPLES, Sample, Sampler};
 pub use state::{
-    BUCKETS, Bucket, Datagram, FLOWS, FRAGMENT_LIFETIME, FRAGMENTS, FirstFragment, Flow, Limit, NEW_ENTRIES, State,
-    Stateless,
+    Bucket, Datagram, FLOWS, FRAGMENT_LIFETIME, FRAGMENTS, FirstFragment, Flow, Limit, NEW_ENTRIES, State, Stateless,
 };
 pub use trial::Trial;
 pub use verdict::Verdict;

@@ -10,8 +10,6 @@ pub const FRAGMENT_LIFETIME: u64 = 30_000_000_000;
 pub const FRAGMENTS: u32 = 16_384;
 /// How many flows that this host opened are remembered.
 pub const FLOWS: u32 = 65_536;
-/// How many sources' rates are remembered.
-pub const BUCKETS: u32 = 65_536;
 
 /// How fast each CPU may take up flows, and sources whose rate is limited: 1,000 a second after a burst of 1,000.
 ///

@@ -17,7 +17,7 @@ use filter_common::{
 };
 
 /// That user space can map a map into its memory.
-const MAPPABLE: usize = BPF_F_MMAPABLE as usize;
+pub(crate) const MAPPABLE: usize = BPF_F_MMAPABLE as usize;
 /// That entries have no memory before they are written.
 const AS_NEEDED: usize = BPF_F_NO_PREALLOC as usize;
 

@@ -3,14 +3,16 @@
 use aya_ebpf::{
     bindings::BPF_ANY,
     btf_maps::{Array, LruHashMap, PerCpuArray},
-    helpers::bpf_ktime_get_ns,
+    helpers::{bpf_ktime_get_ns, generated::bpf_get_prandom_u32},
     macros::btf_map,
 };
 use filter_common::{
-    Address, BUCKETS as BUCKET_ENTRIES, Bucket, Datagram, FLOWS as FLOW_ENTRIES, FRAGMENT_LIFETIME,
+    Address, BUCKET_SETS, Bucket, BucketSet, Datagram, FLOWS as FLOW_ENTRIES, FRAGMENT_LIFETIME,
     FRAGMENTS as FRAGMENT_ENTRIES, FirstFragment, Flow, Limit, NEW_ENTRIES, Outgoing, State, entry, index, packet::ip,
     tables::Rate,
 };
+
+use crate::maps::MAPPABLE;
 
 /// First fragments that passed.
 #[btf_map]
@@ -30,7 +32,11 @@ const PORTS: usize = 1 << 16;
 
 /// Sources whose rate is limited, with the time when their next packet is due.
 #[btf_map]
-static BUCKETS: LruHashMap<Bucket, u64, { BUCKET_ENTRIES as usize }> = LruHashMap::new();
+static BUCKETS: Array<BucketSet, { BUCKET_SETS as usize }, MAPPABLE> = Array::new();
+
+/// What the places of sources among them are made by; 0 before the first one.
+#[btf_map]
+static BUCKET_SEED: Array<u64, 1> = Array::new();
 
 /// The time when the next entry is due on this CPU: of `FLOWS`, of `BUCKETS`.
 #[btf_map]
@@ -132,15 +138,39 @@ extern "C" fn answers_flow(high: u64, low: u64, remote_high: u64, remote_low: u6
 #[inline(never)]
 extern "C" fn fills_bucket(high: u64, low: u64, limit: u64, interval: u64, tolerance: u64) -> u64 {
     let (bucket, rate, now) = (Bucket { source: [high, low], limit }, Rate { interval, tolerance }, now());
-    if let Some(due) = BUCKETS.get_ptr_mut(bucket) {
-        return keeps_to(due, &rate, now).into();
+    bucket_seed().is_some_and(|seed| fills(bucket.tag(seed), &rate, now)).into()
+}
+
+/// Whether a packet keeps to the rate of the bucket with this tag.
+#[inline(always)]
+fn fills(tag: u64, rate: &Rate, now: u64) -> bool {
+    let Some(set) = BUCKETS.get_ptr_mut(BucketSet::place(tag)) else { return false };
+    // SAFETY: a map's value, of which every bit pattern is one. Where two CPUs write at once, one packet is not counted, or one
+    // source begins with what another one has left.
+    let set = unsafe { &mut *set };
+    if let Some(known) = set.due(tag) {
+        return keeps_to(known, rate, now);
     }
     // What cannot be counted is over the limit, or a flood of sources would not be limited at all.
     let mut due = 0;
-    let counted = keeps_to(&raw mut due, &rate, now)
-        && may_add(BUCKET_GUARD, now)
-        && BUCKETS.insert(bucket, due, BPF_ANY.into()).is_ok();
-    counted.into()
+    let counted = keeps_to(&raw mut due, rate, now) && may_add(BUCKET_GUARD, now);
+    if counted {
+        set.remember(tag, due);
+    }
+    counted
+}
+
+/// What tags are made by, chosen when it is asked for first. Where two CPUs ask at once, a source may be unknown once more.
+#[inline(always)]
+fn bucket_seed() -> Option<u64> {
+    let seed = BUCKET_SEED.get_ptr_mut(0)?;
+    // SAFETY: a map's value. The helper has no preconditions.
+    unsafe {
+        if *seed == 0 {
+            *seed = u64::from(bpf_get_prandom_u32()) << 32 | u64::from(bpf_get_prandom_u32() | 1);
+        }
+        Some(*seed)
+    }
 }
 
 /// Remembers that this host sent something.

@@ -266,6 +266,28 @@ fn a_flood_of_new_flows_is_held_to_a_rate() {
 }
 
 #[test]
+fn a_flood_of_new_sources_is_held_to_a_rate_and_pushes_no_known_one_out() {
+    let pings = fixture_policy(&[("[sbc.listen]", "[classes]\nping = \"pass\"\n[sbc.listen]")]);
+    let policy = pings.expect("the policy compiles").by_the_hour();
+    let mut kernel = Sandbox::for_policy(&policy).expect("the program loads");
+    kernel.publish(&policy).expect("the policy is published");
+    let source = |net: u32, index: u32| format!("{net}.{}.{}.{}", index >> 16 & 0xff, index >> 8 & 0xff, index & 0xff);
+    let mut passing = |net, count| {
+        let pings = (0..count).map(|index| icmp(&source(net, index), SBC, 8, 64));
+        pings.filter(|ping| kernel.judge(ping).expect("the program runs").reason() == Ping).count()
+    };
+    assert_eq!(passing(10, 200), 200);
+    let started = std::time::Instant::now();
+    let new = passing(11, 20_000);
+    // A burst of 1,000 and 1,000 a second, on each CPU that this test may have run on.
+    let cpus = std::thread::available_parallelism().map_or(1, usize::from);
+    let milliseconds = usize::try_from(started.elapsed().as_millis()).expect("a short test");
+    let most = (1_000 + milliseconds) * cpus;
+    assert!((1_000..=most).contains(&new), "{new} of 20,000 passed");
+    assert_eq!(passing(10, 200), 200, "those that were known before");
+}
+
+#[test]
 fn limits_hold_for_each_source_and_have_reasons_of_their_own() {
     let limits =
         "[classes]\nping = \"pass\"\n[limits]\nsip = \"1/s burst 5\"\ntcp = \"1/s burst 3\"\nicmp = \"1/s burst 2\"\n";

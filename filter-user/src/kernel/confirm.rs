@@ -4,12 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 
-use super::{
-    lock::WriteLock,
-    maps::Maps,
-    pins::Pins,
-    standing::Confirmation,
-};
+use super::{lock::WriteLock, maps::Maps, pins::Pins, standing::Confirmation};
 use crate::fault;
 
 /// How long before the end of a trial a confirmation comes too late: it would be written after the end.

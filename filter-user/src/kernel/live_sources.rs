@@ -1,6 +1,6 @@
 //! The sources of live allows: their tries, and what is noted of these.
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use aya::maps::{Array, Map, MapData};
 use filter_common::{
     live::{LIVE_PREFIXES, LiveSet},
@@ -38,16 +38,23 @@ impl LiveSourceMaps {
         let known = self.noted(slot)?;
         self.count(slot, [UNKNOWN; 2])?;
         self.tries.write(slot, known.as_deref(), sources)?;
-        let mut prefixes = Mapped::new(&self.prefixes)?;
         let mut counts = [0; 2];
         for (family, v4) in [true, false].into_iter().enumerate() {
             let notes = noted_prefix::notes(sources, v4, LiveSet::bits);
-            let room = prefixes.entries().chunks_mut(LIVE_PREFIXES as usize).nth(2 * usize::try_from(slot)? + family);
-            let room = room.and_then(|room| room.get_mut(..notes.len()));
-            room.context("the maps have no room for the live allows")?.copy_from_slice(&notes);
+            if let Some(mut room) = self.notes(slot, family, notes.len())? {
+                room.entries().copy_from_slice(&notes);
+            }
             counts[family] = u32::try_from(notes.len())?;
         }
         self.count(slot, counts)
+    }
+
+    /// Where the first prefixes of a family are noted, so many of them; nothing for none.
+    fn notes(&self, slot: u32, family: usize, count: usize) -> Result<Option<Mapped<NotedPrefix>>> {
+        let each = LIVE_PREFIXES as usize;
+        ensure!(count <= each, "the maps have no room for the live allows");
+        let first = (2 * usize::try_from(slot)? + family) * each;
+        (count > 0).then(|| Mapped::part(&self.prefixes, first, count)).transpose()
     }
 
     fn count(&mut self, slot: u32, counts: [u32; 2]) -> Result<()> {
@@ -62,16 +69,14 @@ impl LiveSourceMaps {
 
     /// The sources in a slot, ascending; nothing where they were not written to their end.
     fn noted(&self, slot: u32) -> Result<Option<Vec<(IpNet, LiveSet)>>> {
-        let mut prefixes = Mapped::new(&self.prefixes)?;
         let Value(counts) = self.counts.get(&slot, 0).context("cannot read the live allows")?;
         if counts.contains(&UNKNOWN) {
             return Ok(None);
         }
         let mut sources = Vec::new();
         for (family, v4) in [true, false].into_iter().enumerate() {
-            let room = prefixes.entries().chunks(LIVE_PREFIXES as usize).nth(2 * usize::try_from(slot)? + family);
-            let count = usize::try_from(counts[family])?;
-            for note in room.into_iter().flatten().take(count) {
+            let mut notes = self.notes(slot, family, usize::try_from(counts[family])?)?;
+            for note in notes.iter_mut().flat_map(|notes| notes.entries().iter()) {
                 let prefix = noted_prefix::prefix(note, v4).context("a source of a live allow is no prefix")?;
                 sources.push((prefix, LiveSet::new(note.value)));
             }

@@ -1,21 +1,22 @@
 //! Array maps in this process's memory, for what is too much to be written call by call.
 
-use std::{
-    os::fd::AsFd as _,
-    ptr, slice,
-    sync::atomic::{AtomicU64, Ordering},
-};
+use std::{borrow::Borrow, ffi::c_void, os::fd::AsFd as _, ptr, slice, sync::atomic::AtomicU64};
 
 use anyhow::{Context as _, Result, ensure};
 use aya::maps::{Array, IterableMap as _, MapData};
-use filter_common::tables::{Policies, Switch};
-use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
+use rustix::{
+    mm::{MapFlags, ProtFlags, mmap, munmap},
+    param::page_size,
+};
 
 use super::maps::Value;
 
-/// An array map in memory.
+/// Entries of an array map in memory, or parts of one.
 pub(super) struct Mapped<T> {
-    address: *mut T,
+    /// The mapping, which begins with a page, and how long it is.
+    mapping: *mut c_void,
+    octets: usize,
+    entries: *mut T,
     count: usize,
 }
 
@@ -25,48 +26,47 @@ unsafe impl<T: Send> Send for Mapped<T> {}
 unsafe impl<T: Sync> Sync for Mapped<T> {}
 
 impl<T: bytemuck::Pod> Mapped<T> {
-    pub(super) fn new(map: &Array<MapData, Value<T>>) -> Result<Self> {
+    /// All entries.
+    pub(super) fn new<M: Borrow<MapData>>(map: &Array<M, Value<T>>) -> Result<Self> {
+        let count = map.map().info().context("the kernel does not tell a map's size")?.max_entries();
+        Self::part(map, 0, usize::try_from(count)?)
+    }
+
+    /// So many entries, of which there is one at least, from the place `first` on: of a large map those alone are mapped, for
+    /// the kernel does so page by page.
+    pub(super) fn part<M: Borrow<MapData>>(map: &Array<M, Value<T>>, first: usize, count: usize) -> Result<Self> {
+        Self::within(map, first * size_of::<T>(), count)
+    }
+
+    /// So many values that lie in the entries of a map, from an octet on.
+    pub(super) fn within<M: Borrow<MapData>, V>(map: &Array<M, Value<V>>, start: usize, count: usize) -> Result<Self> {
         // The kernel rounds values up to 8 octets.
-        const { assert!(size_of::<T>().is_multiple_of(8)) };
-        let data = map.map();
-        let count = usize::try_from(data.info().context("the kernel does not tell a map's size")?.max_entries())?;
-        ensure!(count > 0, "a map has no entries");
+        const { assert!(size_of::<T>().is_multiple_of(8) && size_of::<V>().is_multiple_of(8)) };
+        ensure!(count > 0 && start.is_multiple_of(align_of::<T>()), "a map has no entries there");
+        let before = start % page_size();
+        let octets = before + count * size_of::<T>();
         let (access, flags) = (ProtFlags::READ | ProtFlags::WRITE, MapFlags::SHARED);
-        // SAFETY: a new mapping, which takes nobody's place.
-        let address = unsafe { mmap(ptr::null_mut(), count * size_of::<T>(), access, flags, data.fd().as_fd(), 0) };
-        Ok(Self { address: address.context("cannot map a BPF map into memory")?.cast(), count })
+        let (data, offset) = (map.map().fd(), u64::try_from(start - before)?);
+        // SAFETY: a new mapping, which takes nobody's place. The kernel refuses one that is longer than the map.
+        let mapping = unsafe { mmap(ptr::null_mut(), octets, access, flags, data.as_fd(), offset) };
+        let mapping = mapping.context("cannot map a BPF map into memory")?;
+        // SAFETY: it is as long as that and what is behind it.
+        let entries = unsafe { mapping.byte_add(before) }.cast();
+        Ok(Self { mapping, octets, entries, count })
     }
 
     pub(super) const fn entries(&mut self) -> &mut [T] {
         // SAFETY: the mapping has so many values, of which every bit pattern is one, and lives as long as `self`. Only the
         // program in the kernel has it too, and looks at no entry that is written.
-        unsafe { slice::from_raw_parts_mut(self.address, self.count) }
+        unsafe { slice::from_raw_parts_mut(self.entries, self.count) }
     }
 }
 
-impl<T: bytemuck::Pod> Mapped<T> {
-    /// The entry of a map that has one.
-    pub(super) const fn only(&mut self) -> &mut T {
-        // SAFETY: as for `entries`, and there is one at the least.
-        unsafe { &mut *self.address }
-    }
-}
-
-impl Mapped<Policies> {
-    /// What the switch says.
-    pub(super) fn switch(&self) -> Switch {
-        Switch::of_number(self.switch_number().load(Ordering::Acquire))
-    }
-
-    /// Lets the switch say something else, all at once, and once all that was written before is there.
-    pub(super) fn set_switch(&self, switch: Switch) {
-        self.switch_number().store(switch.number(), Ordering::Release);
-    }
-
-    fn switch_number(&self) -> &AtomicU64 {
-        // SAFETY: the mapping lives as long as `self`, and the switch is one number of 64 bits, in its place. Nobody who
-        // writes anything else looks at it.
-        unsafe { AtomicU64::from_ptr((&raw mut (*self.address).switch).cast()) }
+impl Mapped<u64> {
+    /// The first number, which packets look at while it is written.
+    pub(super) const fn shared(&self) -> &AtomicU64 {
+        // SAFETY: the mapping lives as long as `self`, and there is one number at the least, in its place.
+        unsafe { AtomicU64::from_ptr(self.entries) }
     }
 }
 
@@ -74,6 +74,6 @@ impl<T> Drop for Mapped<T> {
     fn drop(&mut self) {
         // SAFETY: it is the whole mapping, and no reference into it outlives `self`. What is not unmapped now is at the end of
         // the process.
-        let _ = unsafe { munmap(self.address.cast(), self.count * size_of::<T>()) };
+        let _ = unsafe { munmap(self.mapping, self.octets) };
     }
 }

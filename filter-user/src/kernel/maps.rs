@@ -70,7 +70,7 @@ use Lifetime::{Lasting, Passing, Policy};
 
 /// Every map's name; how many entries it must have to be the one that this program knows, nothing where that depends on the
 /// policy; and how long it is needed.
-const SHAPES: [(&str, Option<u32>, Lifetime); 41] = [
+const SHAPES: [(&str, Option<u32>, Lifetime); 42] = [
     ("POLICIES", Some(1), Policy),
     ("TRIALS", Some(GENERATIONS), Policy),
     ("LEFT_AT", Some(2), Lasting),
@@ -108,6 +108,7 @@ const SHAPES: [(&str, Option<u32>, Lifetime); 41] = [
     ("FLOWS", None, Lasting),
     ("FLOW_PORTS", Some(2), Lasting),
     ("BUCKETS", None, Lasting),
+    ("BUCKET_SEED", Some(1), Lasting),
     ("NEW_ENTRIES_DUE", Some(2), Lasting),
     ("ODD_PACKET", Some(1), Passing),
     ("SAMPLES", Some(SAMPLES), Passing),
@@ -141,7 +142,8 @@ impl Maps {
     /// # Errors
     /// If one is missing or is not of the shape that this version of the program knows.
     pub(super) fn open(directory: &Path) -> Result<Self> {
-        let opened = Self::collect(Some(directory.to_owned()), |name| pinned(directory, name));
+        let place = pins::of_maps(directory);
+        let opened = Self::collect(Some(directory.to_owned()), |name| pinned(&place(name), name));
         let foreign =
             || format!("`{}` holds something else than this version of sipwall pins there", directory.display());
         opened.map_err(|error| permission::denial(&error, directory).unwrap_or_else(|| error.context(foreign())))
@@ -172,11 +174,10 @@ impl Maps {
     }
 }
 
-/// A map that is pinned in a directory, of the shape that this version of the program knows.
-pub(super) fn pinned(directory: &Path, name: &str) -> Result<Map> {
-    let path = pins::of_map(directory, name);
-    let data = MapData::from_pin(&path).with_context(|| format!("cannot open `{}`", path.display()))?;
-    check_shape(name, &path, &data.info().context("the kernel does not tell a map's shape")?)?;
+/// The map of this name that is pinned at a path, of the shape that this version of the program knows.
+pub(super) fn pinned(path: &Path, name: &str) -> Result<Map> {
+    let data = MapData::from_pin(path).with_context(|| format!("cannot open `{}`", path.display()))?;
+    check_shape(name, path, &data.info().context("the kernel does not tell a map's shape")?)?;
     Ok(Map::from_map_data(data)?)
 }
 

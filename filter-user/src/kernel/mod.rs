@@ -31,6 +31,7 @@ mod netdev;
 mod nic;
 mod permission;
 mod pins;
+mod policies;
 mod program;
 mod prospect;
 mod publish;

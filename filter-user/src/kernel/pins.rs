@@ -193,14 +193,20 @@ pub(super) fn beside(path: &Path) -> PathBuf {
     new.into()
 }
 
-/// Where a map is pinned.
+/// Where each map of a directory is pinned, by its name.
 ///
 /// A swap that was decided and cut short leaves some maps beside those whose places they are to take. All that belong together
 /// are the new ones.
-pub(super) fn of_map(directory: &Path, name: &str) -> PathBuf {
-    let path = directory.join(name);
-    let new = beside(&path);
-    if new.exists() && !(Pins { directory: directory.to_owned() }).is_whole() { new } else { path }
+pub(super) fn of_maps(directory: &Path) -> impl Fn(&str) -> PathBuf {
+    // Nearly always there is nothing, which one look into the directory tells of all maps. Where that fails no map can be
+    // opened either, and says why.
+    let has_new = with_beside(directory).is_ok_and(|paths| !paths.is_empty());
+    let is_cut_short = has_new && !(Pins { directory: directory.to_owned() }).is_whole();
+    move |name| {
+        let path = directory.join(name);
+        let new = beside(&path);
+        if is_cut_short && new.exists() { new } else { path }
+    }
 }
 
 /// The paths in a directory beside which something is pinned.

@@ -103,8 +103,8 @@ impl Maps {
 
     fn write_tables(&mut self, slot: u32, generation: u64, policy: &CompiledPolicy, counters: &[u16]) -> Result<()> {
         fault::step();
-        let mut policies = Mapped::new(&self.policies)?;
-        let tables = &mut policies.only().tables[usize::try_from(slot)?];
+        let mut written = self.tables(slot)?;
+        let tables = &mut written.entries()[0];
         *tables = *policy.tables;
         tables.settings.generation = generation;
         for (term, info) in policy.terms.iter().enumerate() {

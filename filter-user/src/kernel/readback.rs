@@ -37,9 +37,8 @@ impl Maps {
 
     /// The tables of a slot.
     pub(super) fn tables_in(&self, slot: u32) -> Result<Box<Tables>> {
-        let mut policies = Mapped::new(&self.policies)?;
         let mut tables: Box<Tables> = bytemuck::zeroed_box();
-        *tables = policies.only().tables[usize::try_from(slot)?];
+        *tables = self.tables(slot)?.entries()[0];
         Ok(tables)
     }
 

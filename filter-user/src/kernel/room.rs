@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 use aya::{EbpfLoader, maps::MapInfo};
 use filter_common::{
-    BUCKETS, FLOWS, FRAGMENTS,
+    BUCKET_SETS, FLOWS, FRAGMENTS,
     tables::{GENERATIONS, PREFIXES, Rate, flags},
 };
 
@@ -75,6 +75,6 @@ fn remembered(policy: Option<&CompiledPolicy>) -> [(&'static str, u32); 3] {
     [
         ("FRAGMENTS", entries(has(flags::FRAGMENTS_TRACKED), FRAGMENTS)),
         ("FLOWS", entries(has(flags::RETURN_TRAFFIC), FLOWS)),
-        ("BUCKETS", entries(limited, BUCKETS)),
+        ("BUCKETS", entries(limited, BUCKET_SETS)),
     ]
 }

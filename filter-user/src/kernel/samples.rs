@@ -12,7 +12,7 @@ use filter_common::{Recorder, SAMPLES, Sample};
 
 use super::{
     maps::{self, Value},
-    pins::Pins,
+    pins::{self, Pins},
     standing,
 };
 
@@ -44,7 +44,8 @@ impl SampleReader {
         let pins = Pins::attached(interface)?;
         let pin = pins.directory().join("SAMPLES");
         let id = map_id(&pin).with_context(|| format!("cannot open `{}`", pin.display()))?;
-        let maps = SampleMaps::collect(|name| maps::pinned(pins.directory(), name))?;
+        let place = pins::of_maps(pins.directory());
+        let maps = SampleMaps::collect(|name| maps::pinned(&place(name), name))?;
         let read = maps.oldest()?;
         Ok(Self { interface: interface.to_owned(), maps, pin: (pin, id), read })
     }

@@ -10,10 +10,7 @@ use filter_common::{
 use rustix::time::{ClockId, clock_gettime};
 use serde::Serialize;
 
-use super::{
-    mapped::Mapped,
-    maps::{Maps, Value},
-};
+use super::maps::{Maps, Value};
 use crate::fault;
 
 /// Whether the generation that was published last stays.
@@ -68,17 +65,6 @@ impl Standing {
 }
 
 impl Maps {
-    /// What the switch says.
-    pub(super) fn switch(&self) -> Result<Switch> {
-        Ok(Mapped::new(&self.policies)?.switch())
-    }
-
-    /// Lets the switch say something else from the next packet on.
-    pub(super) fn set_switch(&self, switch: Switch) -> Result<()> {
-        Mapped::new(&self.policies).context("cannot write the switch")?.set_switch(switch);
-        Ok(())
-    }
-
     /// Which generation is in force now.
     pub(super) fn standing(&self) -> Result<Standing> {
         let switch = self.switch()?;

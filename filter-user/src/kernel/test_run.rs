@@ -5,14 +5,15 @@ use std::thread;
 use anyhow::{Context as _, Result, anyhow, bail};
 use aya::{
     Ebpf, TestRun, TestRunAttrs, TestRunOptions, TestRunResult,
-    maps::{HashMap, PerCpuArray, PerCpuValues},
+    maps::{Array, HashMap, PerCpuArray, PerCpuValues},
     programs::{ProgramInfo, Xdp},
     util::nr_cpus,
 };
-use filter_common::{Action, Bucket, Datagram, Flow, Verdict};
+use filter_common::{Action, BucketSet, Datagram, Flow, Verdict};
 
 use super::{
     counters::Stats,
+    mapped::Mapped,
     maps::{Maps, Value},
     program,
     publish::Published,
@@ -159,7 +160,9 @@ impl Sandbox {
     pub fn forget(&mut self) -> Result<()> {
         forget::<Datagram, SeenFragment>(&mut self.ebpf, "FRAGMENTS")?;
         forget::<Flow, u64>(&mut self.ebpf, "FLOWS")?;
-        forget::<Bucket, u64>(&mut self.ebpf, "BUCKETS")?;
+        let map = self.ebpf.map_mut("BUCKETS").context("the object has no map `BUCKETS`")?;
+        let sets: Array<_, Value<BucketSet>> = map.try_into()?;
+        Mapped::new(&sets)?.entries().fill(BucketSet::default());
         let map = self.ebpf.map_mut("NEW_ENTRIES_DUE").context("the object has no map `NEW_ENTRIES_DUE`")?;
         let mut due: PerCpuArray<_, u64> = map.try_into()?;
         for guard in 0..due.len() {

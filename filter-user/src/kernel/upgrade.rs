@@ -16,10 +16,9 @@ use filter_common::{
 
 use super::{
     build,
-    mapped::Mapped,
     maps::{self, Maps, Value},
     pins::{self, Pins},
-    program, room,
+    policies, program, room,
     sources::SourceMaps,
 };
 use crate::{fault, policy::CompiledPolicy};
@@ -121,9 +120,9 @@ pub(super) fn share_maps(old: &Pins, new: &Pins, policy: &CompiledPolicy) -> Res
 /// Goes on counting generations where the older filter stands, in the slot behind the one that it looks at: the deny list that
 /// both look at holds for it until the link is swapped.
 pub(super) fn continue_generations(old: &Pins, new: &Pins, maps: &mut Maps) -> Result<()> {
-    if let Some(policies) = shared_array::<Policies>(old, new, "POLICIES")? {
+    if let Some(shared) = shared_array::<Policies>(old, new, "POLICIES")? {
         fault::step();
-        maps.set_switch(Mapped::new(&policies)?.switch())?;
+        maps.set_switch(policies::switch_of(&shared)?)?;
     }
     if let Some(infos) = shared_array::<GenerationInfo>(old, new, "GENERATION_INFO")? {
         for slot in 0..GENERATIONS {

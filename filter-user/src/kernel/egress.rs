@@ -32,8 +32,12 @@ pub(super) fn attach_if_wanted(pins: &Pins, interface: &str, policy: &CompiledPo
 pub(super) fn detach_unless_wanted(pins: &Pins, policy: &CompiledPolicy) -> Result<()> {
     let link = pins.egress_link();
     if !is_wanted(policy) && link.exists() {
+        // Who lets go of a link last takes it off. A process does so at once, a pin that is removed leaves it to the kernel
+        // (`bpf_link_put` in `kernel/bpf/syscall.c`), and until then the program cannot be attached again.
+        let last = Pins::open(&link);
         fault::step();
         fs::remove_file(&link).with_context(|| format!("cannot remove `{}`", link.display()))?;
+        drop(last);
     }
     Ok(())
 }

@@ -39,7 +39,11 @@ impl<T: bytemuck::Pod> Mapped<T> {
     }
 
     /// So many values that lie in the entries of a map, from an octet on.
-    pub(super) fn within<M: Borrow<MapData>, V>(map: &Array<M, Value<V>>, start: usize, count: usize) -> Result<Self> {
+    pub(super) fn within<M: Borrow<MapData>, V: bytemuck::Pod>(
+        map: &Array<M, Value<V>>,
+        start: usize,
+        count: usize,
+    ) -> Result<Self> {
         // The kernel rounds values up to 8 octets.
         const { assert!(size_of::<T>().is_multiple_of(8) && size_of::<V>().is_multiple_of(8)) };
         ensure!(count > 0 && start.is_multiple_of(align_of::<T>()), "a map has no entries there");

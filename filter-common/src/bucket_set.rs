@@ -9,7 +9,7 @@ use crate::Bucket;
 /// How many buckets are in a set.
 const BESIDE: usize = 8;
 /// How many sets there are: the rates of 65,536 sources are remembered.
-pub const BUCKET_SETS: u32 = 65_536 / BESIDE as u32;
+pub const BUCKET_SETS: u32 = 1 << 13;
 
 /// Buckets that are beside each other; all zero where none is yet.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -25,6 +25,7 @@ pub struct BucketSet {
 impl BucketSet {
     /// The place of the set that a bucket of this tag is in.
     #[inline(always)]
+    #[expect(clippy::cast_possible_truncation, reason = "there are fewer sets than that")]
     pub const fn place(tag: u64) -> u32 {
         (tag % BUCKET_SETS as u64) as u32
     }
@@ -64,7 +65,7 @@ impl Bucket {
     }
 }
 
-/// A number of whose bits each depends on all of those of the given one (the last steps of MurmurHash3).
+/// A number of whose bits each depends on all of those of the given one (the last steps of `MurmurHash3`).
 #[inline(always)]
 const fn mixed(number: u64) -> u64 {
     let number = (number ^ number >> 33).wrapping_mul(0xff51_afd7_ed55_8ccd);
@@ -72,11 +73,14 @@ const fn mixed(number: u64) -> u64 {
     number ^ number >> 33
 }
 
-const _: () = assert!(size_of::<BucketSet>() == 96);
+const _: () = assert!(size_of::<BucketSet>() == 96 && BUCKET_SETS as usize * BESIDE == 65_536);
 
 #[cfg(test)]
 mod tests {
-    use std::collections::{BTreeMap, BTreeSet};
+    use std::{
+        collections::{BTreeMap, BTreeSet},
+        vec::Vec,
+    };
 
     use super::*;
     use crate::{Address, Limit};

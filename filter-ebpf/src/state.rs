@@ -8,7 +8,7 @@ use aya_ebpf::{
 };
 use filter_common::{
     Address, BUCKET_SETS, Bucket, BucketSet, Datagram, FLOWS as FLOW_ENTRIES, FRAGMENT_LIFETIME,
-    FRAGMENTS as FRAGMENT_ENTRIES, FirstFragment, Flow, Limit, NEW_ENTRIES, Outgoing, State, entry, index, packet::ip,
+    FRAGMENTS as FRAGMENT_ENTRIES, FirstFragment, Flow, Limit, NEW_ENTRIES, Outgoing, State, entry, index,
     tables::Rate,
 };
 
@@ -22,10 +22,10 @@ static FRAGMENTS: LruHashMap<Datagram, SeenFragment, { FRAGMENT_ENTRIES as usize
 #[btf_map]
 static FLOWS: LruHashMap<Flow, u64, { FLOW_ENTRIES as usize }> = LruHashMap::new();
 
-/// An octet for each port of UDP, and of TCP, which is 1 where this host sent something of a flow from: most packets are told
-/// from answers without a look into [`FLOWS`]. No bits: several CPUs write here, each without regard to the others.
+/// An octet for each port, of UDP and TCP alike, which is 1 where this host sent something of a flow from: most packets are
+/// told from answers without a look into [`FLOWS`]. No bits: several CPUs write here, each without regard to the others.
 #[btf_map]
-static FLOW_PORTS: Array<[u8; PORTS], 2> = Array::new();
+static FLOW_PORTS: Array<[u8; PORTS], 1> = Array::new();
 
 /// How many ports a protocol has.
 const PORTS: usize = 1 << 16;
@@ -91,29 +91,16 @@ impl State for KernelState {
     }
 }
 
-/// The place of a protocol in [`FLOW_PORTS`]; nothing where it has no ports.
-#[inline(always)]
-const fn place(protocol: u32) -> Option<u32> {
-    const UDP: u32 = ip::UDP as u32;
-    const TCP: u32 = ip::TCP as u32;
-    match protocol {
-        UDP => Some(0),
-        TCP => Some(1),
-        _ => None,
-    }
-}
-
-/// What [`FLOW_PORTS`] says.
+/// What [`FLOW_PORTS`] says. An echo has an identifier in place of a port, and counts as one.
 #[inline(always)]
 fn may_be_answer(flow: &Flow) -> bool {
-    let ports = place(flow.protocol).and_then(|place| FLOW_PORTS.get(place));
-    ports.is_none_or(|ports| *entry(ports, flow.local_port) != 0)
+    FLOW_PORTS.get(0).is_none_or(|ports| *entry(ports, flow.local_port) != 0)
 }
 
 /// Lets [`FLOW_PORTS`] say that there is a flow from this port.
 #[inline(always)]
 fn mark_port(flow: &Flow) {
-    if let Some(ports) = place(flow.protocol).and_then(|place| FLOW_PORTS.get_ptr_mut(place)) {
+    if let Some(ports) = FLOW_PORTS.get_ptr_mut(0) {
         // SAFETY: an octet that any CPU may write, and all the same.
         let octet = unsafe { &mut (&mut *ports)[index::<PORTS>(flow.local_port)] };
         if *octet == 0 {

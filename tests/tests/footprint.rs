@@ -49,8 +49,8 @@ fn every_program_costs_what_is_written() {
         let now = [verified, translated, jitted, stack, calls];
         let row = rows.iter().find(|row| row[0] == format!("`{program}`"));
         let row = row.unwrap_or_else(|| panic!("`{program}` is not on the page: {now:?}"));
-        for (now, written) in now.into_iter().zip(&row[2..]) {
-            check_near(&format!("{row:?}"), now.into(), written);
+        for (figure, written) in now.into_iter().zip(&row[2..]) {
+            check_near(&format!("{row:?}, where now is {now:?}"), figure.into(), written);
         }
     }
 }

@@ -106,7 +106,7 @@ const SHAPES: [(&str, Option<u32>, Lifetime); 42] = [
     ("GENERATION_INFO", Some(GENERATIONS), Policy),
     ("FRAGMENTS", None, Lasting),
     ("FLOWS", None, Lasting),
-    ("FLOW_PORTS", Some(2), Lasting),
+    ("FLOW_PORTS", Some(1), Lasting),
     ("BUCKETS", None, Lasting),
     ("BUCKET_SEED", Some(1), Lasting),
     ("NEW_ENTRIES_DUE", Some(2), Lasting),

@@ -147,6 +147,18 @@ impl Pins {
         fs::rename(&self.directory, &to.directory).with_context(|| format!("cannot make `{}`", to.directory.display()))
     }
 
+    /// Lets links that were pinned beside others take their places: whoever attached them to an interface that was made anew, and
+    /// died, has left them as the only ones there.
+    pub(super) fn finish_links(&self) -> Result<()> {
+        for link in [self.egress_link(), self.link()] {
+            if beside(&link).exists() {
+                fault::step();
+                take_place(&link)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Removes the link first, which ends the filtering, then all the rest; nothing if there is nothing.
     pub(super) fn remove(&self) -> Result<()> {
         fault::step();

@@ -22,6 +22,7 @@ use super::{
 pub fn reattach(name: &str, mode: AttachMode) -> Result<Option<XdpMode>> {
     let _lock = WriteLock::take()?;
     let pins = Pins::attached(name)?;
+    pins.finish_links()?;
     let target = interface(name)?;
     if attach::is_running(&pins, &target)? {
         return Ok(None);

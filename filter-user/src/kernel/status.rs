@@ -58,14 +58,30 @@ pub struct Status {
 /// If no filter is attached there, or its pins cannot be read.
 pub fn status(name: &str) -> Result<Status> {
     let pins = Pins::attached(name)?;
-    let program_id = pins.program_id()?;
+    let (program_id, xdp) = program_of(&pins, name)?;
     let maps = Maps::open(pins.directory())?;
     let (info, confirmation) = (maps.in_force()?, maps.confirmation()?);
-    // An interface that is gone runs nothing, but its state is worth showing.
-    let xdp = interface(name).ok().and_then(|interface| interface.xdp).filter(|xdp| xdp.id == program_id);
     let build = build::noted(&pins).and_then(|build| build.as_str().map(str::to_owned));
     let is_this_build = build::is_this(&pins);
     Ok(Status { build, is_this_build, ..describe(name, info.as_ref(), confirmation, xdp, program_id) })
+}
+
+/// The kernel's number of the program on the link, and where the interface runs it; nothing if it does not. An interface that is
+/// gone runs nothing, but its state is worth showing.
+///
+/// A program that is swapped meanwhile is not taken for one that does not run. It is while a swap holds the lock of all
+/// interfaces that somebody who asks for one waits, and then sees the new program.
+fn program_of(pins: &Pins, name: &str) -> Result<(u32, Option<XdpProgram>)> {
+    let mut before = pins.program_id()?;
+    loop {
+        let runs = interface(name).ok().and_then(|interface| interface.xdp);
+        let after = pins.program_id()?;
+        let running = runs.filter(|xdp| xdp.id == after);
+        if running.is_some() || before == after {
+            return Ok((after, running));
+        }
+        before = after;
+    }
 }
 
 fn describe(

@@ -57,6 +57,7 @@ pub(super) fn swap_program(pins: &Pins, policy: &CompiledPolicy) -> Result<bool>
 /// Lets what a swap pinned beside other pins take their place, and the pinned program that of the one which runs, if the
 /// program is pinned already that belongs to it; else nothing of it is left.
 fn finish_swap(pins: &Pins) -> Result<()> {
+    pins.finish_links()?;
     let directory = pins.directory();
     let (paths, is_done) = (pins::with_beside(directory)?, pins.is_whole());
     for path in paths {

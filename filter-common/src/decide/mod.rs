@@ -55,7 +55,8 @@ pub fn decide_plain<F: Frame + ?Sized, P: Policy, S: State>(
     odd: impl Fn(OddPacket) -> Verdict,
 ) -> Verdict {
     let settings = &policy.tables().settings;
-    // Written out for each family: so the compiler makes code of each that knows how long addresses are.
+    // Written out for each family, and for IPv4 without tags, which nearly all packets are: so the compiler makes code of each
+    // that knows how long addresses are, and of the last one that knows where headers are.
     let reason = match packet::payload(frame) {
         Ok(Payload::Ipv4(UNTAGGED)) => {
             return match packet::plain_ipv4(frame, UNTAGGED) {

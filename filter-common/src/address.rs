@@ -35,7 +35,11 @@ impl Address {
     #[inline(always)]
     pub const fn is_martian_source(self) -> bool {
         match self {
-            Self::V4(address) => matches!(address >> 24, 0 | 127 | 224..=255),
+            Self::V4(address) => {
+                // The first octet less one, in 64 bits, as BPF has: two comparisons for 0, 127 and 224 to 255.
+                let before = (address as u64 >> 24).wrapping_sub(1);
+                before > 222 || before == 126
+            }
             Self::V6([high, low]) => high >> 56 == 0xff || high == 0 && low <= 1,
         }
     }

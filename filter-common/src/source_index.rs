@@ -21,6 +21,8 @@ pub const RUNS: usize = 8;
 pub struct Cell(u16);
 
 impl Cell {
+    /// No source.
+    const UNLISTED: Self = Self(0);
     /// Ask the trie.
     #[expect(clippy::cast_possible_truncation, reason = "asserted below")]
     pub const ASK: Self = Self(SOURCE_SETS as u16);
@@ -137,6 +139,10 @@ pub fn look_up<I: SourceIndex>(index: &I, address: Address) -> Option<u32> {
     let cell = match address {
         Address::V4(address) => {
             let cell = *entry(&root.cells, address >> 16);
+            // What most of a flood has.
+            if cell == Cell::UNLISTED {
+                return Some(0);
+            }
             if cell.is_last() { cell } else { descend(index, root, cell, address as u16)? }
         }
         Address::V6([high, low]) => {

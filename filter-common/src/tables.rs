@@ -4,7 +4,7 @@
 
 use core::ops::{BitAnd, BitOr};
 
-use crate::{Address, verifier::entry};
+use crate::{Address, source_index::SourceRoot, verifier::entry};
 
 /// How many terms a policy can have.
 pub const TERMS: usize = 256;
@@ -116,8 +116,19 @@ impl BitOr for TermSet {
 pub struct Policies {
     /// Which generation is in force.
     pub switch: Switch,
-    /// The tables of each slot.
-    pub tables: [Tables; GENERATIONS as usize],
+    /// What each slot has.
+    pub slots: [Slot; GENERATIONS as usize],
+}
+
+/// One of the places that a policy can be in: all of it but its tries and what is behind the roots.
+#[derive(Clone, Copy)]
+#[cfg_attr(feature = "host", derive(bytemuck::Pod, bytemuck::Zeroable))]
+#[repr(C)]
+pub struct Slot {
+    /// The compiled policy.
+    pub tables: Tables,
+    /// Where the look-up of a source begins: in IPv4, in IPv6.
+    pub roots: [SourceRoot; 2],
 }
 
 /// A compiled policy, all but its source tries.
@@ -138,12 +149,27 @@ pub struct Tables {
     pub protocols: [TermSet; 256],
     /// The terms that allow an opening TCP segment.
     pub opening: TermSet,
-    /// The terms of SIP over UDP, which can be inspected and limited.
-    pub sip: TermSet,
-    /// The terms of media, which can be inspected.
-    pub media: TermSet,
-    /// The rule that a term belongs to.
-    pub term_rules: [u16; TERMS],
+    /// What follows for a packet that a term allows.
+    pub terms: [Term; TERMS],
+}
+
+/// What follows for a packet that a term allows.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[cfg_attr(feature = "host", derive(bytemuck::Pod, bytemuck::Zeroable))]
+#[repr(C)]
+pub struct Term {
+    /// The rule that the term belongs to.
+    pub rule: u16,
+    /// What it is for, one of [`services`]; 0 where nothing follows from that.
+    pub service: u16,
+}
+
+/// What a term can be for.
+pub mod services {
+    /// SIP over UDP, which can be inspected and limited.
+    pub const SIP: u16 = 1;
+    /// Media, which can be inspected.
+    pub const MEDIA: u16 = 2;
 }
 
 impl Tables {
@@ -181,11 +207,11 @@ impl PortTables {
 pub struct Settings {
     /// The generation, from 1; 0 means that the slot holds no policy.
     pub generation: u64,
-    /// A set of [`flags`].
-    pub flags: u32,
-    /// How many addresses the SBC has; 0: any destination.
-    pub address_count: u32,
-    /// The SBC's own addresses.
+    /// What is switched on.
+    pub knobs: Knobs,
+    /// Unused.
+    pub reserved: u32,
+    /// The SBC's own addresses, if [`flags::ADDRESSES`] is set.
     pub addresses: AddressTable,
     /// How much of what each source may send.
     pub limits: Limits,
@@ -273,7 +299,7 @@ impl AddressTable {
     }
 }
 
-/// The bits of [`Settings::flags`].
+/// The bits of [`Knobs`].
 pub mod flags {
     /// `mode = "monitor"`: drops are counted, not carried out.
     pub const MONITOR: u32 = 1 << 0;
@@ -305,13 +331,28 @@ pub mod flags {
     pub const INSPECT_MEDIA_COUNT: u32 = 1 << 13;
     /// `[inspect] media = "enforce"`.
     pub const INSPECT_MEDIA_ENFORCE: u32 = 1 << 14;
+    /// The SBC has addresses of its own; else any destination is taken for one.
+    pub const ADDRESSES: u32 = 1 << 15;
 }
 
+/// What a policy switches on, a set of [`flags`]. Read once for each packet: behind a call LLVM would read it anew.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[cfg_attr(feature = "host", derive(bytemuck::Pod, bytemuck::Zeroable))]
+#[repr(transparent)]
+pub struct Knobs(pub u32);
+
 impl Settings {
-    /// Whether one of [`flags`] is set.
+    /// Whether one of these [`flags`] is set.
+    pub const fn has(&self, flags: u32) -> bool {
+        self.knobs.has(flags)
+    }
+}
+
+impl Knobs {
+    /// Whether one of these [`flags`] is set.
     #[inline(always)]
-    pub const fn has(&self, flag: u32) -> bool {
-        self.flags & flag != 0
+    pub const fn has(self, flags: u32) -> bool {
+        self.0 & flags != 0
     }
 }
 
@@ -320,11 +361,11 @@ impl Settings {
 #[cfg_attr(feature = "host", derive(bytemuck::Pod, bytemuck::Zeroable))]
 #[repr(C, align(8))]
 pub struct Switch {
+    /// Which lists of live entries have any, a set of [`lists`], where the live allows are, and whether the generation is known
+    /// to stay. An empty trie costs as much as any.
+    pub lists: u32,
     /// The slot of the policy in force, below [`GENERATIONS`].
     pub slot: u32,
-    /// Which lists of live entries have any, a set of [`lists`], where the live allows are, and whether the generation may
-    /// be on trial. An empty trie costs as much as any.
-    pub lists: u32,
 }
 
 /// The bits of [`Switch::lists`].
@@ -333,8 +374,8 @@ pub mod lists {
     pub const DENY: u32 = 1 << 0;
     /// The live allows, in the slot that the bits above `ALLOW_SLOT` name.
     pub const ALLOW: u32 = 1 << 1;
-    /// The generation is on trial, or was: [`Trial`](crate::Trial) says more. Spares packets that look-up.
-    pub(super) const TRIAL: u32 = 1 << 2;
+    /// The slot has a generation, which stays. Else [`Trial`](crate::Trial) says more, and this spares packets that look-up.
+    pub(super) const SETTLED: u32 = 1 << 2;
     /// Where the number of that slot begins.
     pub(super) const ALLOW_SLOT: u32 = 8;
 }
@@ -343,27 +384,27 @@ impl Switch {
     /// The number that stands in memory for it, as the kernel's and this machine's order of octets is.
     #[inline(always)]
     pub const fn number(self) -> u64 {
-        (self.lists as u64) << 32 | self.slot as u64
+        (self.slot as u64) << 32 | self.lists as u64
     }
 
     /// The switch that a number stands for.
     #[inline(always)]
     #[expect(clippy::cast_possible_truncation, reason = "the halves are taken")]
     pub const fn of_number(number: u64) -> Self {
-        Self { slot: number as u32, lists: (number >> 32) as u32 }
+        Self { lists: number as u32, slot: (number >> 32) as u32 }
     }
 
     /// The same with the generation in another slot in force. `on_trial`: whether it has yet to be confirmed.
     #[must_use]
     pub const fn to(self, slot: u32, on_trial: bool) -> Self {
-        let trial = if on_trial { lists::TRIAL } else { 0 };
-        Self { slot, lists: self.lists & !lists::TRIAL | trial }
+        let settled = if on_trial { 0 } else { lists::SETTLED };
+        Self { slot, lists: self.lists & !lists::SETTLED | settled }
     }
 
-    /// Whether the generation may be on trial.
+    /// Whether the slot has a generation that stays. Else it may be on trial, or there is none.
     #[inline(always)]
-    pub const fn may_be_on_trial(self) -> bool {
-        self.lists & lists::TRIAL != 0
+    pub const fn is_settled(self) -> bool {
+        self.lists & lists::SETTLED != 0
     }
 
     /// The slot that the live allows are in; nothing if there are none.
@@ -392,6 +433,8 @@ const _: () = {
     assert!(size_of::<Settings>() == 16 + 8 + 16 * ADDRESS_SLOTS + 48);
     assert!(size_of::<Switch>() == 8);
     assert!(size_of::<Tables>().is_multiple_of(8));
+    // As much as Linux 6.1 allots for a value.
+    assert!(size_of::<Policies>() <= 4 << 20);
     assert!(SOURCE_SETS.is_power_of_two() && PORT_SETS.is_power_of_two());
 };
 

@@ -18,7 +18,7 @@ impl Verdict {
         Self(NO_RULE << 16 | NO_REASON << 8 | reason.index())
     }
 
-    /// The same, owed to a rule, as numbered by [`Tables::term_rules`](crate::tables::Tables::term_rules).
+    /// The same, owed to a rule, as numbered by [`Term::rule`](crate::tables::Term::rule).
     #[must_use]
     #[inline(always)]
     pub const fn by_rule(self, rule: u16) -> Self {

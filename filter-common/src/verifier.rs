@@ -49,10 +49,24 @@ pub fn entry<T, const N: usize>(table: &[T; N], field: impl Into<u64>) -> &T {
 
 /// The place of that entry.
 #[inline(always)]
-#[expect(clippy::cast_possible_truncation, reason = "it is bounded behind that")]
+#[expect(clippy::cast_possible_truncation, reason = "it is bounded before")]
 pub fn index<const N: usize>(field: impl Into<u64>) -> usize {
-    const { assert!(N.is_power_of_two()) };
-    opaque(field.into()) as usize % N
+    const { assert!(N.is_power_of_two() && N <= 1 << 31) };
+    let field = field.into();
+    #[cfg(target_arch = "bpf")]
+    {
+        let mut place = field;
+        // SAFETY: it leaves so many bits of a register as the place has.
+        unsafe {
+            core::arch::asm!("{0} &= {1}", inout(reg) place, const N - 1, options(pure, nomem, nostack));
+            core::hint::assert_unchecked(place < N as u64);
+        }
+        place as usize
+    }
+    #[cfg(not(target_arch = "bpf"))]
+    {
+        core::hint::black_box(field) as usize % N
+    }
 }
 
 /// The furthest that a header begins: behind six extension headers of 2,048 octets.

@@ -47,8 +47,8 @@ pub fn sipwall(context: XdpContext) -> u32 {
         }
         return xdp_action::XDP_PASS;
     };
-    let verdict = judge::judge_frame(&context, &frame, &policy, policy.switch_number);
-    outcome::carry_out(&context, verdict, policy.tables, frame.length() as u64)
+    let verdict = judge::judge_frame(&context, &frame, &policy, policy.switch);
+    outcome::carry_out(&context, verdict, policy.knobs, frame.length() as u64)
 }
 
 /// Remembers what this host sends, so that its answers are let in.
@@ -69,7 +69,7 @@ pub fn egress(context: TcContext) -> i32 {
 #[inline(always)]
 pub fn verdict(context: XdpContext) -> u32 {
     let verdict = match PolicyInForce::read() {
-        Some(policy) => judge::judge_frame(&context, &XdpFrame::new(&context), &policy, policy.switch_number),
+        Some(policy) => judge::judge_frame(&context, &XdpFrame::new(&context), &policy, policy.switch),
         None => Verdict::of(Reason::NoPolicy),
     };
     verdict.code()

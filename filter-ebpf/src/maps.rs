@@ -12,7 +12,7 @@ use filter_common::{
         LiveTerms as Terms, REMARKS, Remark, RemarkedPrefix,
     },
     noted_prefix::NotedPrefix,
-    source_index::{SourceBlock, SourceNode, SourceRoot},
+    source_index::{SourceBlock, SourceNode},
     tables::{DENY_PREFIXES, GENERATIONS, PREFIXES, Policies},
 };
 
@@ -28,7 +28,7 @@ pub(crate) type LiveSources<const N: usize> = LpmTrie<[u8; N], LiveSet, { LIVE_P
 /// A trie of denied prefixes.
 pub(crate) type Denied<const N: usize> = LpmTrie<[u8; N], DenyEntry, { DENY_PREFIXES as usize }>;
 
-/// Which generation is in force, and the tables of each. User space writes them by mapping them into memory, as all that is
+/// Which generation is in force, and what is in each slot. User space writes them by mapping them into memory, as all that is
 /// this large.
 #[btf_map]
 pub(crate) static POLICIES: Array<Policies, 1, MAPPABLE> = Array::new();
@@ -60,11 +60,7 @@ tries!(SOURCES_V6_0: Sources<16>, SOURCES_V6_1: Sources<16>, SOURCES_V6_2: Sourc
 #[btf_map]
 static SOURCES: Array<NotedPrefix, 1, MAPPABLE> = Array::new();
 
-/// The index in front of the source tries: where it begins, for each generation in IPv4 and in IPv6.
-#[btf_map]
-pub(crate) static SOURCE_ROOTS: Array<SourceRoot, { 2 * GENERATIONS as usize }, MAPPABLE> = Array::new();
-
-/// The blocks of that index. How many there are is chosen when the maps are made.
+/// The blocks of the index in front of the source tries. How many there are is chosen when the maps are made.
 #[btf_map]
 pub(crate) static SOURCE_BLOCKS: Array<SourceBlock, 1, MAPPABLE> = Array::new();
 

@@ -3,7 +3,7 @@
 use aya_ebpf::{bindings::xdp_action, programs::XdpContext};
 use filter_common::{
     Verdict,
-    tables::{Tables, flags},
+    tables::{Knobs, flags},
 };
 
 use crate::{maps, samples};
@@ -22,8 +22,8 @@ const NOT_SAMPLED: u32 = u32::MAX;
 
 /// Counts a verdict, samples what is dropped, and says what XDP is to do.
 #[inline(always)]
-pub(crate) fn carry_out(context: &XdpContext, verdict: Verdict, tables: &Tables, bytes: u64) -> u32 {
-    let counted = count(verdict, tables, bytes);
+pub(crate) fn carry_out(context: &XdpContext, verdict: Verdict, knobs: Knobs, bytes: u64) -> u32 {
+    let counted = count(verdict, knobs, bytes);
     if counted.sampled != NOT_SAMPLED {
         samples::record(context, counted.sampled);
     }
@@ -32,14 +32,14 @@ pub(crate) fn carry_out(context: &XdpContext, verdict: Verdict, tables: &Tables,
 
 /// Counts a verdict.
 #[inline(always)]
-pub(crate) fn count(verdict: Verdict, tables: &Tables, bytes: u64) -> Counted {
-    if verdict.drops() { count_drop(verdict, tables, bytes) } else { count_pass(verdict, bytes) }
+pub(crate) fn count(verdict: Verdict, knobs: Knobs, bytes: u64) -> Counted {
+    if verdict.drops() { count_drop(verdict, knobs, bytes) } else { count_pass(verdict, bytes) }
 }
 
 /// A drop is `XDP_DROP`, however malformed the packet is: `XDP_ABORTED` fires a tracepoint for each.
 #[inline(always)]
-fn count_drop(verdict: Verdict, tables: &Tables, bytes: u64) -> Counted {
-    let monitored = tables.settings.has(flags::MONITOR);
+fn count_drop(verdict: Verdict, knobs: Knobs, bytes: u64) -> Counted {
+    let monitored = knobs.has(flags::MONITOR);
     Counted {
         sampled: count_sampled(verdict.counter(monitored), bytes),
         action: if monitored { xdp_action::XDP_PASS } else { xdp_action::XDP_DROP },

@@ -4,26 +4,26 @@ use aya_ebpf::btf_maps::{LpmTrie, lpm_trie::Key};
 use filter_common::{
     Address, Policy,
     live::{Allowance, LiveQuery, NESTED_DENIES, deny_filter_bits, lists_that_hold},
+    opaque,
     source_index::{self, SourceBlock, SourceIndex, SourceNode, SourceRoot},
-    tables::{GENERATIONS, Policies, Switch, Tables, lists},
+    tables::{GENERATIONS, Knobs, Policies, Slot, Switch, Tables, lists},
 };
 
 use crate::{
     maps::{
         DENY_FILTER, DENY_LISTS, DENY_V4, DENY_V6, Denied, LIVE_TERMS, LIVE_V4_0, LIVE_V4_1, LIVE_V4_2, LIVE_V6_0,
-        LIVE_V6_1, LIVE_V6_2, POLICIES, SOURCE_BLOCKS, SOURCE_NODES, SOURCE_ROOTS, SOURCES_V4_0, SOURCES_V4_1,
-        SOURCES_V4_2, SOURCES_V6_0, SOURCES_V6_1, SOURCES_V6_2, TRIALS,
+        LIVE_V6_1, LIVE_V6_2, POLICIES, SOURCE_BLOCKS, SOURCE_NODES, SOURCES_V4_0, SOURCES_V4_1, SOURCES_V4_2,
+        SOURCES_V6_0, SOURCES_V6_1, SOURCES_V6_2, TRIALS,
     },
     state,
 };
 
 /// One generation, chosen once for each packet, so that all that is looked up for it belongs together.
 pub(crate) struct PolicyInForce {
-    /// With the slot that is in force.
-    pub(crate) switch: Switch,
-    /// The same as a number, of which the lower half is the slot: functions are given that, and take the half themselves.
-    pub(crate) switch_number: u64,
-    pub(crate) tables: &'static Tables,
+    /// The number of the switch, with the slot that is in force.
+    pub(crate) switch: u64,
+    pub(crate) knobs: Knobs,
+    slot: &'static Slot,
 }
 
 impl PolicyInForce {
@@ -34,25 +34,33 @@ impl PolicyInForce {
         // SAFETY: it is one number, which user space writes at once.
         let number = unsafe { (&raw const policies.switch).cast::<u64>().read_volatile() };
         let switch = Switch::of_number(number);
-        if switch.may_be_on_trial() {
-            let slot = slot_in_force(switch.slot)?;
-            return Self::among(policies, Switch { slot, ..switch }.number());
+        if switch.is_settled() {
+            return Self::among(policies, number);
         }
-        Self::among(policies, number)
+        let slot = slot_in_force(switch.slot)?;
+        let policy = Self::among(policies, Switch { slot, ..switch }.number())?;
+        (policy.slot.tables.settings.generation != 0).then_some(policy)
     }
 
-    /// The generation that a switch names by its number, if there is one.
+    /// The generation that a switch names by its number, which was read before.
     #[inline(always)]
     pub(crate) fn of(number: u64) -> Option<Self> {
         Self::among(POLICIES.get(0)?, number)
     }
 
     #[inline(always)]
-    fn among(policies: &'static Policies, number: u64) -> Option<Self> {
-        let switch = Switch::of_number(number);
-        let tables = policies.tables.get(switch.slot as usize)?;
-        (tables.settings.generation != 0).then_some(Self { switch, switch_number: number, tables })
+    fn among(policies: &'static Policies, switch: u64) -> Option<Self> {
+        let slot = slot_of(policies, switch)?;
+        Some(Self { switch, knobs: slot.tables.settings.knobs, slot })
     }
+}
+
+/// What is in the slot that a switch names by its number.
+#[inline(always)]
+#[expect(clippy::cast_possible_truncation, reason = "it has 32 bits")]
+fn slot_of(policies: &'static Policies, switch: u64) -> Option<&'static Slot> {
+    // LLVM would compare the whole number, and the verifier know nothing of the half.
+    policies.slots.get(opaque(Switch::of_number(switch).slot.into()) as usize)
 }
 
 /// The slot that the switch names, or the one before if its generation was not confirmed in time.
@@ -66,45 +74,50 @@ fn slot_in_force(slot: u32) -> Option<u32> {
 impl Policy for PolicyInForce {
     #[inline(always)]
     fn tables(&self) -> &Tables {
-        self.tables
+        &self.slot.tables
+    }
+
+    #[inline(always)]
+    fn knobs(&self) -> Knobs {
+        self.knobs
     }
 
     #[inline(always)]
     fn source_set(&self, source: Address) -> u32 {
         match source {
-            Address::V4(address) => match source_index::look_up(&Index(self.switch.slot), source) {
+            Address::V4(address) => match source_index::look_up(&Index(&self.slot.roots), source) {
                 Some(set) => set,
-                None => number(ask_sources_v4(self.switch_number, address.into())),
+                None => number(ask_sources_v4(self.switch, address.into())),
             },
-            Address::V6([high, low]) => number(look_up_source_v6(self.switch_number, high, low)),
+            Address::V6([high, low]) => number(look_up_source_v6(self.switch, high, low)),
         }
     }
 
     #[inline(always)]
     fn is_denied(&self, source: Address) -> bool {
-        self.switch.lists & lists::DENY != 0
+        Switch::of_number(self.switch).lists & lists::DENY != 0
             && may_be_denied(source)
             && match source {
-                Address::V4(address) => is_denied_v4(self.switch_number, address.into()),
-                Address::V6([high, low]) => is_denied_v6(self.switch_number, high, low),
+                Address::V4(address) => is_denied_v4(self.switch, address.into()),
+                Address::V6([high, low]) => is_denied_v6(self.switch, high, low),
             } != 0
     }
 
     #[inline(always)]
     fn live_allow(&self, source: Address, query: LiveQuery) -> Allowance {
-        let Some(slot) = self.switch.allows() else { return Allowance::None };
+        let Some(slot) = Switch::of_number(self.switch).allows() else { return Allowance::None };
         let [high, low] = source.words();
         Allowance::decode(judge_live(slot.into(), high, low, query.code()))
     }
 }
 
 /// The index in front of the source tries, as a slot has it.
-struct Index(u32);
+struct Index(&'static [SourceRoot; 2]);
 
 impl SourceIndex for Index {
     #[inline(always)]
     fn root(&self, address: Address) -> Option<&SourceRoot> {
-        SOURCE_ROOTS.get(2 * self.0 + family(address))
+        self.0.get(family(address))
     }
 
     #[inline(always)]
@@ -122,19 +135,20 @@ impl SourceIndex for Index {
 /// by itself.
 #[unsafe(no_mangle)]
 #[inline(never)]
-extern "C" fn ask_sources_v4(slot: u64, address: u64) -> u64 {
+extern "C" fn ask_sources_v4(switch: u64, address: u64) -> u64 {
     let tries = [&SOURCES_V4_0, &SOURCES_V4_1, &SOURCES_V4_2];
-    ask(tries, number(slot), number(address).to_be_bytes()).copied().unwrap_or(0).into()
+    ask(tries, Switch::of_number(switch).slot, number(address).to_be_bytes()).copied().unwrap_or(0).into()
 }
 
 /// What the index says of an IPv6 address, or else the trie. A global function, for the ways through the index are many.
 #[unsafe(no_mangle)]
 #[inline(never)]
-extern "C" fn look_up_source_v6(slot: u64, high: u64, low: u64) -> u64 {
-    let (slot, words) = (number(slot), [high, low]);
+extern "C" fn look_up_source_v6(switch: u64, high: u64, low: u64) -> u64 {
+    let Some(slot) = POLICIES.get(0).and_then(|policies| slot_of(policies, switch)) else { return 0 };
+    let words = [high, low];
     let tries = [&SOURCES_V6_0, &SOURCES_V6_1, &SOURCES_V6_2];
-    source_index::look_up(&Index(slot), Address::V6(words))
-        .unwrap_or_else(|| ask(tries, slot, octets(words)).copied().unwrap_or(0))
+    source_index::look_up(&Index(&slot.roots), Address::V6(words))
+        .unwrap_or_else(|| ask(tries, Switch::of_number(switch).slot, octets(words)).copied().unwrap_or(0))
         .into()
 }
 
@@ -156,7 +170,7 @@ fn ask<const N: usize, V, const M: usize>(
 
 /// The place of an address's family among the two.
 #[inline(always)]
-const fn family(address: Address) -> u32 {
+const fn family(address: Address) -> usize {
     match address {
         Address::V4(_) => 0,
         Address::V6(_) => 1,
@@ -190,15 +204,15 @@ extern "C" fn judge_live(slot: u64, high: u64, low: u64, query: u64) -> u64 {
 /// take up none of the stack of the packets that ask no such thing.
 #[unsafe(no_mangle)]
 #[inline(never)]
-extern "C" fn is_denied_v4(slot: u64, address: u64) -> u64 {
-    is_denied(&DENY_V4, number(slot), number(address).to_be_bytes()).into()
+extern "C" fn is_denied_v4(switch: u64, address: u64) -> u64 {
+    is_denied(&DENY_V4, Switch::of_number(switch).slot, number(address).to_be_bytes()).into()
 }
 
 /// The same of IPv6.
 #[unsafe(no_mangle)]
 #[inline(never)]
-extern "C" fn is_denied_v6(slot: u64, high: u64, low: u64) -> u64 {
-    is_denied(&DENY_V6, number(slot), octets([high, low])).into()
+extern "C" fn is_denied_v6(switch: u64, high: u64, low: u64) -> u64 {
+    is_denied(&DENY_V6, Switch::of_number(switch).slot, octets([high, low])).into()
 }
 
 /// The holders of the lists that hold now. A global function for the same reason.

@@ -14,10 +14,11 @@ use crate::{
 
 /// Whether the packet answers something that this host sent. What opens a TCP connection never does.
 #[inline(always)]
-pub(super) fn is_answer<S: State>(packet: &Packet, tables: &Tables, state: &S) -> bool {
-    if !tables.settings.has(flags::RETURN_TRAFFIC) {
+pub(super) fn is_answer<P: Policy, S: State>(packet: &Packet, policy: &P, state: &S) -> bool {
+    if !policy.knobs().has(flags::RETURN_TRAFFIC) {
         return false;
     }
+    let tables = policy.tables();
     let (local_port, remote_port) = match packet.transport {
         Transport::Tcp { opening: true, .. } => return false,
         // Own ports open no flow: what floods them is spared the look-up.
@@ -53,7 +54,7 @@ pub fn outgoing<F: Frame + ?Sized, P: Policy>(frame: &F, policy: &P) -> Option<O
     let Ok(Content::Ip(packet)) = packet::parse(frame) else {
         return None;
     };
-    if !tables.settings.has(flags::RETURN_TRAFFIC) || packet.destination.is_multicast_or_broadcast() {
+    if !policy.knobs().has(flags::RETURN_TRAFFIC) || packet.destination.is_multicast_or_broadcast() {
         return None;
     }
     let (ports, opens) = match packet.transport {

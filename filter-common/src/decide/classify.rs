@@ -77,7 +77,7 @@ pub(super) fn later_fragment(packet: &Packet, tables: &Tables, source: &TermSet)
         return Err(Reason::FragmentUnlisted);
     }
     let verdict = Verdict::of(Reason::FragmentListed);
-    Ok(terms.single().map_or(verdict, |term| verdict.by_rule(*entry(&tables.term_rules, term))))
+    Ok(terms.single().map_or(verdict, |term| verdict.by_rule(entry(&tables.terms, term).rule)))
 }
 
 /// Whether a later fragment can be of any protocol: a fragment header of IPv6 names the header that follows it, which may

@@ -2,10 +2,11 @@
 //!
 //! The first octet of the payload is all that is looked at, never of TCP, never of a later fragment.
 
+use super::Policy;
 use crate::{
     Reason, Verdict,
     packet::{Frame, Header as _, Packet, Transport},
-    tables::{Tables, flags},
+    tables::{Term, flags, services},
     verifier::place,
 };
 
@@ -17,9 +18,9 @@ const UNREADABLE: u8 = 0xff;
 
 /// The verdict of a packet that `term` allows.
 #[inline(always)]
-pub(super) fn listed<F: Frame + ?Sized>(frame: &F, packet: &Packet, tables: &Tables, term: usize) -> Verdict {
-    let passed = Verdict::of(Reason::Listed).by_rule(tables.term_rules[term]);
-    match suspicion(frame, packet, tables, term) {
+pub(super) fn listed<F: Frame + ?Sized, P: Policy>(frame: &F, packet: &Packet, policy: &P, term: Term) -> Verdict {
+    let passed = Verdict::of(Reason::Listed).by_rule(term.rule);
+    match suspicion(frame, packet, policy, term) {
         Some((reason, true)) => Verdict::of(reason),
         Some((reason, false)) => passed.noting(reason),
         None => passed,
@@ -28,11 +29,16 @@ pub(super) fn listed<F: Frame + ?Sized>(frame: &F, packet: &Packet, tables: &Tab
 
 /// What is wrong with the datagram, and whether that drops it.
 #[inline(always)]
-fn suspicion<F: Frame + ?Sized>(frame: &F, packet: &Packet, tables: &Tables, term: usize) -> Option<(Reason, bool)> {
+fn suspicion<F: Frame + ?Sized, P: Policy>(
+    frame: &F,
+    packet: &Packet,
+    policy: &P,
+    term: Term,
+) -> Option<(Reason, bool)> {
     const SIP: u32 = flags::INSPECT_SIP_COUNT | flags::INSPECT_SIP_ENFORCE;
     const MEDIA: u32 = flags::INSPECT_MEDIA_COUNT | flags::INSPECT_MEDIA_ENFORCE;
-    let settings = &tables.settings;
-    if !settings.has(SIP | MEDIA) || !matches!(packet.transport, Transport::Udp { .. }) {
+    let knobs = policy.knobs();
+    if !knobs.has(SIP | MEDIA) || !matches!(packet.transport, Transport::Udp { .. }) {
         return None;
     }
     // An empty datagram is a keep-alive.
@@ -47,11 +53,11 @@ fn suspicion<F: Frame + ?Sized>(frame: &F, packet: &Packet, tables: &Tables, ter
         Some(header) => header.u8::<{ UDP_HEADER_AND_FIRST - 1 }>(),
         None => UNREADABLE,
     };
-    if settings.has(SIP) && tables.sip.contains(term) && !begins_sip(first) {
-        return Some((Reason::InspectSip, settings.has(flags::INSPECT_SIP_ENFORCE)));
+    if knobs.has(SIP) && term.service == services::SIP && !begins_sip(first) {
+        return Some((Reason::InspectSip, knobs.has(flags::INSPECT_SIP_ENFORCE)));
     }
-    if settings.has(MEDIA) && tables.media.contains(term) && !begins_media(first) {
-        return Some((Reason::InspectMedia, settings.has(flags::INSPECT_MEDIA_ENFORCE)));
+    if knobs.has(MEDIA) && term.service == services::MEDIA && !begins_media(first) {
+        return Some((Reason::InspectMedia, knobs.has(flags::INSPECT_MEDIA_ENFORCE)));
     }
     None
 }

@@ -4,15 +4,15 @@ use super::icmp::{self, Message};
 use crate::{
     Limit, Reason, State,
     packet::{Packet, Transport},
-    tables::{Rate, Settings, Tables},
+    tables::{Rate, Settings, Tables, Term, services},
 };
 
 /// Why a packet that `term` allows is dropped, if its source sends too much of it.
 #[inline(always)]
-pub(super) fn listed<S: State>(packet: &Packet, tables: &Tables, state: &S, term: usize) -> Option<Reason> {
+pub(super) fn listed<S: State>(packet: &Packet, tables: &Tables, state: &S, term: Term) -> Option<Reason> {
     let limits = &tables.settings.limits;
     match packet.transport {
-        Transport::Udp { .. } if tables.sip.contains(term) => {
+        Transport::Udp { .. } if term.service == services::SIP => {
             exceeds(packet, state, Limit::Sip, &limits.sip).then_some(Reason::RateLimitSip)
         }
         _ => opening(packet, tables, state),

@@ -14,7 +14,7 @@ use crate::{
     Address, Datagram, FirstFragment, Reason, State, Verdict,
     live::{Allowance, LiveQuery},
     packet::{self, Frame, OddPacket, Packet, Payload, PlainPacket, Transport, UNTAGGED, ip},
-    tables::{Settings, Tables, TermSet, flags},
+    tables::{Knobs, Tables, TermSet, flags},
     verifier::{bounded, entry, rarely},
 };
 
@@ -22,6 +22,12 @@ use crate::{
 pub trait Policy {
     /// Everything but the tries.
     fn tables(&self) -> &Tables;
+
+    /// What it switches on, as its tables say.
+    #[inline(always)]
+    fn knobs(&self) -> Knobs {
+        self.tables().settings.knobs
+    }
 
     /// The value of the longest prefix of the source trie that covers `source`:
     /// an index of [`Tables::source_sets`], 0 if there is none.
@@ -54,16 +60,14 @@ pub fn decide_plain<F: Frame + ?Sized, P: Policy, S: State>(
     state: &S,
     odd: impl Fn(OddPacket) -> Verdict,
 ) -> Verdict {
-    let settings = &policy.tables().settings;
-    // Written out for each family, and for IPv4 without tags, which nearly all packets are: so the compiler makes code of each
-    // that knows how long addresses are, and of the last one that knows where headers are.
+    // Before all others: nearly all frames are such.
+    if let Some(packet) = packet::untagged_ipv4(frame) {
+        return judge_plain(frame, packet, policy, state);
+    }
+    let knobs = policy.knobs();
+    // Written out for each family: so the compiler makes code of each that knows how long addresses are.
     let reason = match packet::payload(frame) {
-        Ok(Payload::Ipv4(UNTAGGED)) => {
-            return match packet::plain_ipv4(frame, UNTAGGED) {
-                Some(packet) => judge_plain(frame, packet, policy, state),
-                None => odd(OddPacket::V4(UNTAGGED)),
-            };
-        }
+        Ok(Payload::Ipv4(UNTAGGED)) => return odd(OddPacket::V4(UNTAGGED)),
         Ok(Payload::Ipv4(offset)) => {
             return match packet::plain_ipv4(frame, offset) {
                 Some(packet) => judge_plain(frame, packet, policy, state),
@@ -77,8 +81,8 @@ pub fn decide_plain<F: Frame + ?Sized, P: Policy, S: State>(
             };
         }
         Ok(Payload::Arp) => Reason::Arp,
-        Ok(Payload::LinkControl) if settings.has(flags::LINK_CONTROL) => Reason::LinkControl,
-        Ok(Payload::LinkControl | Payload::Other) => unless_out_of_scope(settings, Reason::Ethertype),
+        Ok(Payload::LinkControl) if knobs.has(flags::LINK_CONTROL) => Reason::LinkControl,
+        Ok(Payload::LinkControl | Payload::Other) => unless_out_of_scope(knobs, Reason::Ethertype),
         Err(reason) => reason,
     };
     Verdict::of(reason)
@@ -102,15 +106,15 @@ fn judge_plain<F: Frame + ?Sized, P: Policy, S: State>(
 /// Judges an IP packet.
 #[inline(always)]
 pub fn judge<F: Frame + ?Sized, P: Policy, S: State>(frame: &F, packet: &Packet, policy: &P, state: &S) -> Verdict {
-    let tables = policy.tables();
+    let knobs = policy.knobs();
     if let Some(reason) = before_rules(packet, policy, state) {
         return Verdict::of(reason);
     }
-    if matches!(packet.transport, Transport::Absent) && tables.settings.has(flags::FRAGMENTS_TRACKED) {
+    if matches!(packet.transport, Transport::Absent) && knobs.has(flags::FRAGMENTS_TRACKED) {
         return tracked_fragment(packet, state);
     }
     let verdict = by_rules(frame, packet, policy, state);
-    if packet.fragment.is_first() && tables.settings.has(flags::FRAGMENTS_TRACKED) {
+    if packet.fragment.is_first() && knobs.has(flags::FRAGMENTS_TRACKED) {
         return first_fragment(packet, verdict, state);
     }
     verdict
@@ -119,20 +123,20 @@ pub fn judge<F: Frame + ?Sized, P: Policy, S: State>(frame: &F, packet: &Packet,
 /// The stages that need no rule, in their order.
 #[inline(always)]
 fn before_rules<P: Policy, S: State>(packet: &Packet, policy: &P, state: &S) -> Option<Reason> {
-    let settings = &policy.tables().settings;
-    if let Some(reason) = martian(packet, settings) {
+    let knobs = policy.knobs();
+    if let Some(reason) = martian(packet, policy) {
         return Some(reason);
     }
-    if let Some(reason) = link_essential(packet, settings) {
+    if let Some(reason) = link_essential(packet, knobs) {
         return Some(reason);
     }
     if policy.is_denied(packet.source) {
         return Some(rare(Reason::Denied));
     }
-    if let Some(reason) = fixed_icmp(packet, settings) {
-        return Some(limit::icmp(packet, settings, state, reason));
+    if let Some(reason) = fixed_icmp(packet, knobs) {
+        return Some(limit::icmp(packet, &policy.tables().settings, state, reason));
     }
-    destination(packet, policy.tables())
+    destination(packet, policy)
 }
 
 /// What the rules say, then what was allowed meanwhile and return traffic.
@@ -146,7 +150,7 @@ fn by_rules<F: Frame + ?Sized, P: Policy, S: State>(frame: &F, packet: &Packet, 
     let rule = match policy.live_allow(packet.source, live_query(packet)) {
         Allowance::Rule(rule) => Some(rule),
         Allowance::Several => None,
-        Allowance::None if answer::is_answer(packet, tables, state) => return Verdict::of(Reason::ReturnTraffic),
+        Allowance::None if answer::is_answer(packet, policy, state) => return Verdict::of(Reason::ReturnTraffic),
         Allowance::None => return Verdict::of(refused),
     };
     if let Some(reason) = limit::opening(packet, tables, state) {
@@ -167,17 +171,17 @@ fn by_source<F: Frame + ?Sized, P: Policy, S: State>(
 ) -> Result<Verdict, Reason> {
     let tables = policy.tables();
     let fragment = matches!(packet.transport, Transport::Absent);
-    if fragment && tables.settings.has(flags::FRAGMENTS_DROP) {
+    if fragment && policy.knobs().has(flags::FRAGMENTS_DROP) {
         return Ok(Verdict::of(Reason::FragmentRefused));
     }
     let Some(source) = source_set(policy, packet.source) else { return Err(classify::unlisted(packet)) };
     if fragment {
         return classify::later_fragment(packet, tables, source);
     }
-    let term = bounded(classify::term(packet, tables, source)?);
+    let term = tables.terms[bounded(classify::term(packet, tables, source)?)];
     Ok(match limit::listed(packet, tables, state, term) {
         Some(reason) => Verdict::of(reason),
-        None => inspect::listed(frame, packet, tables, term),
+        None => inspect::listed(frame, packet, policy, term),
     })
 }
 
@@ -247,8 +251,8 @@ const fn datagram(packet: &Packet) -> Datagram {
 
 /// What a packet that is not judged under `scope = "ports"` passes with, else `reason`.
 #[inline(always)]
-const fn unless_out_of_scope(settings: &Settings, reason: Reason) -> Reason {
-    if settings.has(flags::SCOPE_PORTS) { Reason::OutOfScope } else { reason }
+const fn unless_out_of_scope(knobs: Knobs, reason: Reason) -> Reason {
+    if knobs.has(flags::SCOPE_PORTS) { Reason::OutOfScope } else { reason }
 }
 
 /// A reason that few packets have.
@@ -260,22 +264,22 @@ fn rare(reason: Reason) -> Reason {
 
 /// Sources that no packet may have.
 #[inline(always)]
-fn martian(packet: &Packet, settings: &Settings) -> Option<Reason> {
+fn martian<P: Policy>(packet: &Packet, policy: &P) -> Option<Reason> {
     if packet.source.is_martian_source() && !icmp::may_be_unspecified(packet) {
         return Some(rare(Reason::MartianSource));
     }
-    is_own(packet.source, settings).then(|| rare(Reason::OwnSource))
+    is_own(packet.source, policy).then(|| rare(Reason::OwnSource))
 }
 
 /// Whether `address` is one of the SBC's own; never, where none are set.
 #[inline(always)]
-const fn is_own(address: Address, settings: &Settings) -> bool {
-    settings.address_count > 0 && settings.addresses.contains(address)
+fn is_own<P: Policy>(address: Address, policy: &P) -> bool {
+    policy.knobs().has(flags::ADDRESSES) && policy.tables().settings.addresses.contains(address)
 }
 
 /// What the link itself needs, which not even the deny list cuts off.
 #[inline(always)]
-fn link_essential(packet: &Packet, settings: &Settings) -> Option<Reason> {
+fn link_essential(packet: &Packet, knobs: Knobs) -> Option<Reason> {
     match icmp::message(packet) {
         // RFC 4861, section 6.1.1 ff.: any other hop limit has crossed a router.
         Some(Message::NeighborDiscovery) if packet.hop_limit == 255 => return Some(Reason::NeighborDiscovery),
@@ -284,61 +288,66 @@ fn link_essential(packet: &Packet, settings: &Settings) -> Option<Reason> {
     }
     match packet.transport {
         Transport::Tcp { .. } => None,
-        Transport::Udp { source, destination } => match (packet.source, source, destination) {
-            _ if !settings.has(flags::DHCP | flags::BFD) => None,
-            // RFC 2131, section 4.1; RFC 8415, section 7.2.
-            (Address::V4(_), 67, 68) | (Address::V6(_), 547, 546) if settings.has(flags::DHCP) => {
-                Some(rare(Reason::Dhcp))
+        Transport::Udp { source, destination } => {
+            if knobs.has(flags::DHCP) && is_dhcp(packet.source, source, destination) {
+                return Some(rare(Reason::Dhcp));
             }
             // RFC 5881, section 4; RFC 5883, section 5.
-            (_, _, 3784 | 3785 | 4784) if settings.has(flags::BFD) => Some(rare(Reason::Bfd)),
-            _ => None,
-        },
+            (knobs.has(flags::BFD) && matches!(destination, 3784 | 3785 | 4784)).then(|| rare(Reason::Bfd))
+        }
         _ => match packet.protocol {
-            ip::VRRP if settings.has(flags::VRRP) => Some(Reason::Vrrp),
-            ip::OSPF if settings.has(flags::OSPF) => Some(Reason::Ospf),
+            ip::VRRP if knobs.has(flags::VRRP) => Some(Reason::Vrrp),
+            ip::OSPF if knobs.has(flags::OSPF) => Some(Reason::Ospf),
             _ => None,
         },
     }
 }
 
+/// Whether these are the ports of what a DHCP server sends to its clients (RFC 2131, section 4.1; RFC 8415, section 7.2).
+#[inline(always)]
+const fn is_dhcp(from: Address, source: u16, destination: u16) -> bool {
+    match from {
+        Address::V4(_) => source == 67 && destination == 68,
+        Address::V6(_) => source == 547 && destination == 546,
+    }
+}
+
 /// ICMP messages whose fate no rule changes.
 #[inline(always)]
-const fn fixed_icmp(packet: &Packet, settings: &Settings) -> Option<Reason> {
+const fn fixed_icmp(packet: &Packet, knobs: Knobs) -> Option<Reason> {
     let Some(message) = icmp::message(packet) else {
         return None;
     };
     match message {
         Message::Error => Some(Reason::IcmpError),
-        Message::EchoRequest if settings.has(flags::PING) && !packet.destination.is_multicast_or_broadcast() => {
+        Message::EchoRequest if knobs.has(flags::PING) && !packet.destination.is_multicast_or_broadcast() => {
             Some(Reason::Ping)
         }
-        Message::NeighborDiscovery => Some(unless_out_of_scope(settings, Reason::NeighborDiscoveryHopLimit)),
-        Message::Redirect => Some(unless_out_of_scope(settings, Reason::Redirect)),
-        Message::SourceQuench => Some(unless_out_of_scope(settings, Reason::SourceQuench)),
+        Message::NeighborDiscovery => Some(unless_out_of_scope(knobs, Reason::NeighborDiscoveryHopLimit)),
+        Message::Redirect => Some(unless_out_of_scope(knobs, Reason::Redirect)),
+        Message::SourceQuench => Some(unless_out_of_scope(knobs, Reason::SourceQuench)),
         Message::EchoRequest | Message::EchoReply | Message::MulticastListener | Message::Other => None,
     }
 }
 
 /// Where the packet goes, and whether the scope takes it in.
 #[inline(always)]
-fn destination(packet: &Packet, tables: &Tables) -> Option<Reason> {
-    let settings = &tables.settings;
+fn destination<P: Policy>(packet: &Packet, policy: &P) -> Option<Reason> {
     let multicast = packet.destination.is_multicast_or_broadcast();
-    if settings.has(flags::SCOPE_PORTS) {
-        let judged = !multicast && !is_foreign(packet.destination, settings) && is_own_port(packet, tables);
+    if policy.knobs().has(flags::SCOPE_PORTS) {
+        let judged = !multicast && !is_foreign(packet.destination, policy) && is_own_port(packet, policy.tables());
         return if judged { None } else { Some(rare(Reason::OutOfScope)) };
     }
     if multicast {
         return Some(rare(Reason::DestinationMulticast));
     }
-    is_foreign(packet.destination, settings).then(|| rare(Reason::DestinationForeign))
+    is_foreign(packet.destination, policy).then(|| rare(Reason::DestinationForeign))
 }
 
 /// Whether `address` is none of the SBC's own; never, where none are set.
 #[inline(always)]
-const fn is_foreign(address: Address, settings: &Settings) -> bool {
-    settings.address_count > 0 && !settings.addresses.contains(address)
+fn is_foreign<P: Policy>(address: Address, policy: &P) -> bool {
+    policy.knobs().has(flags::ADDRESSES) && !policy.tables().settings.addresses.contains(address)
 }
 
 /// Whether the packet goes to one of the SBC's own SIP or media ports.

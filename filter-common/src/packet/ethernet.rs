@@ -44,10 +44,6 @@ pub(super) fn parse<F: Frame + ?Sized>(frame: &F) -> Result<Payload, Reason> {
     };
     let mut kind = header.u16::<12>();
     let mut offset = HEADER;
-    // Before anything else, for nearly all frames are such.
-    if kind == ethertype::IPV4 {
-        return Ok(Payload::Ipv4(offset));
-    }
     // Written out: a loop here makes every offset behind it unknown to the verifier.
     if is_tag(kind) {
         kind = tagged(frame, offset)?;
@@ -68,6 +64,12 @@ pub(super) fn parse<F: Frame + ?Sized>(frame: &F) -> Result<Payload, Reason> {
         length if length < ethertype::SMALLEST && is_to_bridge_group(frame) => Payload::LinkControl,
         _ => Payload::Other,
     })
+}
+
+/// Whether IPv4 follows this header at once.
+#[inline(always)]
+pub(super) fn carries_ipv4<H: Header>(header: H) -> bool {
+    header.u16::<12>() == ethertype::IPV4
 }
 
 /// Read by itself, for few frames need it.

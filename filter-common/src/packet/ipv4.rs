@@ -5,7 +5,7 @@ use crate::{Address, Reason};
 
 const HEADER: usize = 20;
 /// The header of a plain packet with the smallest header that follows.
-const WITH_TRANSPORT: usize = HEADER + SMALLEST_HEADER;
+pub(super) const WITH_TRANSPORT: usize = HEADER + SMALLEST_HEADER;
 
 /// The first octet of a header without options.
 const WITHOUT_OPTIONS: u8 = 0x45;

@@ -164,7 +164,11 @@ pub fn parse<F: Frame + ?Sized>(frame: &F) -> Result<Content, Reason> {
 /// Reads a frame that carries a plain packet; nothing where it carries another, or a malformed one.
 #[inline(always)]
 pub fn parse_plain<F: Frame + ?Sized>(frame: &F) -> Option<PlainPacket> {
+    if let Some(packet) = untagged_ipv4(frame) {
+        return Some(packet);
+    }
     match payload(frame) {
+        Ok(Payload::Ipv4(UNTAGGED)) => None,
         Ok(Payload::Ipv4(offset)) => plain_ipv4(frame, offset),
         Ok(Payload::Ipv6(offset)) => plain_ipv6(frame, offset),
         _ => None,
@@ -207,6 +211,14 @@ pub fn parse_odd<F: Frame + ?Sized>(frame: &F, odd: OddPacket) -> Result<Packet,
         OddPacket::V6(offset) => ipv6::parse(frame, offset)?,
     };
     Ok(packet(&network, transport::parse(frame, &network)?))
+}
+
+/// Reads a frame without tags that carries a plain IPv4 packet.
+#[inline(always)]
+pub(crate) fn untagged_ipv4<F: Frame + ?Sized>(frame: &F) -> Option<PlainPacket> {
+    // All headers at once: the frame's end is compared once.
+    let header = frame.read::<{ UNTAGGED + ipv4::WITH_TRANSPORT }>(0)?;
+    if ethernet::carries_ipv4(header) { plain_ipv4(frame, UNTAGGED) } else { None }
 }
 
 /// Reads the IPv4 packet at `offset` if it is a plain one.

@@ -5,7 +5,7 @@ use filter_common::{
     Address, Policy, Reason, Verdict,
     live::{Allowance, LiveQuery},
     packet::{self, Frame, Packet, PlainPacket, Transport},
-    tables::Tables,
+    tables::{Knobs, Tables},
 };
 
 use crate::{
@@ -28,7 +28,12 @@ struct Known {
 impl Policy for Known {
     #[inline(always)]
     fn tables(&self) -> &Tables {
-        self.policy.tables
+        self.policy.tables()
+    }
+
+    #[inline(always)]
+    fn knobs(&self) -> Knobs {
+        self.policy.knobs
     }
 
     #[inline(always)]
@@ -69,7 +74,7 @@ pub(crate) fn parse(_: &XdpContext, header: &Header) -> Outcome {
 
 #[inline(always)]
 pub(crate) fn policy_in_force(_: &XdpContext, header: &Header) -> Outcome {
-    let generation = PolicyInForce::read().map_or(0, |policy| policy.tables.settings.generation);
+    let generation = PolicyInForce::read().map_or(0, |policy| policy.tables().settings.generation);
     Outcome { passes: false, digest: parsed(header).wrapping_add(generation) }
 }
 
@@ -86,7 +91,7 @@ pub(crate) fn listed(context: &XdpContext, header: &Header) -> Outcome {
 #[inline(always)]
 pub(crate) fn decision(context: &XdpContext, header: &Header) -> Outcome {
     match PolicyInForce::read() {
-        Some(policy) => Outcome::of(judge_frame(context, header, &policy, policy.switch_number)),
+        Some(policy) => Outcome::of(judge_frame(context, header, &policy, policy.switch)),
         None => Outcome::REFUSED,
     }
 }
@@ -94,16 +99,16 @@ pub(crate) fn decision(context: &XdpContext, header: &Header) -> Outcome {
 #[inline(always)]
 pub(crate) fn counted(context: &XdpContext, header: &Header) -> Outcome {
     let Some(policy) = PolicyInForce::read() else { return Outcome::REFUSED };
-    let verdict = judge_frame(context, header, &policy, policy.switch_number);
-    outcome::count(verdict, policy.tables, header.length() as u64);
+    let verdict = judge_frame(context, header, &policy, policy.switch);
+    outcome::count(verdict, policy.knobs, header.length() as u64);
     Outcome::of(verdict)
 }
 
 #[inline(always)]
 pub(crate) fn whole(context: &XdpContext, header: &Header) -> Outcome {
     let Some(policy) = PolicyInForce::read() else { return Outcome::REFUSED };
-    let verdict = judge_frame(context, header, &policy, policy.switch_number);
-    outcome::carry_out(context, verdict, policy.tables, header.length() as u64);
+    let verdict = judge_frame(context, header, &policy, policy.switch);
+    outcome::carry_out(context, verdict, policy.knobs, header.length() as u64);
     Outcome::of(verdict)
 }
 
@@ -111,7 +116,7 @@ pub(crate) fn whole(context: &XdpContext, header: &Header) -> Outcome {
 fn known(context: &XdpContext, header: &Header, source_set: u32) -> Outcome {
     match PolicyInForce::read() {
         Some(policy) => {
-            let switch = policy.switch_number;
+            let switch = policy.switch;
             Outcome::of(judge_frame(context, header, &Known { policy, source_set }, switch))
         }
         None => Outcome::REFUSED,

@@ -70,7 +70,7 @@ use Lifetime::{Lasting, Passing, Policy};
 
 /// Every map's name; how many entries it must have to be the one that this program knows, nothing where that depends on the
 /// policy; and how long it is needed.
-const SHAPES: [(&str, Option<u32>, Lifetime); 42] = [
+const SHAPES: [(&str, Option<u32>, Lifetime); 41] = [
     ("POLICIES", Some(1), Policy),
     ("TRIALS", Some(GENERATIONS), Policy),
     ("LEFT_AT", Some(2), Lasting),
@@ -81,7 +81,6 @@ const SHAPES: [(&str, Option<u32>, Lifetime); 42] = [
     ("SOURCES_V6_1", Some(PREFIXES), Policy),
     ("SOURCES_V6_2", Some(PREFIXES), Policy),
     ("SOURCES", None, Policy),
-    ("SOURCE_ROOTS", Some(2 * GENERATIONS), Policy),
     ("SOURCE_BLOCKS", None, Policy),
     ("SOURCE_NODES", None, Policy),
     ("DENY_V4", Some(DENY_PREFIXES), Lasting),

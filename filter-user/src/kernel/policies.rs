@@ -1,23 +1,37 @@
-//! The map of the policies: the tables of each slot, and the switch, which says where the one in force is.
+//! The map of the policies: what is in each slot, and the switch, which says where the one in force is.
 
 use std::{mem::offset_of, sync::atomic::Ordering};
 
 use anyhow::{Context as _, Result};
 use aya::maps::{Array, MapData};
-use filter_common::tables::{Policies, Switch, Tables};
+use filter_common::{
+    source_index::SourceRoot,
+    tables::{Policies, Slot, Switch, Tables},
+};
+use ipnet::IpNet;
 
 use super::{
     mapped::Mapped,
     maps::{Maps, Value},
 };
 
-type Shared = Array<MapData, Value<Policies>>;
+/// The map.
+pub(super) type Shared = Array<MapData, Value<Policies>>;
 
 impl Maps {
     /// The tables of a slot, in memory.
     pub(super) fn tables(&self, slot: u32) -> Result<Mapped<Tables>> {
-        let start = offset_of!(Policies, tables) + usize::try_from(slot)? * size_of::<Tables>();
-        Mapped::within(&self.policies, start, 1)
+        tables(&self.policies, slot)
+    }
+
+    /// Writes sources, which ascend, into a slot that no packet looks at.
+    pub(super) fn write_sources(&mut self, slot: u32, sources: &[(IpNet, u32)]) -> Result<()> {
+        self.sources.write(slot, &mut roots(&self.policies, slot)?, sources)
+    }
+
+    /// The sources in a slot, ascending.
+    pub(super) fn read_sources(&self, slot: u32) -> Result<Vec<(IpNet, u32)>> {
+        self.sources.noted(&mut roots(&self.policies, slot)?)?.context("the sources were not written to their end")
     }
 
     /// What the switch says.
@@ -27,15 +41,40 @@ impl Maps {
 
     /// Lets the switch say something else from the next packet on, which finds all that was written before.
     pub(super) fn set_switch(&self, switch: Switch) -> Result<()> {
-        word(&self.policies).context("cannot write the switch")?.shared().store(switch.number(), Ordering::Release);
-        Ok(())
+        set_switch_of(&self.policies, switch)
     }
+}
+
+fn tables(policies: &Shared, slot: u32) -> Result<Mapped<Tables>> {
+    Mapped::within(policies, start(slot)? + offset_of!(Slot, tables), 1)
+}
+
+/// Writes the tables that a slot has in one map into those of another one, which no packet looks at.
+pub(super) fn copy_tables(from: &Shared, to: &Shared, slot: u32) -> Result<()> {
+    tables(to, slot)?.entries().copy_from_slice(tables(from, slot)?.entries());
+    Ok(())
+}
+
+/// Where the look-ups of sources begin in a slot, in memory.
+pub(super) fn roots(policies: &Shared, slot: u32) -> Result<Mapped<SourceRoot>> {
+    Mapped::within(policies, start(slot)? + offset_of!(Slot, roots), 2)
+}
+
+/// Where a slot begins.
+fn start(slot: u32) -> Result<usize> {
+    Ok(offset_of!(Policies, slots) + usize::try_from(slot)? * size_of::<Slot>())
 }
 
 /// What the switch of these policies says.
 pub(super) fn switch_of(policies: &Shared) -> Result<Switch> {
     let word = word(policies).context("cannot read the switch")?;
     Ok(Switch::of_number(word.shared().load(Ordering::Acquire)))
+}
+
+/// Lets the switch of these policies say something else, as [`Maps::set_switch`] does.
+pub(super) fn set_switch_of(policies: &Shared, switch: Switch) -> Result<()> {
+    word(policies).context("cannot write the switch")?.shared().store(switch.number(), Ordering::Release);
+    Ok(())
 }
 
 /// The switch in memory, as the number that it is there.

@@ -37,7 +37,7 @@ impl Maps {
         let slot = self.standing()?.free_slot();
         self.await_slot(Slots::Policies, slot)?;
         fault::step();
-        self.sources.write(slot, &policy.sources)?;
+        self.write_sources(slot, &policy.sources)?;
         let counters = self.assign_counters(policy.rules.iter().map(|rule| rule.name.as_str()))?;
         self.write_tables(slot, generation, policy, &counters)?;
         fault::step();
@@ -108,7 +108,7 @@ impl Maps {
         *tables = *policy.tables;
         tables.settings.generation = generation;
         for (term, info) in policy.terms.iter().enumerate() {
-            tables.term_rules[term] = counters[info.rule];
+            tables.terms[term].rule = counters[info.rule];
         }
         Ok(())
     }
@@ -119,7 +119,7 @@ fn describe(generation: u64, policy: &CompiledPolicy, name: &str) -> Result<Gene
     let v4 = policy.sources.iter().filter(|(prefix, _)| matches!(prefix, IpNet::V4(_))).count();
     Ok(GenerationInfo {
         generation,
-        flags: policy.tables.settings.flags,
+        flags: policy.tables.settings.knobs.0,
         rules: u32::try_from(policy.rules.len())?,
         published_at: SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs(),
         prefixes_v4: u32::try_from(v4)?,

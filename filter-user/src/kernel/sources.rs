@@ -23,10 +23,10 @@ use crate::{
 
 type Shared<T> = Array<MapData, Value<T>>;
 
-/// The names of the maps.
+/// The names of the maps, and of that of the policies, which has the roots.
 pub(super) const NAMES: [&str; 10] = {
     let [[a, b, c], [d, e, f]] = TRIES;
-    ["SOURCES", "SOURCE_ROOTS", "SOURCE_BLOCKS", "SOURCE_NODES", a, b, c, d, e, f]
+    ["POLICIES", "SOURCES", "SOURCE_BLOCKS", "SOURCE_NODES", a, b, c, d, e, f]
 };
 const TRIES: Names =
     [["SOURCES_V4_0", "SOURCES_V4_1", "SOURCES_V4_2"], ["SOURCES_V6_0", "SOURCES_V6_1", "SOURCES_V6_2"]];
@@ -35,7 +35,6 @@ const TRIES: Names =
 pub(super) struct SourceMaps {
     tries: SlotTries<u32>,
     prefixes: Shared<NotedPrefix>,
-    roots: Shared<SourceRoot>,
     blocks: Shared<SourceBlock>,
     nodes: Shared<SourceNode>,
 }
@@ -64,34 +63,25 @@ impl SourceMaps {
         Ok(Self {
             tries: SlotTries::collect(TRIES, &mut map)?,
             prefixes: map("SOURCES")?.try_into()?,
-            roots: map("SOURCE_ROOTS")?.try_into()?,
             blocks: map("SOURCE_BLOCKS")?.try_into()?,
             nodes: map("SOURCE_NODES")?.try_into()?,
         })
     }
 
-    /// Writes sources, which ascend, into a slot that no packet looks at.
-    pub(super) fn write(&mut self, slot: u32, sources: &[(IpNet, u32)]) -> Result<()> {
-        let known = self.noted(slot)?;
-        self.forget(slot)?;
+    /// Writes sources, which ascend, into a slot that no packet looks at, and that has these roots.
+    pub(super) fn write(&mut self, slot: u32, roots: &mut Mapped<SourceRoot>, sources: &[(IpNet, u32)]) -> Result<()> {
+        let known = self.noted(roots)?;
+        fault::step();
+        // What the tries have is not known while they are written.
+        roots.entries().iter_mut().for_each(|root| root.prefixes = UNKNOWN);
         self.tries.write(slot, known.as_deref(), sources)?;
         fault::step();
-        self.note(slot, sources)
-    }
-
-    /// Lets it be unknown what the tries of a slot have.
-    fn forget(&self, slot: u32) -> Result<()> {
-        fault::step();
-        let mut roots = Mapped::new(&self.roots)?;
-        let first = 2 * usize::try_from(slot)?;
-        roots.entries()[first..first + 2].iter_mut().for_each(|root| root.prefixes = UNKNOWN);
-        Ok(())
+        self.note(slot, roots, sources)
     }
 
     /// Notes what the tries of a slot have, and writes the index in front of them.
-    fn note(&self, slot: u32, sources: &[(IpNet, u32)]) -> Result<()> {
+    fn note(&self, slot: u32, roots: &mut Mapped<SourceRoot>, sources: &[(IpNet, u32)]) -> Result<()> {
         let mut prefixes = Mapped::new(&self.prefixes)?;
-        let mut roots = Mapped::new(&self.roots)?;
         let mut blocks = Mapped::new(&self.blocks)?;
         let mut nodes = Mapped::new(&self.nodes)?;
         let slot = usize::try_from(slot)?;
@@ -109,23 +99,17 @@ impl SourceMaps {
             index.root.first_node = nodes.take(&index.nodes)?;
             index.root.first_prefix = prefixes.take(&notes)?;
             index.root.prefixes = u32::try_from(notes.len())?;
-            roots.entries()[2 * slot + family] = *index.root;
+            roots.entries()[family] = *index.root;
         }
         Ok(())
     }
 
-    /// The sources in a slot, ascending.
-    pub(super) fn read(&self, slot: u32) -> Result<Vec<(IpNet, u32)>> {
-        self.noted(slot)?.context("the sources were not written to their end")
-    }
-
-    /// The sources in a slot, ascending; nothing where they were not written to their end.
-    pub(super) fn noted(&self, slot: u32) -> Result<Option<Vec<(IpNet, u32)>>> {
-        let mut roots = Mapped::new(&self.roots)?;
+    /// The sources in the slot that has these roots, ascending; nothing where they were not written to their end.
+    pub(super) fn noted(&self, roots: &mut Mapped<SourceRoot>) -> Result<Option<Vec<(IpNet, u32)>>> {
         let mut prefixes = Mapped::new(&self.prefixes)?;
         let mut sources = Vec::new();
         for (family, v4) in [true, false].into_iter().enumerate() {
-            let root = &roots.entries()[2 * usize::try_from(slot)? + family];
+            let root = &roots.entries()[family];
             if root.prefixes == UNKNOWN {
                 return Ok(None);
             }

@@ -41,7 +41,7 @@ pub(super) fn swap_program(pins: &Pins, policy: &CompiledPolicy) -> Result<bool>
     fault::step();
     let mut ebpf = program::load_beside(pins.directory(), policy, &anew)?;
     if anew.contains(&"SOURCES") {
-        carry_sources_over(pins.directory())?;
+        carry_policies_over(pins.directory())?;
     }
     let egress = program::egress(&mut ebpf)?;
     egress.load().context("the kernel refuses the egress program")?;
@@ -86,12 +86,19 @@ fn finish_swap(pins: &Pins) -> Result<()> {
     Ok(())
 }
 
-/// Writes the sources of every slot into the maps that are pinned beside those that have them.
-fn carry_sources_over(directory: &Path) -> Result<()> {
-    let from = SourceMaps::collect(|name| maps::at(&directory.join(name)))?;
-    let mut to = SourceMaps::collect(|name| maps::at(&pins::beside(&directory.join(name))))?;
-    // What was not written to its end is in force nowhere.
-    (0..GENERATIONS).try_for_each(|slot| to.write(slot, &from.noted(slot)?.unwrap_or_default()))
+/// Writes the policies of every slot, and their sources, into the maps that are pinned beside those that have them.
+fn carry_policies_over(directory: &Path) -> Result<()> {
+    let old = |name: &str| maps::at(&directory.join(name));
+    let new = |name: &str| maps::at(&pins::beside(&directory.join(name)));
+    let (from, mut to) = (SourceMaps::collect(old)?, SourceMaps::collect(new)?);
+    let [known, written]: [policies::Shared; 2] = [old("POLICIES")?.try_into()?, new("POLICIES")?.try_into()?];
+    for slot in 0..GENERATIONS {
+        policies::copy_tables(&known, &written, slot)?;
+        // What was not written to its end is in force nowhere.
+        let sources = from.noted(&mut policies::roots(&known, slot)?)?.unwrap_or_default();
+        to.write(slot, &mut policies::roots(&written, slot)?, &sources)?;
+    }
+    policies::set_switch_of(&written, policies::switch_of(&known)?)
 }
 
 /// Puts the lasting maps of a filter of another ABI among the new pins of this one, which nothing uses yet. Returns the names

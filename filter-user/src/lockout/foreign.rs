@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use anyhow::{Context as _, Result};
+use filter_common::tables::flags;
 
 use super::network::Network;
 use crate::policy::CompiledPolicy;
@@ -13,7 +14,7 @@ use crate::policy::CompiledPolicy;
 /// If the host's addresses cannot be read.
 pub fn foreign_addresses(interface: &str, policy: &CompiledPolicy) -> Result<Vec<IpAddr>> {
     let settings = &policy.tables.settings;
-    if settings.address_count == 0 {
+    if !settings.has(flags::ADDRESSES) {
         return Ok(Vec::new());
     }
     let own: Vec<IpAddr> = settings.addresses.addresses().map(IpAddr::from).collect();

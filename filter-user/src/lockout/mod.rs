@@ -6,6 +6,7 @@ mod foreign;
 mod live;
 mod network;
 mod sessions;
+mod tcp_sockets;
 
 use std::{
     fmt,

@@ -8,11 +8,11 @@ use std::{
 
 use anyhow::{Context as _, Result};
 use procfs::{
-    ProcResult,
-    net::{TcpNetEntry, TcpState, UdpState},
+    net::UdpState,
     process::{FDTarget, Process},
 };
 
+use super::tcp_sockets::{State, TcpSocket, tcp_sockets, without_ipv6};
 use crate::policy::{PortSet, Protocol};
 
 /// A session of this host with a peer.
@@ -42,24 +42,21 @@ pub enum Purpose {
 /// The sessions of this network namespace.
 pub(super) fn sessions(sip_ports: &PortSet) -> Result<BTreeSet<Session>> {
     let sockets = tcp_sockets()?;
-    let listening: HashSet<u16> = sockets
-        .iter()
-        .filter(|socket| socket.state == TcpState::Listen)
-        .map(|socket| socket.local_address.port())
-        .collect();
-    let tcp = |purpose, socket: &TcpNetEntry| Session {
+    let (listening, established): (Vec<_>, Vec<_>) =
+        sockets.into_iter().partition(|socket| socket.state == State::Listening);
+    let listening: HashSet<u16> = listening.iter().map(|socket| socket.local.port()).collect();
+    let tcp = |purpose, socket: &TcpSocket| Session {
         purpose,
         protocol: Protocol::TCP,
-        local: canonical(socket.local_address),
-        remote: canonical(socket.remote_address),
-        accepted: listening.contains(&socket.local_address.port()),
+        local: canonical(socket.local),
+        remote: canonical(socket.remote),
+        accepted: listening.contains(&socket.local.port()),
     };
     let is_sip =
         |local: SocketAddr, remote: SocketAddr| sip_ports.contains(local.port()) || sip_ports.contains(remote.port());
-    let established: Vec<_> = sockets.iter().filter(|socket| socket.state == TcpState::Established).collect();
     let mut sessions: BTreeSet<_> = established
         .iter()
-        .filter(|socket| is_sip(socket.local_address, socket.remote_address))
+        .filter(|socket| is_sip(socket.local, socket.remote))
         .map(|socket| tcp(Purpose::Sip, socket))
         .collect();
     sessions.extend(udp_sessions()?.into_iter().filter(|session| is_sip(session.local, session.remote)));
@@ -72,12 +69,6 @@ pub(super) fn sessions(sip_ports: &PortSet) -> Result<BTreeSet<Session>> {
         sessions.extend(of_ancestor.map(|socket| tcp(Purpose::Login, socket)));
     }
     Ok(sessions)
-}
-
-fn tcp_sockets() -> Result<Vec<TcpNetEntry>> {
-    let mut sockets = procfs::net::tcp().context("cannot read `/proc/net/tcp`")?;
-    sockets.extend(without_ipv6(procfs::net::tcp6()).context("cannot read `/proc/net/tcp6`")?);
-    Ok(sockets)
 }
 
 /// The UDP sockets that are connected: of others the kernel knows no peer.
@@ -94,14 +85,6 @@ fn udp_sessions() -> Result<Vec<Session>> {
             accepted: false,
         })
         .collect())
-}
-
-/// A kernel without IPv6 has no such table.
-fn without_ipv6<T>(table: ProcResult<Vec<T>>) -> ProcResult<Vec<T>> {
-    match table {
-        Err(procfs::ProcError::NotFound(_)) => Ok(Vec::new()),
-        table => table,
-    }
 }
 
 /// A socket for both families shows IPv4 as mapped into IPv6.

@@ -58,8 +58,8 @@ impl HostPolicy {
     /// The same policy, but its verdicts name places in [`CompiledPolicy::terms`] where those of others name rules.
     pub(super) fn naming_terms(compiled: &CompiledPolicy) -> Self {
         let mut policy = Self::new(compiled);
-        for (place, term) in (0..).zip(policy.tables.term_rules.iter_mut()) {
-            *term = place;
+        for (place, term) in (0..).zip(policy.tables.terms.iter_mut()) {
+            term.rule = place;
         }
         policy
     }

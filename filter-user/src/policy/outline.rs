@@ -89,7 +89,7 @@ impl CompiledPolicy {
 }
 
 impl Outline {
-    /// From tables, source tries and denied prefixes; `rule` names what `term_rules` has.
+    /// From tables, source tries and denied prefixes; `rule` names what terms have.
     pub(crate) fn new(
         tables: &Tables,
         sources: &[(IpNet, u32)],
@@ -102,7 +102,7 @@ impl Outline {
                 let covered = sources
                     .iter()
                     .filter(|(_, set)| tables.source_sets.get(*set as usize).is_some_and(|set| set.contains(term)));
-                let grant = Grant { rule: rule(tables.term_rules[term]), what };
+                let grant = Grant { rule: rule(tables.terms[term].rule), what };
                 grants.entry(grant).or_default().extend(covered.map(|(prefix, _)| *prefix));
             }
         }
@@ -251,7 +251,7 @@ fn rate(rate: Rate) -> String {
 
 fn addresses(settings: &Settings) -> String {
     let mut addresses: Vec<_> = settings.addresses.addresses().map(IpAddr::from).collect();
-    if settings.address_count == 0 || addresses.is_empty() {
+    if !settings.has(flags::ADDRESSES) || addresses.is_empty() {
         return "any".to_owned();
     }
     addresses.sort_unstable();

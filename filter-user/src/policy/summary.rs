@@ -6,7 +6,10 @@ use std::{
 };
 
 use bytemuck::Zeroable as _;
-use filter_common::{packet::ip, tables::Settings};
+use filter_common::{
+    packet::ip,
+    tables::{Knobs, Settings},
+};
 use ipnet::IpNet;
 use serde::Serialize;
 
@@ -113,7 +116,7 @@ impl Policy {
 /// The settings that are not what they are where nothing is said; mode, scope and addresses have places of their own.
 fn settings(set: &Settings) -> BTreeMap<&'static str, String> {
     let limits = LimitRates::default().table();
-    let usual = outline::settings(&Settings { flags: DEFAULT_CLASSES, limits, ..Settings::zeroed() });
+    let usual = outline::settings(&Settings { knobs: Knobs(DEFAULT_CLASSES), limits, ..Settings::zeroed() });
     let mut set = outline::settings(set);
     set.retain(|name, value| !["mode", "scope", "addresses"].contains(name) && usual.get(name) != Some(value));
     set

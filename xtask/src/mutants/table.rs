@@ -83,8 +83,8 @@ pub(super) const MUTANTS: [Mutant; 36] = [
     mutant(
         "ping to multicast",
         DECIDE,
-        "settings.has(flags::PING) && !packet.destination.is_multicast_or_broadcast()",
-        "settings.has(flags::PING)",
+        "knobs.has(flags::PING) && !packet.destination.is_multicast_or_broadcast()",
+        "knobs.has(flags::PING)",
     ),
     mutant(
         "unsolicited advertisements from `::`",
@@ -100,7 +100,7 @@ pub(super) const MUTANTS: [Mutant; 36] = [
         "!matches!(packet.protocol, ip::TCP | ip::UDP)",
         "!matches!(packet.protocol, ip::TCP)",
     ),
-    mutant("broadcast as source", ADDRESS, "0 | 127 | 224..=255)", "0 | 127 | 224..=254)"),
+    mutant("broadcast as source", ADDRESS, "before > 222 ||", "before > 222 && before != 254 ||"),
     mutant("the fourth word of a set of terms", TABLES, "(d, 192)", "(d, 128)"),
     mutant("a range of ports ends one port late", PORT_TABLES, "last.checked_add(1)", "last.checked_add(2)"),
     mutant(

@@ -31,7 +31,7 @@ use super::{
 /// A policy as the kernel takes it, and what stands behind every number in it.
 #[derive(Clone)]
 pub struct CompiledPolicy {
-    /// Everything but the tries. The generation is 0, and `term_rules` has places in `rules`.
+    /// Everything but the tries. The generation is 0, and the rules of its terms are places in `rules`.
     pub tables: Box<Tables>,
     /// The source tries of both families: prefixes with their places in the tables' `source_sets`, ascending.
     pub sources: Vec<(IpNet, u32)>,
@@ -65,7 +65,7 @@ impl CompiledPolicy {
     pub fn without_limits(&self) -> Self {
         let mut policy = self.clone();
         policy.tables.settings.limits = Limits::default();
-        policy.tables.settings.flags &= !flags::RETURN_TRAFFIC;
+        policy.tables.settings.knobs.0 &= !flags::RETURN_TRAFFIC;
         policy
     }
 }

@@ -4,7 +4,7 @@ use bytemuck::zeroed_box;
 use filter_common::{
     Address,
     packet::ip,
-    tables::{AddressTable, Tables, TermSet, flags},
+    tables::{AddressTable, Knobs, Tables, Term, TermSet, flags, services},
 };
 
 use super::{
@@ -50,12 +50,12 @@ pub(super) fn build(
         }
         let rule = &rules[term.rule];
         let inspected = !rule.provider.is_some_and(|place| file.providers[place].t38);
-        match rule.service {
-            Some(Service::SipUdp) => tables.sip.insert(index),
-            Some(Service::Media) if inspected => tables.media.insert(index),
-            _ => {}
-        }
-        tables.term_rules[usize::from(index)] = u16::try_from(term.rule).unwrap_or(u16::MAX);
+        let service = match rule.service {
+            Some(Service::SipUdp) => services::SIP,
+            Some(Service::Media) if inspected => services::MEDIA,
+            _ => 0,
+        };
+        tables.terms[usize::from(index)] = Term { rule: u16::try_from(term.rule).unwrap_or(u16::MAX), service };
     }
     ports(&mut tables, own, terms)?;
     let what = "combinations of rules over sources";
@@ -75,15 +75,15 @@ fn settings(tables: &mut Tables, file: &PolicyFile) {
         (file.inspect.sip == Inspection::Enforce, flags::INSPECT_SIP_ENFORCE),
         (file.inspect.media == Inspection::Count, flags::INSPECT_MEDIA_COUNT),
         (file.inspect.media == Inspection::Enforce, flags::INSPECT_MEDIA_ENFORCE),
+        (!sbc.addresses.is_empty(), flags::ADDRESSES),
     ];
     let set = modes.iter().filter(|(on, _)| *on).fold(file.classes, |set, (_, flag)| set | flag);
-    tables.settings.flags = set;
+    tables.settings.knobs = Knobs(set);
     tables.settings.limits = file.limits.table();
     let addresses: Vec<_> = sbc.addresses.iter().map(|address| Address::from(*address)).collect();
     // The file was refused if it has more addresses than the table takes.
     if let Some(table) = AddressTable::new(&addresses) {
         tables.settings.addresses = table;
-        tables.settings.address_count = u32::try_from(addresses.len()).unwrap_or(u32::MAX);
     }
 }
 

@@ -71,16 +71,24 @@ impl Cell {
 #[cfg_attr(feature = "host", derive(bytemuck::Pod, bytemuck::Zeroable))]
 #[repr(C)]
 pub struct SourceRoot {
-    /// The first of its blocks among all.
-    pub first_block: u32,
-    /// The first of its nodes among all.
-    pub first_node: u32,
+    /// What is added to a cell that leads to a block, round the end of 32 bits, for the block's place among all.
+    to_block: u32,
+    /// The same for a node.
+    to_node: u32,
     /// The first of its prefixes among all that are noted beside the tries.
     pub first_prefix: u32,
     /// How many prefixes it has; [`UNKNOWN`](crate::noted_prefix::UNKNOWN) while its trie is written.
     pub prefixes: u32,
     /// A cell for each number that 16 bits can be.
     pub cells: [Cell; 1 << 16],
+}
+
+impl SourceRoot {
+    /// Where the first of its blocks is among all, and the first of its nodes.
+    pub const fn lead_to(&mut self, first_block: u32, first_node: u32) {
+        self.to_block = first_block.wrapping_sub(Cell::FIRST_BLOCK as u32);
+        self.to_node = first_node.wrapping_sub(Cell::FIRST_NODE as u32);
+    }
 }
 
 /// A cell for each number that 8 bits can be.
@@ -133,7 +141,6 @@ pub trait SourceIndex {
 
 /// The index of the source set of an address; nothing where the trie has to be asked.
 #[inline(always)]
-#[expect(clippy::cast_possible_truncation, reason = "the next 16 bits are taken")]
 pub fn look_up<I: SourceIndex>(index: &I, address: Address) -> Option<u32> {
     let root = index.root(address)?;
     let cell = match address {
@@ -143,7 +150,7 @@ pub fn look_up<I: SourceIndex>(index: &I, address: Address) -> Option<u32> {
             if cell == Cell::UNLISTED {
                 return Some(0);
             }
-            if cell.is_last() { cell } else { descend(index, root, cell, address as u16)? }
+            if cell.is_last() { cell } else { descend(index, root, cell, address.into())? }
         }
         Address::V6([high, low]) => {
             let mut cell = *entry(&root.cells, high >> 48);
@@ -153,7 +160,7 @@ pub fn look_up<I: SourceIndex>(index: &I, address: Address) -> Option<u32> {
                     if cell.is_last() {
                         return cell.source_set();
                     }
-                    cell = descend(index, root, cell, (rest >> 48) as u16)?;
+                    cell = descend(index, root, cell, rest >> 48)?;
                     rest <<= 16;
                 }
             }
@@ -163,21 +170,23 @@ pub fn look_up<I: SourceIndex>(index: &I, address: Address) -> Option<u32> {
     cell.source_set()
 }
 
-/// The cell that another one leads to by the next 16 bits.
+/// The cell that another one leads to by the next 16 bits, which are the last of a number.
 #[inline(always)]
-fn descend<I: SourceIndex>(index: &I, root: &SourceRoot, from: Cell, number: u16) -> Option<Cell> {
-    let block = |cell: Cell| index.block((root.first_block + u32::from(cell.0)).wrapping_sub(Cell::FIRST_BLOCK.into()));
+#[expect(clippy::cast_possible_truncation, reason = "the last 16 bits are taken")]
+fn descend<I: SourceIndex>(index: &I, root: &SourceRoot, from: Cell, number: u64) -> Option<Cell> {
+    let block = |cell: Cell| index.block(root.to_block.wrapping_add(cell.0.into()));
     let mut cell = from;
     if cell.is_block() {
         cell = *entry(&block(cell)?.0, number >> 8);
-        if cell.is_last() {
+        // What is beside listed sources has the first.
+        if cell == Cell::UNLISTED || cell.is_last() {
             return Some(cell);
         }
     }
     if cell.is_block() {
-        return Some(*entry(&block(cell)?.0, number & 0xff));
+        return Some(*entry(&block(cell)?.0, number));
     }
-    Some(index.node(root.first_node + u32::from(cell.0 - Cell::FIRST_NODE))?.of(number))
+    Some(index.node(root.to_node.wrapping_add(cell.0.into()))?.of(number as u16))
 }
 
 const _: () = {

@@ -193,6 +193,9 @@ pub struct PortTables {
 }
 
 impl PortTables {
+    /// The class of the ports that no term is about: the empty set.
+    pub const CLOSED: u16 = 0;
+
     /// Whether this is one of the SBC's own SIP and media ports.
     #[inline(always)]
     pub fn owns(&self, port: u16) -> bool {

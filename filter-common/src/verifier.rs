@@ -3,8 +3,6 @@
 //! LLVM packs fields together and takes them apart again, leaves out comparisons that follow from others, and knows that a
 //! number is bounded still; the verifier of Linux 6.1 does not. What LLVM knows nothing of it leaves as it is.
 
-use crate::tables::TERMS;
-
 /// The same number, of which LLVM knows nothing any more.
 ///
 /// Not `black_box`: that goes by way of memory, and LLVM would read all other memory anew behind it.
@@ -32,13 +30,6 @@ pub(crate) fn rarely() {
     unsafe {
         core::arch::asm!("goto +0", options(nomem, nostack));
     }
-}
-
-/// The term, which is below [`TERMS`].
-#[inline(always)]
-#[expect(clippy::cast_possible_truncation, reason = "it is bounded before")]
-pub(crate) fn bounded(term: u32) -> usize {
-    opaque(term.into()) as usize % TERMS
 }
 
 /// The entry that a field of the packet stands for, in a table of a power of two.

@@ -135,8 +135,8 @@ impl<const N: usize> Header for PacketHeader<N> {
     }
 
     #[inline(always)]
-    fn u16<const PLACE: usize>(self) -> u16 {
-        u16::from_be(load!(self, PLACE, 16) as u16)
+    fn u16_in_network_order<const PLACE: usize>(self) -> u16 {
+        load!(self, PLACE, 16) as u16
     }
 
     #[inline(always)]

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     Flow, State,
-    packet::{self, Content, Frame, Packet, Transport},
+    packet::{self, Content, Frame, Packet, Port, Transport},
     tables::{Tables, flags},
 };
 
@@ -22,9 +22,11 @@ pub(super) fn is_answer<P: Policy, S: State>(packet: &Packet, policy: &P, state:
     let (local_port, remote_port) = match packet.transport {
         Transport::Tcp { opening: true, .. } => return false,
         // Own ports open no flow: what floods them is spared the look-up.
-        Transport::Tcp { destination, .. } if tables.ports[Tables::TCP].owns(destination) => return false,
-        Transport::Udp { destination, .. } if tables.ports[Tables::UDP].owns(destination) => return false,
-        Transport::Tcp { source, destination, .. } | Transport::Udp { source, destination } => (destination, source),
+        Transport::Tcp { destination, .. } if tables.ports[Tables::TCP].owns(destination.number()) => return false,
+        Transport::Udp { destination, .. } if tables.ports[Tables::UDP].owns(destination.number()) => return false,
+        Transport::Tcp { source, destination, .. } | Transport::Udp { source, destination } => {
+            (destination.number(), source.number())
+        }
         Transport::Icmp { identifier, .. } if is_message(packet, Message::EchoReply) => (identifier, 0),
         _ => return false,
     };
@@ -65,17 +67,17 @@ pub fn outgoing<F: Frame + ?Sized, P: Policy>(frame: &F, policy: &P) -> Option<O
         }
         _ => return None,
     };
-    let own = tables.ports[ports.protocol].owns(ports.destination);
+    let own = tables.ports[ports.protocol].owns(ports.destination.number());
     let listed = || source_set(policy, packet.destination).map(|source| classify::ports(&ports, tables, source));
     if own || matches!(listed(), Some(Ok(_))) {
         return None;
     }
-    Some(Outgoing { flow: flow(&packet, ports.destination, ports.source), opens })
+    Some(Outgoing { flow: flow(&packet, ports.destination.number(), ports.source.number()), opens })
 }
 
 /// The ports of the answer to what goes from `source` to `destination`.
 #[inline(always)]
-const fn answering(protocol: usize, source: u16, destination: u16) -> Ports {
+const fn answering(protocol: usize, source: Port, destination: Port) -> Ports {
     Ports { protocol, source: destination, destination: source, opening: false }
 }
 

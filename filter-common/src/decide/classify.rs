@@ -3,14 +3,16 @@
 use super::icmp::{self, Message};
 use crate::{
     Address, Reason, Verdict,
-    packet::{Packet, Transport, ip},
-    tables::{Tables, TermSet},
+    packet::{Packet, Port, Transport, ip},
+    tables::{PortTables, Tables, TermSet},
     verifier::entry,
 };
 
 /// Which term allows the packet, by the intersection of what each field allows; or why none does.
+///
+/// As wide as a register: LLVM would put a narrow number and the reason into one, and take them apart again.
 #[inline(always)]
-pub(super) fn term(packet: &Packet, tables: &Tables, source: &TermSet) -> Result<u32, Reason> {
+pub(super) fn term(packet: &Packet, tables: &Tables, source: &TermSet) -> Result<u64, Reason> {
     match packet.transport {
         Transport::Tcp { source: from, destination: to, opening } => {
             ports(&Ports { protocol: Tables::TCP, source: from, destination: to, opening }, tables, source)
@@ -26,20 +28,25 @@ pub(super) fn term(packet: &Packet, tables: &Tables, source: &TermSet) -> Result
 pub(super) struct Ports {
     /// Index of [`Tables::ports`].
     pub(super) protocol: usize,
-    pub(super) source: u16,
-    pub(super) destination: u16,
+    pub(super) source: Port,
+    pub(super) destination: Port,
     pub(super) opening: bool,
 }
 
 /// Which term allows a TCP segment or UDP datagram.
 #[inline(always)]
-pub(super) fn ports(packet: &Ports, tables: &Tables, source: &TermSet) -> Result<u32, Reason> {
+pub(super) fn ports(packet: &Ports, tables: &Tables, source: &TermSet) -> Result<u64, Reason> {
     let ports = &tables.ports[packet.protocol];
-    let to = *source & port_set(tables, &ports.destination, packet.destination);
-    let from = port_set(tables, &ports.source, packet.source);
+    let class = *entry(&ports.destination, packet.destination.number());
+    // What most who scan have. It follows from what is below, too.
+    if class == PortTables::CLOSED {
+        return Err(if source.is_empty() { Reason::ProviderDenied } else { Reason::PortClosed });
+    }
+    let to = *source & *entry(&tables.port_sets, class);
+    let from = *entry(&tables.port_sets, *entry(&ports.source, packet.source.number()));
     let allowed = if packet.opening { to & from & tables.opening } else { to & from };
     if let Some(term) = allowed.lowest() {
-        return Ok(term);
+        return Ok(term.into());
     }
     Err(if source.is_empty() {
         Reason::ProviderDenied
@@ -50,12 +57,6 @@ pub(super) fn ports(packet: &Ports, tables: &Tables, source: &TermSet) -> Result
     } else {
         Reason::SourcePort
     })
-}
-
-/// The terms that a port satisfies.
-#[inline(always)]
-fn port_set(tables: &Tables, classes: &[u16; 65536], port: u16) -> TermSet {
-    *entry(&tables.port_sets, *entry(classes, port))
 }
 
 /// Why a packet from an unlisted source is dropped.
@@ -89,10 +90,10 @@ pub(super) const fn is_of_any_protocol(packet: &Packet) -> bool {
 
 /// Which term allows ICMP or another protocol without ports.
 #[inline(always)]
-fn other_protocol(packet: &Packet, tables: &Tables, source: &TermSet) -> Result<u32, Reason> {
+fn other_protocol(packet: &Packet, tables: &Tables, source: &TermSet) -> Result<u64, Reason> {
     let allowed = *source & *entry(&tables.protocols, packet.protocol);
     if let Some(term) = allowed.lowest() {
-        return Ok(term);
+        return Ok(term.into());
     }
     Err(echo_or(packet, if source.is_empty() { Reason::ProviderDenied } else { Reason::ProtocolUnlisted }))
 }

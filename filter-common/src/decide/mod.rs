@@ -13,9 +13,9 @@ use self::icmp::Message;
 use crate::{
     Address, Datagram, FirstFragment, Reason, State, Verdict,
     live::{Allowance, LiveQuery},
-    packet::{self, Frame, OddPacket, Packet, Payload, PlainPacket, Transport, UNTAGGED, ip},
+    packet::{self, Frame, OddPacket, Packet, Payload, PlainPacket, Port, Transport, UNTAGGED, ip},
     tables::{Knobs, Tables, TermSet, flags},
-    verifier::{bounded, entry, rarely},
+    verifier::{entry, rarely},
 };
 
 /// A policy that packets can be judged by, wherever its tables are.
@@ -178,7 +178,7 @@ fn by_source<F: Frame + ?Sized, P: Policy, S: State>(
     if fragment {
         return classify::later_fragment(packet, tables, source);
     }
-    let term = tables.terms[bounded(classify::term(packet, tables, source)?)];
+    let term = *entry(&tables.terms, classify::term(packet, tables, source)?);
     Ok(match limit::listed(packet, tables, state, term) {
         Some(reason) => Verdict::of(reason),
         None => inspect::listed(frame, packet, policy, term),
@@ -190,7 +190,7 @@ fn by_source<F: Frame + ?Sized, P: Policy, S: State>(
 const fn live_query(packet: &Packet) -> LiveQuery {
     match packet.transport {
         Transport::Tcp { destination, .. } | Transport::Udp { destination, .. } => {
-            LiveQuery::port(packet.protocol, destination)
+            LiveQuery::port(packet.protocol, destination.number())
         }
         Transport::Absent if classify::is_of_any_protocol(packet) => LiveQuery::ANY_FRAGMENT,
         Transport::Absent => LiveQuery::fragment(packet.protocol),
@@ -292,8 +292,7 @@ fn link_essential(packet: &Packet, knobs: Knobs) -> Option<Reason> {
             if knobs.has(flags::DHCP) && is_dhcp(packet.source, source, destination) {
                 return Some(rare(Reason::Dhcp));
             }
-            // RFC 5881, section 4; RFC 5883, section 5.
-            (knobs.has(flags::BFD) && matches!(destination, 3784 | 3785 | 4784)).then(|| rare(Reason::Bfd))
+            (knobs.has(flags::BFD) && is_bfd(destination)).then(|| rare(Reason::Bfd))
         }
         _ => match packet.protocol {
             ip::VRRP if knobs.has(flags::VRRP) => Some(Reason::Vrrp),
@@ -305,11 +304,17 @@ fn link_essential(packet: &Packet, knobs: Knobs) -> Option<Reason> {
 
 /// Whether these are the ports of what a DHCP server sends to its clients (RFC 2131, section 4.1; RFC 8415, section 7.2).
 #[inline(always)]
-const fn is_dhcp(from: Address, source: u16, destination: u16) -> bool {
+const fn is_dhcp(from: Address, source: Port, destination: Port) -> bool {
     match from {
-        Address::V4(_) => source == 67 && destination == 68,
-        Address::V6(_) => source == 547 && destination == 546,
+        Address::V4(_) => source.is(67) && destination.is(68),
+        Address::V6(_) => source.is(547) && destination.is(546),
     }
+}
+
+/// Whether this is a port of BFD (RFC 5881, section 4; RFC 5883, section 5).
+#[inline(always)]
+const fn is_bfd(destination: Port) -> bool {
+    destination.is(3784) || destination.is(3785) || destination.is(4784)
 }
 
 /// ICMP messages whose fate no rule changes.
@@ -354,8 +359,8 @@ fn is_foreign<P: Policy>(address: Address, policy: &P) -> bool {
 #[inline(always)]
 fn is_own_port(packet: &Packet, tables: &Tables) -> bool {
     match packet.transport {
-        Transport::Udp { destination, .. } => tables.ports[Tables::UDP].owns(destination),
-        Transport::Tcp { destination, .. } => tables.ports[Tables::TCP].owns(destination),
+        Transport::Udp { destination, .. } => tables.ports[Tables::UDP].owns(destination.number()),
+        Transport::Tcp { destination, .. } => tables.ports[Tables::TCP].owns(destination.number()),
         _ => false,
     }
 }

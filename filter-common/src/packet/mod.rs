@@ -9,7 +9,7 @@ mod transport;
 
 pub use ipv6::ExtensionWalk;
 pub use octets::{Header, Octets};
-pub use transport::{Transport, tcp_flags};
+pub use transport::{Port, Transport, tcp_flags};
 
 use crate::{Address, Reason};
 

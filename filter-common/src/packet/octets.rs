@@ -8,8 +8,14 @@ pub trait Header: Copy {
     /// The octet in this place.
     fn u8<const PLACE: usize>(self) -> u8;
 
+    /// The two octets from this place on, as they stand there.
+    fn u16_in_network_order<const PLACE: usize>(self) -> u16;
+
     /// The two octets from this place on.
-    fn u16<const PLACE: usize>(self) -> u16;
+    #[inline(always)]
+    fn u16<const PLACE: usize>(self) -> u16 {
+        u16::from_be(self.u16_in_network_order::<PLACE>())
+    }
 
     /// The four octets from this place on.
     fn u32<const PLACE: usize>(self) -> u32;
@@ -35,8 +41,8 @@ impl<const N: usize> Header for Octets<N> {
         self.0[PLACE]
     }
 
-    fn u16<const PLACE: usize>(self) -> u16 {
-        u16::from_be_bytes(self.take(PLACE))
+    fn u16_in_network_order<const PLACE: usize>(self) -> u16 {
+        u16::from_ne_bytes(self.take(PLACE))
     }
 
     fn u32<const PLACE: usize>(self) -> u32 {

@@ -9,18 +9,18 @@ pub enum Transport {
     /// A TCP segment.
     Tcp {
         /// Source port.
-        source: u16,
+        source: Port,
         /// Destination port.
-        destination: u16,
+        destination: Port,
         /// Whether the segment opens a connection: SYN without ACK.
         opening: bool,
     },
     /// A UDP datagram.
     Udp {
         /// Source port.
-        source: u16,
+        source: Port,
         /// Destination port.
-        destination: u16,
+        destination: Port,
     },
     /// An ICMP message, in a packet of its own family.
     Icmp {
@@ -33,6 +33,27 @@ pub enum Transport {
     Other,
     /// A later fragment: there is no header.
     Absent,
+}
+
+/// A port, as it stands in the header: its octets are turned round only where its number is asked for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Port {
+    /// As wide as a register: LLVM would put two narrow ones into one, and take them apart again.
+    in_network_order: u64,
+}
+
+impl Port {
+    /// Its number.
+    #[inline(always)]
+    pub const fn number(self) -> u16 {
+        u16::from_be(self.in_network_order as u16)
+    }
+
+    /// Whether it has this number.
+    #[inline(always)]
+    pub const fn is(self, number: u16) -> bool {
+        self.in_network_order == number.to_be() as u64
+    }
 }
 
 /// The flags of a TCP segment (RFC 9293, section 3.1).
@@ -145,9 +166,10 @@ const fn truncated(network: &Network, reason: Reason) -> Reason {
 }
 
 #[inline(always)]
-fn ports<H: Header>(header: H) -> Result<(u16, u16), Reason> {
-    let (source, destination) = (header.u16::<0>(), header.u16::<2>());
-    if source == 0 || destination == 0 {
+fn ports<H: Header>(header: H) -> Result<(Port, Port), Reason> {
+    let source = Port { in_network_order: header.u16_in_network_order::<0>().into() };
+    let destination = Port { in_network_order: header.u16_in_network_order::<2>().into() };
+    if source.is(0) || destination.is(0) {
         return Err(Reason::PortZero);
     }
     Ok((source, destination))

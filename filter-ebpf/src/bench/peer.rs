@@ -59,7 +59,7 @@ pub(crate) fn allows(header: &Header) -> Option<bool> {
         Address::V6(_) => PEER_V6.get(&Key::new(128, [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p])),
     };
     listed?;
-    let port = u32::from(destination);
+    let port = u32::from(destination.number());
     for range in &PEER_RANGES.get(0)?.list {
         if *range == 0 {
             break;

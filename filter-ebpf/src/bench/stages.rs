@@ -137,7 +137,7 @@ fn digest(packet: &Packet) -> u64 {
     let [high, low] = packet.source.words();
     let ports = match packet.transport {
         Transport::Udp { source, destination } | Transport::Tcp { source, destination, .. } => {
-            u64::from(source) << 16 | u64::from(destination)
+            u64::from(source.number()) << 16 | u64::from(destination.number())
         }
         _ => 0,
     };

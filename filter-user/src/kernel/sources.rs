@@ -95,8 +95,7 @@ impl SourceMaps {
             };
             let notes = noted_prefix::notes(sources, v4, u64::from);
             let mut index = FamilyIndex::new(sources, v4, room);
-            index.root.first_block = blocks.take(&index.blocks)?;
-            index.root.first_node = nodes.take(&index.nodes)?;
+            index.root.lead_to(blocks.take(&index.blocks)?, nodes.take(&index.nodes)?);
             index.root.first_prefix = prefixes.take(&notes)?;
             index.root.prefixes = u32::try_from(notes.len())?;
             roots.entries()[family] = *index.root;

@@ -56,6 +56,7 @@ impl FamilyIndex {
         let mut making = Making { blocks: Vec::new(), nodes: Vec::new(), room };
         let runs = making.level(0, &cuts, Cell::default());
         let mut root: Box<SourceRoot> = zeroed_box();
+        root.lead_to(0, 0);
         fill(&mut root.cells, 0, &runs);
         Self { root, blocks: making.blocks, nodes: making.nodes }
     }

@@ -1,6 +1,7 @@
 //! What changes cost, and what it takes to hold them.
 
 use std::{
+    cell::RefCell,
     fmt, fs,
     path::Path,
     process::Stdio,
@@ -23,7 +24,7 @@ use crate::{
     table,
 };
 
-const ROUNDS: usize = 3;
+const ROUNDS: usize = 5;
 const HOST: &str = "sbc";
 /// How far changes lie apart that wait for none before them.
 const APART: Duration = Duration::from_millis(1100);
@@ -60,26 +61,34 @@ pub(crate) fn measure(quick: bool) -> Result<Report> {
     Ok(Report { rows })
 }
 
-/// Compiles a policy and puts it in force, in place of one that has other prefixes, and of one that has the same.
-fn publishing(size: u32, aim: f64) -> Result<[Row; 3]> {
+/// Compiles a policy and puts it in force, in a slot that has none, in place of one that has other prefixes, and of one that
+/// has the same.
+fn publishing(size: u32, aim: f64) -> Result<[Row; 4]> {
     let [one, other] = [Layout::Clustered, Layout::Spread].map(|layout| policy(size, layout));
     let policies = [one?, other?];
-    let mut kernel = Sandbox::for_policy(&compiled(&policies[1])?)?;
-    let mut publish = |policy: &Policy| kernel.publish(&compiled(policy)?).map(drop);
-    // What a slot has is that of three policies ago: with two in turns, the other one. The first three find nothing.
+    let none = policy(1, Layout::Spread)?;
+    let kernel = RefCell::new(Sandbox::for_policy(&compiled(&policies[1])?)?);
+    let publish = |policy: &Policy| kernel.borrow_mut().publish(&compiled(policy)?).map(drop);
+    let what = format!("compile and publish {} prefixes", table::whole(size));
+    // What a slot has is that of three policies ago.
+    let empty = || {
+        (0..3).try_for_each(|_| publish(&none))?;
+        apart()
+    };
+    let first = Row::timed(format!("{what}, into an empty slot"), aim, empty, || publish(&policies[1]))?;
+    // With two in turns, it is the other one; the first three find none.
     let mut number = 0;
     let mut in_turns = || {
         number += 1;
         publish(&policies[number % 2])
     };
     (0..3).try_for_each(|_| in_turns())?;
-    let what = format!("compile and publish {} prefixes", table::whole(size));
     let single = Row::timed(format!("{what}, all of them others"), aim, apart, &mut in_turns)?;
     // The slot of a policy that was in force just now is waited for.
     let hasty = Row::timed(format!("{what}, the same at once behind others"), f64::NAN, || Ok(()), &mut in_turns)?;
     (0..3).try_for_each(|_| publish(&policies[0]))?;
     let same = Row::timed(format!("{what}, the same ones"), f64::NAN, apart, || publish(&policies[0]))?;
-    Ok([single, hasty, same])
+    Ok([first, single, hasty, same])
 }
 
 fn policy(size: u32, layout: Layout) -> Result<Policy> {
@@ -121,20 +130,22 @@ fn commands(denied: u32) -> Result<Vec<Row>> {
     path::attach(host, &nets, false, 0)?;
     let run = |arguments: &[&str], file: Option<&Path>| sipwall(host, arguments, file).map(drop);
     let at_once = || Ok(());
-    let start =
-        Row::timed("start a command that prints its version".into(), f64::NAN, at_once, || run(&["--version"], None))?;
+    let nothing = Row::timed("start `true`, which does nothing".into(), f64::NAN, at_once, || {
+        lab::run(&mut host.command("true"), "").map(drop)
+    })?;
+    let start = Row::timed("start `sipwall --version`".into(), f64::NAN, at_once, || run(&["--version"], None))?;
     let mut number = 0;
     let allow = Row::timed("one `allow add`, the whole command".into(), 5.0, apart, || {
         number += 1;
         run(&["allow", "add", &format!("203.0.113.{number}"), "--udp", "5060"], None)
     })?;
     let own = Row {
-        what: "one `allow add`, less the start of a command".into(),
+        what: "one `allow add`, less the start".into(),
         measured: allow.measured - start.measured,
         aim: f64::NAN,
         ..allow.clone()
     };
-    let mut rows = vec![start, allow, own];
+    let mut rows = vec![nothing, start, allow, own];
     let list = directory.path().join("denied");
     fs::write(&list, policies::denied(denied))?;
     let many = table::whole(denied);

@@ -4,7 +4,7 @@ use std::process::Command;
 
 use anyhow::Result;
 
-use crate::{privilege, setup, workspace};
+use crate::{package, privilege, setup, workspace};
 
 /// What to measure, and how.
 #[derive(clap::Args)]
@@ -27,18 +27,17 @@ pub(crate) struct Options {
     json: bool,
 }
 
-/// Runs the benchmarks, in the profile that is shipped. What they find is left in `target/bench` too.
+/// Runs the benchmarks, of the binary that is shipped. What they find is left in `target/bench` too.
 pub(crate) fn run(options: &Options) -> Result<()> {
     setup::ensure(setup::Purpose::Bench)?;
     privilege::check()?;
     let Options { classifier, path, changes, quick, json } = *options;
     let flags =
         [(classifier, "--classifier"), (path, "--path"), (changes, "--changes"), (quick, "--quick"), (json, "--json")];
-    // The filter's own command stands beside it.
-    let mut build = workspace::cargo();
-    build.args(["build", "--release", "--locked", "--package", "filter-user", "--package", "bench"]);
-    workspace::run(build.args(["--bin", "sipwall", "--bin", "bench"]))?;
+    workspace::run(workspace::cargo().args(["build", "--release", "--locked", "--package", "bench"]))?;
+    let work = tempfile::tempdir_in(workspace::target())?;
+    let binary = package::binary(&work.path().join("binary"), false)?;
     let mut bench = Command::new(workspace::target().join("release/bench"));
-    bench.arg("--output").arg(workspace::target().join("bench"));
+    bench.env("SIPWALL", binary).arg("--output").arg(workspace::target().join("bench"));
     workspace::run(bench.args(flags.iter().filter(|(on, _)| *on).map(|(_, flag)| flag)))
 }

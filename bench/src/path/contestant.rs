@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result};
 use filter_user::kernel::PathProgram;
 use ipnet::IpNet;
 use lab::Host;
@@ -118,11 +118,10 @@ pub(crate) fn sipwall(host: &Host, arguments: &[&str], file: Option<&Path>) -> R
     lab::run(host.command(binary()?).args(arguments).args(file), "")
 }
 
-/// The command, which is built beside this one.
+/// The command as it is shipped, which `cargo xtask bench` has built.
 pub(crate) fn binary() -> Result<PathBuf> {
-    let path = env::current_exe()?.with_file_name("sipwall");
-    ensure!(path.exists(), "`{}` is missing\nhint: `cargo xtask bench` builds it", path.display());
-    Ok(path)
+    let path = env::var_os("SIPWALL").context("no `SIPWALL` says where the command is: `cargo xtask bench` does")?;
+    Ok(path.into())
 }
 
 /// How many packets the filter has dropped.

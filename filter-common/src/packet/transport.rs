@@ -45,6 +45,7 @@ pub struct Port {
 impl Port {
     /// Its number.
     #[inline(always)]
+    #[expect(clippy::cast_possible_truncation, reason = "it was made of 16 bits")]
     pub const fn number(self) -> u16 {
         u16::from_be(self.in_network_order as u16)
     }

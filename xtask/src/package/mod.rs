@@ -40,8 +40,8 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     Ok(())
 }
 
-/// Builds a binary that needs no library: it runs whatever the C library of the host is.
-fn binary(directory: &Path, debug: bool) -> Result<PathBuf> {
+/// Builds a binary that needs no library, in a directory that is made: it runs whatever the C library of the host is.
+pub(crate) fn binary(directory: &Path, debug: bool) -> Result<PathBuf> {
     fs::create_dir(directory)?;
     let mut cargo = workspace::cargo();
     cargo.args(["rustc", "--locked", "--package", "filter-user", "--bin", "sipwall"]);

@@ -364,8 +364,8 @@ impl Knobs {
 #[cfg_attr(feature = "host", derive(bytemuck::Pod, bytemuck::Zeroable))]
 #[repr(C, align(8))]
 pub struct Switch {
-    /// Which lists of live entries have any, a set of [`lists`], where the live allows are, and whether the generation is known
-    /// to stay. An empty trie costs as much as any.
+    /// Which lists of live entries have any, a set of [`lists`], where the live allows are, and whether the generation may
+    /// be on trial. An empty trie costs as much as any.
     pub lists: u32,
     /// The slot of the policy in force, below [`GENERATIONS`].
     pub slot: u32,
@@ -377,8 +377,8 @@ pub mod lists {
     pub const DENY: u32 = 1 << 0;
     /// The live allows, in the slot that the bits above `ALLOW_SLOT` name.
     pub const ALLOW: u32 = 1 << 1;
-    /// The slot has a generation, which stays. Else [`Trial`](crate::Trial) says more, and this spares packets that look-up.
-    pub(super) const SETTLED: u32 = 1 << 2;
+    /// The generation is on trial, or was: [`Trial`](crate::Trial) says more. Spares packets that look-up.
+    pub(super) const TRIAL: u32 = 1 << 2;
     /// Where the number of that slot begins.
     pub(super) const ALLOW_SLOT: u32 = 8;
 }
@@ -400,14 +400,14 @@ impl Switch {
     /// The same with the generation in another slot in force. `on_trial`: whether it has yet to be confirmed.
     #[must_use]
     pub const fn to(self, slot: u32, on_trial: bool) -> Self {
-        let settled = if on_trial { 0 } else { lists::SETTLED };
-        Self { slot, lists: self.lists & !lists::SETTLED | settled }
+        let trial = if on_trial { lists::TRIAL } else { 0 };
+        Self { slot, lists: self.lists & !lists::TRIAL | trial }
     }
 
-    /// Whether the slot has a generation that stays. Else it may be on trial, or there is none.
+    /// Whether the generation may be on trial.
     #[inline(always)]
-    pub const fn is_settled(self) -> bool {
-        self.lists & lists::SETTLED != 0
+    pub const fn may_be_on_trial(self) -> bool {
+        self.lists & lists::TRIAL != 0
     }
 
     /// The slot that the live allows are in; nothing if there are none.

@@ -34,15 +34,14 @@ impl PolicyInForce {
         // SAFETY: it is one number, which user space writes at once.
         let number = unsafe { (&raw const policies.switch).cast::<u64>().read_volatile() };
         let switch = Switch::of_number(number);
-        if switch.is_settled() {
-            return Self::among(policies, number);
+        if switch.may_be_on_trial() {
+            let slot = slot_in_force(switch.slot)?;
+            return Self::among(policies, Switch { slot, ..switch }.number());
         }
-        let slot = slot_in_force(switch.slot)?;
-        let policy = Self::among(policies, Switch { slot, ..switch }.number())?;
-        (policy.slot.tables.settings.generation != 0).then_some(policy)
+        Self::among(policies, number)
     }
 
-    /// The generation that a switch names by its number, which was read before.
+    /// The generation that a switch names by its number, if there is one.
     #[inline(always)]
     pub(crate) fn of(number: u64) -> Option<Self> {
         Self::among(POLICIES.get(0)?, number)
@@ -51,7 +50,8 @@ impl PolicyInForce {
     #[inline(always)]
     fn among(policies: &'static Policies, switch: u64) -> Option<Self> {
         let slot = slot_of(policies, switch)?;
-        Some(Self { switch, knobs: slot.tables.settings.knobs, slot })
+        let settings = &slot.tables.settings;
+        (settings.generation != 0).then_some(Self { switch, knobs: settings.knobs, slot })
     }
 }
 

@@ -220,6 +220,17 @@ fn a_trial_can_be_given_up_at_once() {
 }
 
 #[test]
+fn the_first_policy_that_is_given_up_on_trial_lets_everything_pass_again() {
+    let scene = Scene::new();
+    let policy = scene.policy("policy.toml", &[]);
+    scene.sipwall(&["attach", "eth0", "--policy", &policy, "--confirm", "1h"]).assert_done();
+    assert_eq!(scene.datagrams("scanner", 5060), 0);
+    scene.sipwall(&["confirm", "--revert"]).assert_done();
+    assert_eq!(scene.datagrams("scanner", 5060), 3);
+    assert_eq!((&scene.status()["mode"], &scene.status()["running"]), (&Value::Null, &true.into()));
+}
+
+#[test]
 fn a_policy_that_is_refused_while_one_is_on_trial_changes_nothing_of_it() {
     let scene = Scene::new();
     scene.attach(&scene.policy("policy.toml", &[]));

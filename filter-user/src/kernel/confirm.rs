@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 
-use super::{lock::WriteLock, maps::Maps, pins::Pins, standing::Confirmation};
+use super::{lock::WriteLock, standing::Confirmation, upgrade};
 use crate::fault;
 
 /// How long before the end of a trial a confirmation comes too late: it would be written after the end.
@@ -16,7 +16,7 @@ const MARGIN: Duration = Duration::from_millis(50);
 /// If no filter is attached to `interface`, or its policy was not confirmed in time.
 pub fn confirm(interface: &str) -> Result<Option<u64>> {
     let _lock = WriteLock::take()?;
-    let mut maps = Maps::open(Pins::attached(interface)?.directory())?;
+    let mut maps = upgrade::maps_to_change(interface)?;
     match maps.confirmation()? {
         Confirmation::Confirmed => Ok(None),
         Confirmation::RolledBack { generation } => Err(too_late(generation)),
@@ -46,7 +46,7 @@ fn too_late(generation: u64) -> anyhow::Error {
 /// If no filter is attached to `interface`, or none is on trial.
 pub fn revert(interface: &str) -> Result<u64> {
     let _lock = WriteLock::take()?;
-    let maps = Maps::open(Pins::attached(interface)?.directory())?;
+    let maps = upgrade::maps_to_change(interface)?;
     let Confirmation::Pending { .. } = maps.confirmation()? else {
         bail!("no policy awaits confirmation on `{interface}`");
     };

@@ -26,6 +26,7 @@ use super::{
     pins::Pins,
     readback, standing,
     trie::{self, Denied},
+    upgrade,
 };
 use crate::{fault, policy::outermost};
 
@@ -53,7 +54,7 @@ pub struct DeniedPrefix {
 /// If no filter is attached there, or the deny list has no room for them: then nothing is added.
 pub fn deny_add(interface: &str, prefixes: &[IpNet], lasting: Option<Duration>, comment: &str) -> Result<usize> {
     let _lock = WriteLock::take()?;
-    let mut maps = Maps::open(Pins::attached(interface)?.directory())?;
+    let mut maps = upgrade::maps_to_change(interface)?;
     let Added { all, over } = maps.added()?;
     let prefixes = &ascending(prefixes);
     let new = difference(prefixes, &difference(&all, &over));
@@ -72,7 +73,7 @@ pub fn deny_add(interface: &str, prefixes: &[IpNet], lasting: Option<Duration>, 
 /// If no filter is attached to `interface`, or its maps cannot be written.
 pub fn deny_remove(interface: &str, prefixes: &[IpNet]) -> Result<Vec<IpNet>> {
     let _lock = WriteLock::take()?;
-    let mut maps = Maps::open(Pins::attached(interface)?.directory())?;
+    let mut maps = upgrade::maps_to_change(interface)?;
     let Added { all, over } = maps.added()?;
     let prefixes = &ascending(prefixes);
     let unknown = difference(prefixes, &difference(&all, &over));

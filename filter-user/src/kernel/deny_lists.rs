@@ -18,7 +18,7 @@ use super::{
     lock::WriteLock,
     maps::{Maps, Value},
     pins::Pins,
-    standing,
+    standing, upgrade,
 };
 use crate::{fault, policy::outermost};
 
@@ -73,7 +73,7 @@ pub struct DenyListInfo {
 /// If no filter is attached there, or there is no room for the list: then nothing changes.
 pub fn deny_load(interface: &str, list: &LoadedList<'_>, progress: impl FnMut(u64, u64)) -> Result<ListChange> {
     let _lock = WriteLock::take()?;
-    let mut maps = Maps::open(Pins::attached(interface)?.directory())?;
+    let mut maps = upgrade::maps_to_change(interface)?;
     let begun = Instant::now();
     let mut prefixes = list.prefixes.to_vec();
     prefixes.sort_unstable();
@@ -115,7 +115,7 @@ pub fn deny_load(interface: &str, list: &LoadedList<'_>, progress: impl FnMut(u6
 /// If no filter is attached to `interface`, it has no list of that name, or its maps cannot be written.
 pub fn deny_unload(interface: &str, name: &str) -> Result<ListChange> {
     let _lock = WriteLock::take()?;
-    let mut maps = Maps::open(Pins::attached(interface)?.directory())?;
+    let mut maps = upgrade::maps_to_change(interface)?;
     let mut all = maps.lists()?;
     let Some(place) = (0..).zip(&all).find(|(_, list)| list.name.as_str() == Some(name)).map(|(place, _)| place) else {
         bail!("no list `{name}` is loaded on `{interface}`\nhint: `sipwall deny list --lists` shows those that are");

@@ -12,7 +12,7 @@ use super::{
     maps::{Maps, Value},
     pins::Pins,
     slots::Slots,
-    standing,
+    standing, upgrade,
 };
 use crate::{
     fault,
@@ -55,7 +55,7 @@ pub enum Allowed {
 /// If no filter is attached there, something else is let in under that name, or there is no room for it.
 pub fn allow_add(interface: &str, allow: &LiveAllow, lasting: Option<Duration>) -> Result<Allowed> {
     let _lock = WriteLock::take()?;
-    let mut maps = Maps::open(Pins::attached(interface)?.directory())?;
+    let mut maps = upgrade::maps_to_change(interface)?;
     let mut allows = maps.live_allows()?;
     let known = allows.iter().position(|known| known.name == allow.name);
     let mut allow = LiveAllow { expiry: until(lasting)?, ..allow.clone() };
@@ -85,7 +85,7 @@ pub fn allow_add(interface: &str, allow: &LiveAllow, lasting: Option<Duration>) 
 /// If no filter is attached to `interface`, or its maps cannot be written.
 pub fn allow_remove(interface: &str, names: &[String]) -> Result<Vec<String>> {
     let _lock = WriteLock::take()?;
-    let mut maps = Maps::open(Pins::attached(interface)?.directory())?;
+    let mut maps = upgrade::maps_to_change(interface)?;
     let (gone, kept): (Vec<_>, Vec<_>) = maps.live_allows()?.into_iter().partition(|allow| names.contains(&allow.name));
     if !gone.is_empty() {
         maps.write_live(&kept)?;

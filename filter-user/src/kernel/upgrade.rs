@@ -54,6 +54,15 @@ pub(super) fn swap_program(pins: &Pins, policy: &CompiledPolicy) -> Result<bool>
     Ok(is_other)
 }
 
+/// The maps of the filter on `interface`, to be changed. A swap that was cut short is finished first: the program that runs until
+/// then looks at the maps before it.
+pub(super) fn maps_to_change(interface: &str) -> Result<Maps> {
+    let pins = Pins::attached(interface)?;
+    let maps = Maps::open(pins.directory())?;
+    finish_swap(&pins)?;
+    Ok(maps)
+}
+
 /// Lets what a swap pinned beside other pins take their place, and the pinned program that of the one which runs, if the
 /// program is pinned already that belongs to it; else nothing of it is left.
 fn finish_swap(pins: &Pins) -> Result<()> {

@@ -5,7 +5,7 @@ use std::fs;
 use serde_json::Value;
 use tests::{
     pins::{OTHER_PINS, pins},
-    scene::CARRIER,
+    scene::{CARRIER, SCANNER},
 };
 
 use super::{InForce, Stage, TRACKED, TURNED};
@@ -51,6 +51,12 @@ fn a_swap_for_larger_maps_that_is_killed_filters_all_the_time() {
     let steps = stage.kill_at_every_step(&["apply", &stage.turned], |step| {
         assert_eq!(stage.scene.status()["running"], true, "step {step}");
         let in_force = stage.assert_whole(step);
+        // The program that runs knows what is let in now, whichever maps are those to come.
+        if in_force == InForce::Policy {
+            stage.scene.sipwall(&["allow", "add", SCANNER, "--udp", "5060"]).assert_done();
+            assert_eq!(stage.in_force(), InForce::Nothing, "step {step}");
+            stage.scene.sipwall(&["allow", "remove", SCANNER]).assert_done();
+        }
         // Whatever was done, the next policy is the one that packets meet.
         let next = if step % 2 == 0 { (&stage.policy, InForce::Policy) } else { (&stage.turned, InForce::Turned) };
         stage.scene.sipwall(&["apply", next.0]).assert_done();

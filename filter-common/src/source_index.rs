@@ -27,7 +27,8 @@ impl Cell {
     #[expect(clippy::cast_possible_truncation, reason = "asserted below")]
     pub const ASK: Self = Self(SOURCE_SETS as u16);
     const FIRST_BLOCK: u16 = Self::ASK.0 + 1;
-    const FIRST_NODE: u16 = 0x2000;
+    /// So many cells are left for blocks that every /16 can have one where hosts have their addresses.
+    const FIRST_NODE: u16 = 0x8000;
     /// How many blocks cells can lead to.
     pub const BLOCKS: u16 = Self::FIRST_NODE - Self::FIRST_BLOCK;
     /// How many nodes cells can lead to.
@@ -190,7 +191,7 @@ fn descend<I: SourceIndex>(index: &I, root: &SourceRoot, from: Cell, number: u64
 }
 
 const _: () = {
-    assert!(SOURCE_SETS < 0x2000 && RUNS == 8);
+    assert!(SOURCE_SETS < Cell::FIRST_NODE as usize && RUNS == 8);
     assert!(size_of::<SourceNode>() == 32 && size_of::<SourceBlock>() == 512);
     assert!(size_of::<SourceRoot>().is_multiple_of(8));
 };

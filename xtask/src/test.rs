@@ -1,6 +1,6 @@
 //! `cargo xtask test`: lints, then every test there is.
 
-use std::{collections::BTreeSet, str::FromStr};
+use std::{collections::BTreeSet, env, str::FromStr, thread};
 
 use anyhow::{Context as _, Result, bail};
 use serde::Deserialize;
@@ -31,6 +31,9 @@ enum Suite {
 
 /// Suites of several integration tests, by a name that one of them may have too.
 const GROUPS: [(&str, &[&str]); 1] = [("field", &["field", "hosts"])];
+
+/// How many tests run at once, as the test harness reads it.
+const THREADS: &str = "RUST_TEST_THREADS";
 
 /// Runs the tests; those that need root fail without it.
 pub(crate) fn run(options: &Options) -> Result<()> {
@@ -108,6 +111,11 @@ fn run_tests(selection: &[&str]) -> Result<()> {
     let mut cargo = workspace::cargo();
     // `filter-ebpf` builds for the BPF target only, and `fuzz` links where it is instrumented only.
     cargo.args(["test", "--workspace", "--exclude", "filter-ebpf", "--exclude", "fuzz"]).args(selection);
+    if env::var_os(THREADS).is_none() {
+        // Most tests wait most of the time: for packets that must not come, and for processes.
+        let processors = thread::available_parallelism()?.get();
+        cargo.env(THREADS, (2 * processors).to_string());
+    }
     workspace::run(&mut cargo)
 }
 

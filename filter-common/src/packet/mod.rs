@@ -24,6 +24,12 @@ pub trait Frame {
     /// The `N` octets from `offset`, or nothing if the frame ends before them.
     fn read<const N: usize>(&self, offset: usize) -> Option<Self::Header<N>>;
 
+    /// The same, of octets that the decision may do without.
+    #[inline(always)]
+    fn read_ahead<const N: usize>(&self, offset: usize) -> Option<Self::Header<N>> {
+        self.read(offset)
+    }
+
     /// Walks over IPv6 extension headers, as [`ExtensionWalk::new`] does.
     ///
     /// The kernel calls a function for it: in line, the ways through six headers multiply with all that follows them,
@@ -217,7 +223,7 @@ pub fn parse_odd<F: Frame + ?Sized>(frame: &F, odd: OddPacket) -> Result<Packet,
 #[inline(always)]
 pub(crate) fn untagged_ipv4<F: Frame + ?Sized>(frame: &F) -> Option<PlainPacket> {
     // All headers at once: the frame's end is compared once.
-    let header = frame.read::<{ UNTAGGED + ipv4::WITH_TRANSPORT }>(0)?;
+    let header = frame.read_ahead::<{ UNTAGGED + ipv4::WITH_TRANSPORT }>(0)?;
     if ethernet::carries_ipv4(header) { plain_ipv4(frame, UNTAGGED) } else { None }
 }
 

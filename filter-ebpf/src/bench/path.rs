@@ -41,6 +41,12 @@ pub fn drop_all(context: XdpContext) -> u32 {
     xdp_action::XDP_DROP
 }
 
+/// Lets everything in, which is the least that a filter can do in front of the stack.
+#[xdp]
+pub fn pass_all(_: XdpContext) -> u32 {
+    xdp_action::XDP_PASS
+}
+
 /// Reads the packet as the filter does, and drops it: what every filter that looks at ports costs at the least.
 #[xdp]
 pub fn drop_parsed(context: XdpContext) -> u32 {

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use anyhow::{Context as _, Result};
-use aya::maps::{Array, Map, MapData};
+use aya::maps::{Array, IterableMap as _, Map, MapData};
 use filter_common::{
     noted_prefix::{NotedPrefix, UNKNOWN},
     source_index::{SourceBlock, SourceNode, SourceRoot},
@@ -81,13 +81,9 @@ impl SourceMaps {
 
     /// Notes what the tries of a slot have, and writes the index in front of them.
     fn note(&self, slot: u32, roots: &mut Mapped<SourceRoot>, sources: &[(IpNet, u32)]) -> Result<()> {
-        let mut prefixes = Mapped::new(&self.prefixes)?;
-        let mut blocks = Mapped::new(&self.blocks)?;
-        let mut nodes = Mapped::new(&self.nodes)?;
-        let slot = usize::try_from(slot)?;
-        let mut prefixes = Region::new(prefixes.entries(), slot);
-        let mut blocks = Region::new(blocks.entries(), slot);
-        let mut nodes = Region::new(nodes.entries(), slot);
+        let mut prefixes = Region::of(&self.prefixes, slot)?;
+        let mut blocks = Region::of(&self.blocks, slot)?;
+        let mut nodes = Region::of(&self.nodes, slot)?;
         for (family, v4) in [true, false].into_iter().enumerate() {
             let room = IndexRoom {
                 blocks: blocks.free().min(IndexRoom::MOST.blocks),
@@ -105,16 +101,18 @@ impl SourceMaps {
 
     /// The sources in the slot that has these roots, ascending; nothing where they were not written to their end.
     pub(super) fn noted(&self, roots: &mut Mapped<SourceRoot>) -> Result<Option<Vec<(IpNet, u32)>>> {
-        let mut prefixes = Mapped::new(&self.prefixes)?;
         let mut sources = Vec::new();
         for (family, v4) in [true, false].into_iter().enumerate() {
             let root = &roots.entries()[family];
             if root.prefixes == UNKNOWN {
                 return Ok(None);
             }
-            let first = usize::try_from(root.first_prefix)?;
-            let notes = prefixes.entries().get(first..first + usize::try_from(root.prefixes)?);
-            for note in notes.context("the sources are not where the maps say")? {
+            let (first, count) = (usize::try_from(root.first_prefix)?, usize::try_from(root.prefixes)?);
+            if count == 0 {
+                continue;
+            }
+            let notes = Mapped::part(&self.prefixes, first, count);
+            for note in notes.context("the sources are not where the maps say")?.entries() {
                 let prefix = noted_prefix::prefix(note, v4).context("a source is no prefix")?;
                 sources.push((prefix, u32::try_from(note.value)?));
             }
@@ -129,27 +127,29 @@ impl SourceMaps {
 }
 
 /// The part of a map that belongs to a slot.
-struct Region<'m, T> {
-    entries: &'m mut [T],
+struct Region<T> {
+    entries: Mapped<T>,
     first: usize,
+    size: usize,
     taken: usize,
 }
 
-impl<'m, T: Copy> Region<'m, T> {
-    fn new(all: &'m mut [T], slot: usize) -> Self {
-        let each = all.len() / GENERATIONS as usize;
-        let first = slot * each;
-        Self { entries: &mut all[first..first + each], first, taken: 0 }
+impl<T: bytemuck::Pod> Region<T> {
+    fn of(map: &Shared<T>, slot: u32) -> Result<Self> {
+        let all = map.map().info().context("the kernel does not tell a map's size")?.max_entries();
+        let size = usize::try_from(all / GENERATIONS)?;
+        let first = usize::try_from(slot)? * size;
+        Ok(Self { entries: Mapped::part(map, first, size)?, first, size, taken: 0 })
     }
 
     const fn free(&self) -> usize {
-        self.entries.len() - self.taken
+        self.size - self.taken
     }
 
     /// Writes values behind those that were written, and returns the place of the first among all entries.
     fn take(&mut self, values: &[T]) -> Result<u32> {
         let place = self.first + self.taken;
-        let room = self.entries.get_mut(self.taken..self.taken + values.len());
+        let room = self.entries.entries().get_mut(self.taken..self.taken + values.len());
         room.context("the maps have no room for the policy")?.copy_from_slice(values);
         self.taken += values.len();
         Ok(u32::try_from(place)?)

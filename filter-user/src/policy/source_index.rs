@@ -171,16 +171,23 @@ impl Making {
     /// A cell that leads to a block by the upper 8 bits.
     fn upper_block(&mut self, runs: &[Run]) -> Cell {
         let Some(place) = self.block() else { return Cell::ASK };
-        for upper in 0..=u8::MAX {
-            let within = within(runs, upper);
-            let cell = match within.as_slice() {
-                [(_, cell)] => *cell,
-                few if few.len() <= RUNS => self.node(few),
-                many => self.lower_block(upper, many),
-            };
-            self.blocks[usize::from(place)].0[usize::from(upper)] = cell;
+        let mut cells = [Cell::default(); 1 << 8];
+        let whole: Vec<Run> = runs.iter().map(|(start, cell)| (start.div_ceil(1 << 8), *cell)).collect();
+        fill(&mut cells, 0, &whole);
+        // Few of the upper bits have runs that begin behind their first number.
+        for parted in runs.chunk_by(|(one, _), (next, _)| one >> 8 == next >> 8) {
+            if parted.iter().any(|(start, _)| start & 0xff != 0) {
+                let [upper, _] = parted[0].0.to_be_bytes();
+                cells[usize::from(upper)] = self.parted(upper, &within(runs, upper));
+            }
         }
+        self.blocks[usize::from(place)] = SourceBlock(cells);
         Cell::block(place)
+    }
+
+    /// A cell that leads to several runs that have the upper 8 bits.
+    fn parted(&mut self, upper: u8, runs: &[Run]) -> Cell {
+        if runs.len() <= RUNS { self.node(runs) } else { self.lower_block(upper, runs) }
     }
 
     /// A cell that leads to a block by the lower 8 bits.

@@ -70,6 +70,10 @@ impl Frame for CapturedFrame<'_> {
         }
         read
     }
+
+    fn read_ahead<const N: usize>(&self, offset: usize) -> Option<Octets<N>> {
+        self.octets.read(offset)
+    }
 }
 
 #[cfg(test)]

@@ -72,7 +72,7 @@ pub(super) const MUTANTS: [Mutant; 36] = [
     ),
     mutant("UDP length 7", TRANSPORT, "length < UDP_HEADER || beyond", "length + 1 < UDP_HEADER || beyond"),
     mutant("SYN with RST", TRANSPORT, "flags & (FIN | RST) != 0", "flags & FIN != 0"),
-    mutant("port 0 as destination", TRANSPORT, "source == 0 || destination == 0", "source == 0"),
+    mutant("port 0 as destination", TRANSPORT, "source.is(0) || destination.is(0)", "source.is(0)"),
     mutant("neighbour discovery from one router away", DECIDE, "packet.hop_limit == 255", "packet.hop_limit >= 254"),
     mutant(
         "the deny list looks at the destination",
@@ -167,8 +167,8 @@ pub(super) const MUTANTS: [Mutant; 36] = [
     mutant(
         "what is sent to the SBC's own ports opens no flow",
         ANSWER,
-        "owns(ports.destination)",
-        "owns(ports.source)",
+        "owns(ports.destination.number())",
+        "owns(ports.source.number())",
     ),
     mutant(
         "DTLS is no media",

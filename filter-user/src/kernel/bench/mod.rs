@@ -9,6 +9,7 @@ use aya::{
     programs::Xdp,
     util::nr_cpus,
 };
+use filter_common::{source_index::Cell, tables::GENERATIONS};
 use ipnet::IpNet;
 pub use path::PathProgram;
 
@@ -99,7 +100,9 @@ impl Bench {
     pub fn load(object: &[u8]) -> Result<Self> {
         let mut loader = EbpfLoader::new();
         room::make(&mut loader, None);
-        loader.map_max_entries("SOURCE_BLOCKS", 3 * 4096).map_max_entries("SOURCE_NODES", 3 << 16);
+        let of_every_slot = |entries: u16| GENERATIONS * u32::from(entries);
+        loader.map_max_entries("SOURCE_BLOCKS", of_every_slot(Cell::BLOCKS));
+        loader.map_max_entries("SOURCE_NODES", of_every_slot(Cell::NODES));
         let mut ebpf = loader.load(object).context("cannot create the BPF maps (this needs root)")?;
         for (name, program) in ebpf.programs_mut() {
             let program: &mut Xdp = program.try_into()?;

@@ -19,6 +19,8 @@ const BATCH: u32 = 64;
 pub enum PathProgram {
     /// Drops everything, which is the least that a filter can do.
     DropAll,
+    /// Lets everything in.
+    PassAll,
     /// Reads the packet as the filter does, and drops it.
     DropParsed,
     /// The kernel's trie and a list of port ranges: the prefixes and ranges of [`Bench::set_peer`].
@@ -47,6 +49,7 @@ impl Bench {
     pub fn attach(&mut self, program: PathProgram, interface: &str, generic: bool) -> Result<()> {
         let name = match program {
             PathProgram::DropAll => "drop_all",
+            PathProgram::PassAll => "pass_all",
             PathProgram::DropParsed => "drop_parsed",
             PathProgram::DropByTrie => "drop_by_trie",
         };

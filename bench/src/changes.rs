@@ -66,6 +66,7 @@ pub(crate) fn measure(quick: bool) -> Result<Report> {
 fn publishing(size: u32, aim: f64) -> Result<[Row; 4]> {
     let [one, other] = [Layout::Clustered, Layout::Spread].map(|layout| policy(size, layout));
     let policies = [one?, other?];
+    // As good as none: a rule has a prefix.
     let none = policy(1, Layout::Spread)?;
     let kernel = RefCell::new(Sandbox::for_policy(&compiled(&policies[1])?)?);
     let publish = |policy: &Policy| kernel.borrow_mut().publish(&compiled(policy)?).map(drop);

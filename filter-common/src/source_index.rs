@@ -27,7 +27,8 @@ impl Cell {
     #[expect(clippy::cast_possible_truncation, reason = "asserted below")]
     pub const ASK: Self = Self(SOURCE_SETS as u16);
     const FIRST_BLOCK: u16 = Self::ASK.0 + 1;
-    /// So many cells are left for blocks that every /16 can have one where hosts have their addresses.
+    /// Behind the cells of blocks. What three prefixes part fits into a node, so 100,000 need 25,000 blocks at the most for
+    /// their first 16 bits in IPv4.
     const FIRST_NODE: u16 = 0x8000;
     /// How many blocks cells can lead to.
     pub const BLOCKS: u16 = Self::FIRST_NODE - Self::FIRST_BLOCK;
@@ -179,8 +180,7 @@ fn descend<I: SourceIndex>(index: &I, root: &SourceRoot, from: Cell, number: u64
     let mut cell = from;
     if cell.is_block() {
         cell = *entry(&block(cell)?.0, number >> 8);
-        // What is beside listed sources has the first.
-        if cell == Cell::UNLISTED || cell.is_last() {
+        if cell.is_last() {
             return Some(cell);
         }
     }

@@ -54,8 +54,8 @@ impl Address {
     #[inline(always)]
     pub const fn is_multicast_or_broadcast(self) -> bool {
         match self {
-            // One comparison for nearly all.
-            Self::V4(address) => address >= 0xe000_0000 && (address < 0xf000_0000 || address == u32::MAX),
+            // One comparison for nearly all, of what BPF has an immediate number for.
+            Self::V4(address) => address >> 29 == 7 && (address >> 28 == 14 || address == u32::MAX),
             Self::V6([high, _]) => high >> 56 == 0xff,
         }
     }

@@ -34,7 +34,7 @@ mod verifier;
 pub use address::Address;
 pub use bucket_set::{BUCKET_SETS, BucketSet};
 pub use counter::{Counter, REASON_COUNTERS, RULE_COUNTERS, SNAPSHOTS, Snapshot, Tally, reason_counter};
-pub use decide::{Outgoing, Policy, decide, decide_plain, judge, outgoing};
+pub use decide::{Outgoing, Policy, Sequel, TheVerdict, decide, decide_plain, judge, outgoing};
 pub use generation::{GenerationInfo, Name};
 pub use reason::{Action, Reason};
 pub use sample::{Recorder, SAMPLE_OCTETS, SAMPLE_RATE, SAMPLES, Sample, Sampler};
@@ -50,4 +50,4 @@ pub use verifier::{entry, index, opaque};
 /// It names the directory of the pins, so that a program never meets maps of another layout.
 pub const ABI_VERSION: u32 = if cfg!(feature = "older-abi") { CURRENT_ABI - 1 } else { CURRENT_ABI };
 
-const CURRENT_ABI: u32 = 7;
+const CURRENT_ABI: u32 = 8;

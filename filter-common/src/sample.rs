@@ -3,6 +3,8 @@
 //! Each CPU keeps its last [`SAMPLES`] samples in places that it overwrites in turn. Whoever reads takes nothing away, so
 //! there can be any number of readers, and what was dropped before the first of them came is there too.
 
+use core::hint::cold_path;
+
 use crate::{Reason, tables::Rate};
 
 /// How many samples each CPU keeps.
@@ -98,6 +100,7 @@ impl Sampler {
     #[inline(always)]
     pub const fn is_due(&mut self, total: u64, tick: u64) -> bool {
         if self.tick != tick {
+            cold_path();
             let earlier = total - 1;
             self.before = if self.tick + 1 == tick { earlier - self.begun } else { 0 };
             self.begun = earlier;

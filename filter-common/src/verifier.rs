@@ -20,10 +20,11 @@ pub fn opaque(value: u64) -> u64 {
     core::hint::black_box(value)
 }
 
-/// What follows happens to few packets, and stays behind the comparison that leads to it: LLVM sets numbers that follow from
-/// one for every packet, before it.
+/// What follows stays behind the comparison that leads there, and is not put together with what stands elsewhere. LLVM sets
+/// numbers that follow from a comparison before it, for every packet, and makes one way of two whose parts look alike, at the end
+/// of which it asks again which one it was.
 #[inline(always)]
-pub(crate) fn rarely() {
+pub(crate) fn apart() {
     // A jump to what follows, which the kernel leaves out.
     #[cfg(target_arch = "bpf")]
     // SAFETY: it does nothing.
@@ -36,6 +37,23 @@ pub(crate) fn rarely() {
 #[inline(always)]
 pub fn entry<T, const N: usize>(table: &[T; N], field: impl Into<u64>) -> &T {
     &table[index::<N>(field)]
+}
+
+/// The same where the field begins with a bit of a number, in a table of 16-bit entries: shifted once, for place and size.
+#[inline(always)]
+pub(crate) fn entry_from_bit<const BIT: u32, T: Copy, const N: usize>(table: &[T; N], number: u64) -> T {
+    const { assert!(size_of::<T>() == 2 && N.is_power_of_two() && N <= 1 << 30 && BIT >= 1) };
+    #[cfg(target_arch = "bpf")]
+    {
+        let mut octets = number >> (BIT - 1);
+        // SAFETY: it leaves so many bits of a register as the table has octets, and an even number.
+        unsafe {
+            core::arch::asm!("{0} &= {1}", inout(reg) octets, const 2 * (N - 1), options(pure, nomem, nostack));
+            *core::ptr::from_ref(table).cast::<T>().byte_add(octets as usize)
+        }
+    }
+    #[cfg(not(target_arch = "bpf"))]
+    *entry(table, number >> BIT)
 }
 
 /// The place of that entry.

@@ -64,6 +64,7 @@ impl<S: Source> KernelFrame<S> {
 
     #[inline(always)]
     fn ask_for_length(&self) {
+        hint::cold_path();
         // The verifier wants every read compared with `end` itself: did LLVM know how the length comes about, it would
         // leave out the comparisons that follow from those of the header fields with the length.
         self.length.set(opaque_size(self.source.length()));
@@ -100,16 +101,17 @@ impl<S: Source> Frame for KernelFrame<S> {
     }
 }
 
-/// The address of a header, all `N` octets of which lie between the start and the end of the frame.
+/// An address from which on `N` octets lie between the start and the end of the frame, and a header that begins in the place
+/// `AT` of these. So what lies in a known place is read by one instruction.
 #[derive(Clone, Copy)]
-pub(crate) struct PacketHeader<const N: usize>(usize);
+pub(crate) struct PacketHeader<const N: usize, const AT: usize = 0>(usize);
 
 /// Loads a number of so many bits from a place in a header.
 ///
 /// By an instruction of BPF, which may load from any address in a packet; Rust's loads may not, and LLVM splits them.
 macro_rules! load {
     ($header:ident, $place:ident, $bits:literal) => {{
-        const { assert!($place + $bits / 8 <= N) };
+        const { assert!(AT + $place + $bits / 8 <= N) };
         let number: u64;
         // SAFETY: the octets lie in the frame, which the verifier checks again.
         unsafe {
@@ -117,7 +119,7 @@ macro_rules! load {
                 concat!("{0} = *(u", $bits, " *)({1} + {2})"),
                 lateout(reg) number,
                 in(reg) $header.0,
-                const $place,
+                const AT + $place,
                 options(pure, readonly, nostack)
             );
             // The instruction leaves the upper bits empty.
@@ -128,7 +130,7 @@ macro_rules! load {
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "it is what was loaded")]
-impl<const N: usize> Header for PacketHeader<N> {
+impl<const N: usize, const AT: usize> Header for PacketHeader<N, AT> {
     #[inline(always)]
     fn u8<const PLACE: usize>(self) -> u8 {
         load!(self, PLACE, 8) as u8
@@ -140,13 +142,19 @@ impl<const N: usize> Header for PacketHeader<N> {
     }
 
     #[inline(always)]
-    fn u32<const PLACE: usize>(self) -> u32 {
-        u32::from_be(load!(self, PLACE, 32) as u32)
+    fn u32_in_network_order<const PLACE: usize>(self) -> u32 {
+        load!(self, PLACE, 32) as u32
     }
 
     #[inline(always)]
     fn u64<const PLACE: usize>(self) -> u64 {
         u64::from_be(load!(self, PLACE, 64))
+    }
+
+    #[inline(always)]
+    fn within<const PLACE: usize>(self) -> impl Header {
+        const { assert!(AT == 0) };
+        PacketHeader::<N, PLACE>(self.0)
     }
 }
 

@@ -4,7 +4,7 @@
 
 use aya_ebpf::{bindings::xdp_md, btf_maps::PerCpuArray, macros::btf_map, programs::XdpContext};
 use filter_common::{
-    Policy, Reason, Verdict, decide_plain, judge,
+    Policy, Reason, Sequel, Verdict, decide_plain, judge,
     packet::{OddPacket, Packet, parse_odd},
 };
 
@@ -18,21 +18,23 @@ use crate::{
 #[btf_map]
 static ODD_PACKET: PerCpuArray<Packet, 1> = PerCpuArray::new();
 
-/// Judges a frame by the policy that the switch of this number names.
+/// Judges a frame by the policy that the switch of this number names, and lets follow what is to.
 #[inline(always)]
-pub(crate) fn judge_frame<S: Source, P: Policy>(
+pub(crate) fn judge_frame<S: Source, P: Policy, N: Sequel>(
     context: &XdpContext,
     frame: &KernelFrame<S>,
     policy: &P,
     switch: u64,
-) -> Verdict {
-    decide_plain(frame, policy, &KernelState, |packet| {
+    next: N,
+) -> N::End {
+    let odd = |packet| {
         let refused = match packet {
             OddPacket::V4(offset) => parse_odd_v4(context.ctx, offset),
             OddPacket::V6(offset) => parse_odd_v6(context.ctx, offset),
         };
         Verdict::of_number(number(if refused == READ { judge_odd_packet(context.ctx, switch) } else { refused }))
-    })
+    };
+    decide_plain(frame, policy, &KernelState, odd, next)
 }
 
 /// What is no verdict: the packet was read.

@@ -29,10 +29,11 @@ use aya_ebpf::{
     macros::{classifier, xdp},
     programs::{TcContext, XdpContext},
 };
-use filter_common::{Reason, Verdict, outgoing, reason_counter};
+use filter_common::{Reason, TheVerdict, Verdict, outgoing, reason_counter};
 
 use crate::{
     frame::{SentFrame, XdpFrame},
+    outcome::CarryOut,
     policy::PolicyInForce,
 };
 
@@ -40,15 +41,14 @@ use crate::{
 #[xdp(frags)]
 #[inline(always)]
 pub fn sipwall(context: XdpContext) -> u32 {
-    let frame = XdpFrame::new(&context);
     let Some(policy) = PolicyInForce::read() else {
         if let Some(tally) = maps::reason(reason_counter(Reason::NoPolicy, false)) {
-            tally.counter.count(frame.length() as u64);
+            tally.counter.count(XdpFrame::new(&context).length() as u64);
         }
         return xdp_action::XDP_PASS;
     };
-    let verdict = judge::judge_frame(&context, &frame, &policy, policy.switch);
-    outcome::carry_out(&context, verdict, policy.knobs, frame.length() as u64)
+    let frame = XdpFrame::new(&context);
+    judge::judge_frame(&context, &frame, &policy, policy.switch, CarryOut { context: &context, frame: &frame })
 }
 
 /// Remembers what this host sends, so that its answers are let in.
@@ -69,7 +69,7 @@ pub fn egress(context: TcContext) -> i32 {
 #[inline(always)]
 pub fn verdict(context: XdpContext) -> u32 {
     let verdict = match PolicyInForce::read() {
-        Some(policy) => judge::judge_frame(&context, &XdpFrame::new(&context), &policy, policy.switch),
+        Some(policy) => judge::judge_frame(&context, &XdpFrame::new(&context), &policy, policy.switch, TheVerdict),
         None => Verdict::of(Reason::NoPolicy),
     };
     verdict.code()

@@ -12,7 +12,7 @@ use filter_common::{
         LiveTerms as Terms, REMARKS, Remark, RemarkedPrefix,
     },
     noted_prefix::NotedPrefix,
-    source_index::{SourceBlock, SourceNode},
+    source_index::{SourceBlock, SourceMarks, SourceNode, SourceRun},
     tables::{DENY_PREFIXES, GENERATIONS, PREFIXES, Policies},
 };
 
@@ -64,9 +64,17 @@ static SOURCES: Array<NotedPrefix, 1, MAPPABLE> = Array::new();
 #[btf_map]
 pub(crate) static SOURCE_BLOCKS: Array<SourceBlock, 1, MAPPABLE> = Array::new();
 
+/// The marks of those blocks.
+#[btf_map]
+pub(crate) static SOURCE_MARKS: Array<SourceMarks, 1, MAPPABLE> = Array::new();
+
 /// The nodes of that index. How many there are is chosen when the maps are made.
 #[btf_map]
 pub(crate) static SOURCE_NODES: Array<SourceNode, 1, MAPPABLE> = Array::new();
+
+/// The single runs of that index. How many there are is chosen when the maps are made.
+#[btf_map]
+pub(crate) static SOURCE_RUNS: Array<SourceRun, 1, MAPPABLE> = Array::new();
 
 /// The IPv4 deny list, which outlives generations.
 #[btf_map]

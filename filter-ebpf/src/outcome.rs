@@ -1,12 +1,17 @@
 //! What follows from a verdict: counters, a sample, and the action.
 
+use core::hint::cold_path;
+
 use aya_ebpf::{bindings::xdp_action, programs::XdpContext};
 use filter_common::{
-    Verdict,
+    Sequel, Verdict,
     tables::{Knobs, flags},
 };
 
-use crate::{maps, samples};
+use crate::{
+    frame::{KernelFrame, Source},
+    maps, samples,
+};
 
 /// A verdict that was counted.
 pub(crate) struct Counted {
@@ -21,13 +26,23 @@ pub(crate) struct Counted {
 const NOT_SAMPLED: u32 = u32::MAX;
 
 /// Counts a verdict, samples what is dropped, and says what XDP is to do.
-#[inline(always)]
-pub(crate) fn carry_out(context: &XdpContext, verdict: Verdict, knobs: Knobs, bytes: u64) -> u32 {
-    let counted = count(verdict, knobs, bytes);
-    if counted.sampled != NOT_SAMPLED {
-        samples::record(context, counted.sampled);
+pub(crate) struct CarryOut<'a, S> {
+    pub(crate) context: &'a XdpContext,
+    pub(crate) frame: &'a KernelFrame<S>,
+}
+
+impl<S: Source> Sequel for CarryOut<'_, S> {
+    type End = u32;
+
+    #[inline(always)]
+    fn of(self, verdict: Verdict, knobs: Knobs) -> u32 {
+        let counted = count(verdict, knobs, self.frame.length() as u64);
+        if counted.sampled != NOT_SAMPLED {
+            cold_path();
+            samples::record(self.context, counted.sampled);
+        }
+        counted.action
     }
-    counted.action
 }
 
 /// Counts a verdict.

@@ -1,19 +1,23 @@
 //! The policy in force: the decision's view of the maps.
 
+use core::hint::cold_path;
+
 use aya_ebpf::btf_maps::{LpmTrie, lpm_trie::Key};
 use filter_common::{
     Address, Policy,
     live::{Allowance, LiveQuery, NESTED_DENIES, deny_filter_bits, lists_that_hold},
     opaque,
-    source_index::{self, SourceBlock, SourceIndex, SourceNode, SourceRoot},
+    source_index::{
+        self, NEAR_BLOCKS, SourceBlock, SourceIndex, SourceMarks, SourceNode, SourceRoot, SourceRoots, SourceRun,
+    },
     tables::{GENERATIONS, Knobs, Policies, Slot, Switch, Tables, lists},
 };
 
 use crate::{
     maps::{
         DENY_FILTER, DENY_LISTS, DENY_V4, DENY_V6, Denied, LIVE_TERMS, LIVE_V4_0, LIVE_V4_1, LIVE_V4_2, LIVE_V6_0,
-        LIVE_V6_1, LIVE_V6_2, POLICIES, SOURCE_BLOCKS, SOURCE_NODES, SOURCES_V4_0, SOURCES_V4_1, SOURCES_V4_2,
-        SOURCES_V6_0, SOURCES_V6_1, SOURCES_V6_2, TRIALS,
+        LIVE_V6_1, LIVE_V6_2, POLICIES, SOURCE_BLOCKS, SOURCE_MARKS, SOURCE_NODES, SOURCE_RUNS, SOURCES_V4_0,
+        SOURCES_V4_1, SOURCES_V4_2, SOURCES_V6_0, SOURCES_V6_1, SOURCES_V6_2, TRIALS,
     },
     state,
 };
@@ -35,6 +39,7 @@ impl PolicyInForce {
         let number = unsafe { (&raw const policies.switch).cast::<u64>().read_volatile() };
         let switch = Switch::of_number(number);
         if switch.may_be_on_trial() {
+            cold_path();
             let slot = slot_in_force(switch.slot)?;
             return Self::among(policies, Switch { slot, ..switch }.number());
         }
@@ -50,8 +55,7 @@ impl PolicyInForce {
     #[inline(always)]
     fn among(policies: &'static Policies, switch: u64) -> Option<Self> {
         let slot = slot_of(policies, switch)?;
-        let settings = &slot.tables.settings;
-        (settings.generation != 0).then_some(Self { switch, knobs: settings.knobs, slot })
+        Some(Self { switch, knobs: slot.tables.settings.knobs, slot })
     }
 }
 
@@ -84,12 +88,16 @@ impl Policy for PolicyInForce {
 
     #[inline(always)]
     fn source_set(&self, source: Address) -> u32 {
-        match source {
-            Address::V4(address) => match source_index::look_up(&Index(&self.slot.roots), source) {
-                Some(set) => set,
-                None => number(ask_sources_v4(self.switch, address.into())),
-            },
-            Address::V6([high, low]) => number(look_up_source_v6(self.switch, high, low)),
+        match (source_index::look_up(&Index(&self.slot.roots), source), source) {
+            (Some(set), _) => set,
+            (None, Address::V4(address)) => {
+                cold_path();
+                number(ask_sources_v4(self.switch, address.into()))
+            }
+            (None, Address::V6([high, low])) => {
+                cold_path();
+                number(ask_sources_v6(self.switch, high, low))
+            }
         }
     }
 
@@ -109,15 +117,25 @@ impl Policy for PolicyInForce {
         let [high, low] = source.words();
         Allowance::decode(judge_live(slot.into(), high, low, query.code()))
     }
+
+    #[inline(always)]
+    fn has_live_entries(&self) -> bool {
+        Switch::of_number(self.switch).lists & (lists::DENY | lists::ALLOW) != 0
+    }
 }
 
 /// The index in front of the source tries, as a slot has it.
-struct Index(&'static [SourceRoot; 2]);
+struct Index(&'static SourceRoots);
 
 impl SourceIndex for Index {
     #[inline(always)]
     fn root(&self, address: Address) -> Option<&SourceRoot> {
-        self.0.get(family(address))
+        Some(self.0.of(address))
+    }
+
+    #[inline(always)]
+    fn near(&self) -> &[SourceBlock; NEAR_BLOCKS] {
+        &self.0.near
     }
 
     #[inline(always)]
@@ -126,8 +144,18 @@ impl SourceIndex for Index {
     }
 
     #[inline(always)]
+    fn marks(&self, place: u32) -> Option<&SourceMarks> {
+        SOURCE_MARKS.get(place)
+    }
+
+    #[inline(always)]
     fn node(&self, place: u32) -> Option<&SourceNode> {
         SOURCE_NODES.get(place)
+    }
+
+    #[inline(always)]
+    fn run(&self, place: u32) -> Option<&SourceRun> {
+        SOURCE_RUNS.get(place)
     }
 }
 
@@ -140,16 +168,12 @@ extern "C" fn ask_sources_v4(switch: u64, address: u64) -> u64 {
     ask(tries, Switch::of_number(switch).slot, number(address).to_be_bytes()).copied().unwrap_or(0).into()
 }
 
-/// What the index says of an IPv6 address, or else the trie. A global function, for the ways through the index are many.
+/// The same of an IPv6 address.
 #[unsafe(no_mangle)]
 #[inline(never)]
-extern "C" fn look_up_source_v6(switch: u64, high: u64, low: u64) -> u64 {
-    let Some(slot) = POLICIES.get(0).and_then(|policies| slot_of(policies, switch)) else { return 0 };
-    let words = [high, low];
+extern "C" fn ask_sources_v6(switch: u64, high: u64, low: u64) -> u64 {
     let tries = [&SOURCES_V6_0, &SOURCES_V6_1, &SOURCES_V6_2];
-    source_index::look_up(&Index(&slot.roots), Address::V6(words))
-        .unwrap_or_else(|| ask(tries, Switch::of_number(switch).slot, octets(words)).copied().unwrap_or(0))
-        .into()
+    ask(tries, Switch::of_number(switch).slot, octets([high, low])).copied().unwrap_or(0).into()
 }
 
 /// What the trie of a slot says of an address.
@@ -165,15 +189,6 @@ fn ask<const N: usize, V, const M: usize>(
         0 => first.get(&host_key(octets)),
         1 => second.get(&host_key(octets)),
         _ => third.get(&host_key(octets)),
-    }
-}
-
-/// The place of an address's family among the two.
-#[inline(always)]
-const fn family(address: Address) -> usize {
-    match address {
-        Address::V4(_) => 0,
-        Address::V6(_) => 1,
     }
 }
 

@@ -5,7 +5,7 @@ use crate::{
     Address, Reason, Verdict,
     packet::{Packet, Port, Transport, ip},
     tables::{PortTables, Tables, TermSet},
-    verifier::entry,
+    verifier::{apart, entry},
 };
 
 /// Which term allows the packet, by the intersection of what each field allows; or why none does.
@@ -65,6 +65,7 @@ pub(super) fn unlisted(packet: &Packet) -> Reason {
     if matches!(packet.transport, Transport::Absent) {
         return Reason::FragmentUnlisted;
     }
+    apart();
     echo_or(packet, Reason::SourceUnlisted)
 }
 

@@ -7,15 +7,18 @@ mod classify;
 mod icmp;
 mod inspect;
 mod limit;
+mod quiet;
+
+use core::hint::cold_path;
 
 pub use self::answer::{Outgoing, outgoing};
-use self::icmp::Message;
+use self::{icmp::Message, quiet::Quiet};
 use crate::{
     Address, Datagram, FirstFragment, Reason, State, Verdict,
     live::{Allowance, LiveQuery},
     packet::{self, Frame, OddPacket, Packet, Payload, PlainPacket, Port, Transport, UNTAGGED, ip},
     tables::{Knobs, Tables, TermSet, flags},
-    verifier::{entry, rarely},
+    verifier::{apart, entry},
 };
 
 /// A policy that packets can be judged by, wherever its tables are.
@@ -38,23 +41,68 @@ pub trait Policy {
 
     /// What the live allows say of a packet from `source` that the policy does not let in.
     fn live_allow(&self, source: Address, query: LiveQuery) -> Allowance;
+
+    /// Whether anything may be denied or allowed live; where nothing is, the two above need not be asked.
+    fn has_live_entries(&self) -> bool;
 }
 
 /// Judges a frame as it arrived on the wire.
 #[inline(always)]
 pub fn decide<F: Frame + ?Sized, P: Policy, S: State>(frame: &F, policy: &P, state: &S) -> Verdict {
-    decide_plain(frame, policy, state, |packet| match packet::parse_odd(frame, packet) {
+    let odd = |packet| match packet::parse_odd(frame, packet) {
         Ok(packet) => judge(frame, &packet, policy, state),
         Err(reason) => Verdict::of(reason),
-    })
+    };
+    decide_plain(frame, policy, state, odd, TheVerdict)
 }
 
-/// Judges a frame, all but odd packets, about which `odd` is asked.
+/// What becomes of a verdict. No closure: those the compiler does not always put in line.
+pub trait Sequel {
+    /// What comes of it.
+    type End;
+
+    /// By the verdict, and by what the policy switches on.
+    fn of(self, verdict: Verdict, knobs: Knobs) -> Self::End;
+}
+
+/// The verdict itself.
+pub struct TheVerdict;
+
+impl Sequel for TheVerdict {
+    type End = Verdict;
+
+    #[inline(always)]
+    fn of(self, verdict: Verdict, _: Knobs) -> Verdict {
+        verdict
+    }
+}
+
+/// Judges a frame, all but odd packets, about which `odd` is asked, and lets follow what is to.
 ///
 /// Nearly all packets are plain: whole UDP datagrams and TCP segments without options and extension headers. They go through
-/// the same stages as any other; the compiler leaves out what they cannot be.
+/// the same stages as any other; the compiler leaves out what they cannot be. So it does for quiet policies: for all that
+/// follows there is code for these, and code for all.
 #[inline(always)]
-pub fn decide_plain<F: Frame + ?Sized, P: Policy, S: State>(
+pub fn decide_plain<F: Frame + ?Sized, P: Policy, S: State, N: Sequel>(
+    frame: &F,
+    policy: &P,
+    state: &S,
+    odd: impl Fn(OddPacket) -> Verdict,
+    next: N,
+) -> N::End {
+    match Quiet::of(policy) {
+        Some(quiet) => next.of(by_form(frame, &quiet, state, odd).noting_nothing(), quiet.knobs()),
+        None if policy.knobs().has(flags::POLICY) => next.of(by_form(frame, policy, state, odd), policy.knobs()),
+        None => {
+            cold_path();
+            next.of(Verdict::of(Reason::NoPolicy), policy.knobs())
+        }
+    }
+}
+
+/// Judges a frame by code for what it carries.
+#[inline(always)]
+fn by_form<F: Frame + ?Sized, P: Policy, S: State>(
     frame: &F,
     policy: &P,
     state: &S,
@@ -258,7 +306,8 @@ const fn unless_out_of_scope(knobs: Knobs, reason: Reason) -> Reason {
 /// A reason that few packets have.
 #[inline(always)]
 fn rare(reason: Reason) -> Reason {
-    rarely();
+    cold_path();
+    apart();
     reason
 }
 

@@ -1,7 +1,7 @@
 //! Ethernet II, LLC and up to two VLAN tags.
 
 use super::{Frame, Header};
-use crate::{Reason, verifier::rarely};
+use crate::{Reason, verifier::apart};
 
 /// What follows the Ethernet header, IP with the offset of its header.
 pub(crate) enum Payload {
@@ -39,7 +39,7 @@ const BRIDGE_GROUP: u32 = 0x01_80_c2;
 #[inline(always)]
 pub(super) fn parse<F: Frame + ?Sized>(frame: &F) -> Result<Payload, Reason> {
     let Some(header) = frame.read::<HEADER>(0) else {
-        rarely();
+        apart();
         return Err(Reason::EthernetTruncated);
     };
     let mut kind = header.u16::<12>();

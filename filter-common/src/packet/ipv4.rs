@@ -3,32 +3,37 @@
 use super::{Fragment, Frame, Header, Network, transport::SMALLEST_HEADER};
 use crate::{Address, Reason};
 
-const HEADER: usize = 20;
-/// The header of a plain packet with the smallest header that follows.
+/// The header without options.
+pub(super) const HEADER: usize = 20;
+/// The same with the smallest header that follows.
 pub(super) const WITH_TRANSPORT: usize = HEADER + SMALLEST_HEADER;
 
 /// The first octet of a header without options.
 const WITHOUT_OPTIONS: u8 = 0x45;
-/// The more-fragments flag and the offset, in the field that has them.
-const FRAGMENT: u16 = 0x3fff;
+/// The more-fragments flag, the offset and the protocol, in the four octets that have them and the time to live.
+const FRAGMENT_AND_PROTOCOL: u32 = u32::from_ne_bytes([0x3f, 0xff, 0, 0xff]);
 
-/// Reads a packet that has neither options nor fragments; nothing where it is another, or malformed.
+/// Whether this is the header of a packet of a protocol that has neither options nor fragments.
 #[inline(always)]
-pub(super) fn plain<F: Frame + ?Sized>(frame: &F, start: usize) -> Option<Network> {
-    // Both headers at once: the frame's end is compared once.
-    let header = frame.read::<WITH_TRANSPORT>(start)?;
-    let total_length = usize::from(header.u16::<2>());
-    let plain = header.u8::<0>() == WITHOUT_OPTIONS && header.u16::<6>() & FRAGMENT == 0;
-    (plain && frame.reaches(start + total_length)).then(|| Network {
+pub(super) fn is_plain<H: Header>(header: H, protocol: u8) -> bool {
+    let whole = u32::from_ne_bytes([0, 0, 0, protocol]);
+    header.u8::<0>() == WITHOUT_OPTIONS && header.u32_in_network_order::<6>() & FRAGMENT_AND_PROTOCOL == whole
+}
+
+/// Reads the header at `start` of such a packet; nothing where it is malformed.
+#[inline(always)]
+pub(super) fn plain<F: Frame + ?Sized, H: Header>(frame: &F, header: H, start: usize, protocol: u8) -> Option<Network> {
+    let end = start + usize::from(header.u16::<2>());
+    frame.reaches(end).then(|| Network {
         source: Address::V4(header.u32::<12>()),
         destination: Address::V4(header.u32::<16>()),
         hop_limit: header.u8::<8>(),
-        protocol: header.u8::<9>(),
+        protocol,
         fragment: Fragment::WHOLE,
         identification: header.u16::<4>().into(),
         fragment_start: start + HEADER,
         offset: start + HEADER,
-        end: start + total_length,
+        end,
     })
 }
 

@@ -3,18 +3,18 @@
 use super::{Fragment, Frame, Header, Network, ip, transport::SMALLEST_HEADER};
 use crate::{Address, Reason, verifier::place};
 
-const HEADER: usize = 40;
-/// The header of a plain packet with the smallest header that follows.
-const WITH_TRANSPORT: usize = HEADER + SMALLEST_HEADER;
+/// The header without extensions.
+pub(super) const HEADER: usize = 40;
+/// The same with the smallest header that follows.
+pub(super) const WITH_TRANSPORT: usize = HEADER + SMALLEST_HEADER;
 /// Every extension header has at least this many octets, and its length in units of this many.
 const UNIT: usize = 8;
 const MAX_EXTENSIONS: usize = 6;
 
-/// Reads a packet that has no extension headers, or nothing that this tells from them; nothing where it is malformed.
+/// Reads the header at `start` of a packet that has no extension headers, or nothing that this tells from them; nothing where
+/// it is malformed.
 #[inline(always)]
-pub(super) fn plain<F: Frame + ?Sized>(frame: &F, start: usize) -> Option<Network> {
-    // Both headers at once: the frame's end is compared once.
-    let header = frame.read::<WITH_TRANSPORT>(start)?;
+pub(super) fn plain<F: Frame + ?Sized, H: Header>(frame: &F, header: H, start: usize) -> Option<Network> {
     let offset = start + HEADER;
     let end = offset + usize::from(header.u16::<4>());
     (header.u8::<0>() >> 4 == 6 && frame.reaches(end)).then(|| Network {

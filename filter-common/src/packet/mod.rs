@@ -11,7 +11,7 @@ pub use ipv6::ExtensionWalk;
 pub use octets::{Header, Octets};
 pub use transport::{Port, Transport, tcp_flags};
 
-use crate::{Address, Reason};
+use crate::{Address, Reason, verifier::apart};
 
 /// The octets of a frame, wherever they are.
 pub trait Frame {
@@ -224,24 +224,51 @@ pub fn parse_odd<F: Frame + ?Sized>(frame: &F, odd: OddPacket) -> Result<Packet,
 pub(crate) fn untagged_ipv4<F: Frame + ?Sized>(frame: &F) -> Option<PlainPacket> {
     // All headers at once: the frame's end is compared once.
     let header = frame.read_ahead::<{ UNTAGGED + ipv4::WITH_TRANSPORT }>(0)?;
-    if ethernet::carries_ipv4(header) { plain_ipv4(frame, UNTAGGED) } else { None }
+    if !ethernet::carries_ipv4(header) {
+        return None;
+    }
+    let (header, rest) = (header.within::<UNTAGGED>(), header.within::<{ UNTAGGED + ipv4::HEADER }>());
+    plain_ipv4_of(frame, UNTAGGED, header, rest)
 }
 
 /// Reads the IPv4 packet at `offset` if it is a plain one.
 #[inline(always)]
 pub(crate) fn plain_ipv4<F: Frame + ?Sized>(frame: &F, offset: usize) -> Option<PlainPacket> {
-    plain(frame, &ipv4::plain(frame, offset)?)
+    let header = frame.read::<{ ipv4::WITH_TRANSPORT }>(offset)?;
+    plain_ipv4_of(frame, offset, header, header.within::<{ ipv4::HEADER }>())
+}
+
+/// The same with its header, and the first octets of the one behind it.
+#[inline(always)]
+fn plain_ipv4_of<F: Frame + ?Sized>(
+    frame: &F,
+    offset: usize,
+    header: impl Header,
+    rest: impl Header,
+) -> Option<PlainPacket> {
+    if ipv4::is_plain(header, ip::UDP) {
+        return plain(frame, &ipv4::plain(frame, header, offset, ip::UDP)?, rest);
+    }
+    // Not put together with the one before: then both would have to be told apart again.
+    apart();
+    if ipv4::is_plain(header, ip::TCP) {
+        return plain(frame, &ipv4::plain(frame, header, offset, ip::TCP)?, rest);
+    }
+    None
 }
 
 /// The same of an IPv6 packet.
 #[inline(always)]
 pub(crate) fn plain_ipv6<F: Frame + ?Sized>(frame: &F, offset: usize) -> Option<PlainPacket> {
-    plain(frame, &ipv6::plain(frame, offset)?)
+    let header = frame.read::<{ ipv6::WITH_TRANSPORT }>(offset)?;
+    let network = ipv6::plain(frame, header, offset)?;
+    plain(frame, &network, header.within::<{ ipv6::HEADER }>())
 }
 
+/// A plain packet, the first octets of whose transport header are these.
 #[inline(always)]
-fn plain<F: Frame + ?Sized>(frame: &F, network: &Network) -> Option<PlainPacket> {
-    let transport = transport::plain(frame, network)?;
+fn plain<F: Frame + ?Sized, H: Header>(frame: &F, network: &Network, header: H) -> Option<PlainPacket> {
+    let transport = transport::plain(frame, network, header)?;
     let packet = packet(network, transport);
     Some(match transport {
         Transport::Udp { .. } => PlainPacket::Udp(packet),

@@ -17,11 +17,20 @@ pub trait Header: Copy {
         u16::from_be(self.u16_in_network_order::<PLACE>())
     }
 
+    /// The four octets from this place on, as they stand there.
+    fn u32_in_network_order<const PLACE: usize>(self) -> u32;
+
     /// The four octets from this place on.
-    fn u32<const PLACE: usize>(self) -> u32;
+    #[inline(always)]
+    fn u32<const PLACE: usize>(self) -> u32 {
+        u32::from_be(self.u32_in_network_order::<PLACE>())
+    }
 
     /// The eight octets from this place on.
     fn u64<const PLACE: usize>(self) -> u64;
+
+    /// The header that begins in this place, within the same octets. There is none within that one.
+    fn within<const PLACE: usize>(self) -> impl Header;
 }
 
 /// The octets of a header in memory.
@@ -45,11 +54,17 @@ impl<const N: usize> Header for Octets<N> {
         u16::from_ne_bytes(self.take(PLACE))
     }
 
-    fn u32<const PLACE: usize>(self) -> u32 {
-        u32::from_be_bytes(self.take(PLACE))
+    fn u32_in_network_order<const PLACE: usize>(self) -> u32 {
+        u32::from_ne_bytes(self.take(PLACE))
     }
 
     fn u64<const PLACE: usize>(self) -> u64 {
         u64::from_be_bytes(self.take(PLACE))
+    }
+
+    fn within<const PLACE: usize>(self) -> impl Header {
+        let mut octets = [0; N];
+        octets[..N - PLACE].copy_from_slice(&self.0[PLACE..]);
+        Self(octets)
     }
 }

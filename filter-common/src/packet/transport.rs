@@ -96,11 +96,13 @@ pub(super) fn parse<F: Frame + ?Sized>(frame: &F, network: &Network) -> Result<T
     }
 }
 
-/// The transport header of a whole packet without options and extension headers; nothing where it is another, or malformed.
+/// The transport header of a whole packet without options and extension headers, whose first octets are these; nothing where
+/// it is another, or malformed.
 #[inline(always)]
-pub(super) fn plain<F: Frame + ?Sized>(frame: &F, network: &Network) -> Option<Transport> {
+pub(super) fn plain<F: Frame + ?Sized, H: Header>(frame: &F, network: &Network, header: H) -> Option<Transport> {
     match network.protocol {
-        ip::UDP => udp(plain_header::<UDP_HEADER, F>(frame, network)?, network).ok(),
+        // The datagram's own length tells whether the packet ends before the header does.
+        ip::UDP => udp(header, network).ok(),
         ip::TCP => tcp(plain_header::<TCP_HEADER, F>(frame, network)?, network).ok(),
         _ => None,
     }

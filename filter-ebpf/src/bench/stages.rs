@@ -2,16 +2,17 @@
 
 use aya_ebpf::{btf_maps::Array, macros::btf_map, programs::XdpContext};
 use filter_common::{
-    Address, Policy, Reason, Verdict,
+    Address, Policy, Reason, Sequel, TheVerdict, Verdict,
     live::{Allowance, LiveQuery},
     packet::{self, Frame, Packet, PlainPacket, Transport},
     tables::{Knobs, Tables},
 };
 
 use crate::{
+    frame::Sent,
     headers::{Header, Outcome},
     judge::judge_frame,
-    outcome,
+    outcome::{self, CarryOut},
     policy::PolicyInForce,
 };
 
@@ -49,6 +50,37 @@ impl Policy for Known {
     #[inline(always)]
     fn live_allow(&self, source: Address, query: LiveQuery) -> Allowance {
         self.policy.live_allow(source, query)
+    }
+
+    #[inline(always)]
+    fn has_live_entries(&self) -> bool {
+        self.policy.has_live_entries()
+    }
+}
+
+/// Counts a verdict, and no more.
+struct Count<'a>(&'a Header);
+
+impl Sequel for Count<'_> {
+    type End = Outcome;
+
+    #[inline(always)]
+    fn of(self, verdict: Verdict, knobs: Knobs) -> Outcome {
+        outcome::count(verdict, knobs, self.0.length() as u64);
+        Outcome::of(verdict)
+    }
+}
+
+/// Carries a verdict out, and says what it was.
+struct Whole<'a>(CarryOut<'a, Sent>);
+
+impl Sequel for Whole<'_> {
+    type End = Outcome;
+
+    #[inline(always)]
+    fn of(self, verdict: Verdict, knobs: Knobs) -> Outcome {
+        self.0.of(verdict, knobs);
+        Outcome::of(verdict)
     }
 }
 
@@ -91,7 +123,7 @@ pub(crate) fn listed(context: &XdpContext, header: &Header) -> Outcome {
 #[inline(always)]
 pub(crate) fn decision(context: &XdpContext, header: &Header) -> Outcome {
     match PolicyInForce::read() {
-        Some(policy) => Outcome::of(judge_frame(context, header, &policy, policy.switch)),
+        Some(policy) => Outcome::of(judge_frame(context, header, &policy, policy.switch, TheVerdict)),
         None => Outcome::REFUSED,
     }
 }
@@ -99,17 +131,13 @@ pub(crate) fn decision(context: &XdpContext, header: &Header) -> Outcome {
 #[inline(always)]
 pub(crate) fn counted(context: &XdpContext, header: &Header) -> Outcome {
     let Some(policy) = PolicyInForce::read() else { return Outcome::REFUSED };
-    let verdict = judge_frame(context, header, &policy, policy.switch);
-    outcome::count(verdict, policy.knobs, header.length() as u64);
-    Outcome::of(verdict)
+    judge_frame(context, header, &policy, policy.switch, Count(header))
 }
 
 #[inline(always)]
 pub(crate) fn whole(context: &XdpContext, header: &Header) -> Outcome {
     let Some(policy) = PolicyInForce::read() else { return Outcome::REFUSED };
-    let verdict = judge_frame(context, header, &policy, policy.switch);
-    outcome::carry_out(context, verdict, policy.knobs, header.length() as u64);
-    Outcome::of(verdict)
+    judge_frame(context, header, &policy, policy.switch, Whole(CarryOut { context, frame: header }))
 }
 
 #[inline(always)]
@@ -117,7 +145,8 @@ fn known(context: &XdpContext, header: &Header, source_set: u32) -> Outcome {
     match PolicyInForce::read() {
         Some(policy) => {
             let switch = policy.switch;
-            Outcome::of(judge_frame(context, header, &Known { policy, source_set }, switch))
+            let policy = Known { policy, source_set };
+            Outcome::of(judge_frame(context, header, &policy, switch, TheVerdict))
         }
         None => Outcome::REFUSED,
     }

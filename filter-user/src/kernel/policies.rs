@@ -5,7 +5,7 @@ use std::{mem::offset_of, sync::atomic::Ordering};
 use anyhow::{Context as _, Result};
 use aya::maps::{Array, MapData};
 use filter_common::{
-    source_index::SourceRoot,
+    source_index::SourceRoots,
     tables::{Policies, Slot, Switch, Tables},
 };
 use ipnet::IpNet;
@@ -56,8 +56,8 @@ pub(super) fn copy_tables(from: &Shared, to: &Shared, slot: u32) -> Result<()> {
 }
 
 /// Where the look-ups of sources begin in a slot, in memory.
-pub(super) fn roots(policies: &Shared, slot: u32) -> Result<Mapped<SourceRoot>> {
-    Mapped::within(policies, start(slot)? + offset_of!(Slot, roots), 2)
+pub(super) fn roots(policies: &Shared, slot: u32) -> Result<Mapped<SourceRoots>> {
+    Mapped::within(policies, start(slot)? + offset_of!(Slot, roots), 1)
 }
 
 /// Where a slot begins.

@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result};
 use aya::maps::{Array, IterableMap as _, Map, MapData};
 use filter_common::{
     noted_prefix::{NotedPrefix, UNKNOWN},
-    source_index::{SourceBlock, SourceNode, SourceRoot},
+    source_index::{SourceBlock, SourceMarks, SourceNode, SourceRoot, SourceRoots, SourceRun},
     tables::GENERATIONS,
 };
 use ipnet::IpNet;
@@ -24,9 +24,9 @@ use crate::{
 type Shared<T> = Array<MapData, Value<T>>;
 
 /// The names of the maps, and of that of the policies, which has the roots.
-pub(super) const NAMES: [&str; 10] = {
+pub(super) const NAMES: [&str; 12] = {
     let [[a, b, c], [d, e, f]] = TRIES;
-    ["POLICIES", "SOURCES", "SOURCE_BLOCKS", "SOURCE_NODES", a, b, c, d, e, f]
+    ["POLICIES", "SOURCES", "SOURCE_BLOCKS", "SOURCE_MARKS", "SOURCE_NODES", "SOURCE_RUNS", a, b, c, d, e, f]
 };
 const TRIES: Names =
     [["SOURCES_V4_0", "SOURCES_V4_1", "SOURCES_V4_2"], ["SOURCES_V6_0", "SOURCES_V6_1", "SOURCES_V6_2"]];
@@ -36,7 +36,9 @@ pub(super) struct SourceMaps {
     tries: SlotTries<u32>,
     prefixes: Shared<NotedPrefix>,
     blocks: Shared<SourceBlock>,
+    marks: Shared<SourceMarks>,
     nodes: Shared<SourceNode>,
+    runs: Shared<SourceRun>,
 }
 
 /// How much room sources need, in one slot.
@@ -53,6 +55,7 @@ impl SourceRoom {
         let index = IndexRoom {
             blocks: families.iter().map(|family| family.blocks.len()).sum(),
             nodes: families.iter().map(|family| family.nodes.len()).sum(),
+            runs: families.iter().map(|family| family.runs.len()).sum(),
         };
         Self { prefixes: sources.len(), index }
     }
@@ -64,46 +67,59 @@ impl SourceMaps {
             tries: SlotTries::collect(TRIES, &mut map)?,
             prefixes: map("SOURCES")?.try_into()?,
             blocks: map("SOURCE_BLOCKS")?.try_into()?,
+            marks: map("SOURCE_MARKS")?.try_into()?,
             nodes: map("SOURCE_NODES")?.try_into()?,
+            runs: map("SOURCE_RUNS")?.try_into()?,
         })
     }
 
     /// Writes sources, which ascend, into a slot that no packet looks at, and that has these roots.
-    pub(super) fn write(&mut self, slot: u32, roots: &mut Mapped<SourceRoot>, sources: &[(IpNet, u32)]) -> Result<()> {
+    pub(super) fn write(&mut self, slot: u32, roots: &mut Mapped<SourceRoots>, sources: &[(IpNet, u32)]) -> Result<()> {
         let known = self.noted(roots)?;
         fault::step();
         // What the tries have is not known while they are written.
-        roots.entries().iter_mut().for_each(|root| root.prefixes = UNKNOWN);
+        for root in families(roots) {
+            root.prefixes = UNKNOWN;
+        }
         self.tries.write(slot, known.as_deref(), sources)?;
         fault::step();
         self.note(slot, roots, sources)
     }
 
     /// Notes what the tries of a slot have, and writes the index in front of them.
-    fn note(&self, slot: u32, roots: &mut Mapped<SourceRoot>, sources: &[(IpNet, u32)]) -> Result<()> {
+    fn note(&self, slot: u32, roots: &mut Mapped<SourceRoots>, sources: &[(IpNet, u32)]) -> Result<()> {
         let mut prefixes = Region::of(&self.prefixes, slot)?;
         let mut blocks = Region::of(&self.blocks, slot)?;
+        let mut marks = Region::of(&self.marks, slot)?;
         let mut nodes = Region::of(&self.nodes, slot)?;
+        let mut runs = Region::of(&self.runs, slot)?;
         for (family, v4) in [true, false].into_iter().enumerate() {
             let room = IndexRoom {
                 blocks: blocks.free().min(IndexRoom::MOST.blocks),
                 nodes: nodes.free().min(IndexRoom::MOST.nodes),
+                runs: runs.free().min(IndexRoom::MOST.runs),
             };
             let notes = noted_prefix::notes(sources, v4, u64::from);
             let mut index = FamilyIndex::new(sources, v4, room);
-            index.root.lead_to(blocks.take(&index.blocks)?, nodes.take(&index.nodes)?);
+            let first = [blocks.take(&index.blocks)?, nodes.take(&index.nodes)?, runs.take(&index.runs)?];
+            // Where their blocks are.
+            marks.take(&index.marks)?;
+            index.root.lead_to(first);
             index.root.first_prefix = prefixes.take(&notes)?;
             index.root.prefixes = u32::try_from(notes.len())?;
-            roots.entries()[family] = *index.root;
+            families(roots)[family] = *index.root;
+            if v4 {
+                roots.entries()[0].near = *index.near;
+            }
         }
         Ok(())
     }
 
     /// The sources in the slot that has these roots, ascending; nothing where they were not written to their end.
-    pub(super) fn noted(&self, roots: &mut Mapped<SourceRoot>) -> Result<Option<Vec<(IpNet, u32)>>> {
+    pub(super) fn noted(&self, roots: &mut Mapped<SourceRoots>) -> Result<Option<Vec<(IpNet, u32)>>> {
         let mut sources = Vec::new();
         for (family, v4) in [true, false].into_iter().enumerate() {
-            let root = &roots.entries()[family];
+            let root = &families(roots)[family];
             if root.prefixes == UNKNOWN {
                 return Ok(None);
             }
@@ -124,6 +140,11 @@ impl SourceMaps {
     pub(super) fn find(&self, slot: u32, host: IpAddr) -> Result<Option<u32>> {
         self.tries.find(slot, host)
     }
+}
+
+/// The root of each family.
+fn families(roots: &mut Mapped<SourceRoots>) -> &mut [SourceRoot; 2] {
+    &mut roots.entries()[0].families
 }
 
 /// The part of a map that belongs to a slot.

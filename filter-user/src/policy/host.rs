@@ -87,6 +87,10 @@ impl Policy for HostPolicy {
         let set = live.sources.get_lpm(&host(source)).map_or_else(LiveSet::default, |(_, set)| *set);
         live.tables.terms.judge(set, query, live.now)
     }
+
+    fn has_live_entries(&self) -> bool {
+        self.live.is_some() || self.denied.iter().next().is_some()
+    }
 }
 
 fn host(address: Address) -> IpNet {

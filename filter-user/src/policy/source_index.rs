@@ -5,22 +5,25 @@ use std::net::IpAddr;
 use bytemuck::zeroed_box;
 use filter_common::{
     Address,
-    source_index::{Cell, RUNS, SourceBlock, SourceIndex, SourceNode, SourceRoot},
+    source_index::{Cell, NEAR_BLOCKS, RUNS, SourceBlock, SourceIndex, SourceMarks, SourceNode, SourceRoot, SourceRun},
 };
 use ipnet::IpNet;
 
 /// How many blocks and nodes an index may have.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct IndexRoom {
-    /// Blocks.
+    /// Blocks that do not stand beside the roots.
     pub blocks: usize,
     /// Nodes.
     pub nodes: usize,
+    /// Single runs.
+    pub runs: usize,
 }
 
 impl IndexRoom {
     /// All that cells can lead to.
-    pub const MOST: Self = Self { blocks: Cell::BLOCKS as usize, nodes: Cell::NODES as usize };
+    pub const MOST: Self =
+        Self { blocks: Cell::BLOCKS as usize, nodes: Cell::NODES as usize, runs: Cell::RUNS as usize };
 }
 
 /// The index of one family's sources.
@@ -28,10 +31,16 @@ impl IndexRoom {
 pub struct FamilyIndex {
     /// Where the look-up begins.
     pub root: Box<SourceRoot>,
-    /// The blocks.
+    /// The blocks beside the roots; those of IPv6 are never looked at.
+    pub near: Box<[SourceBlock; NEAR_BLOCKS]>,
+    /// All other blocks.
     pub blocks: Vec<SourceBlock>,
+    /// The marks of these.
+    pub marks: Vec<SourceMarks>,
     /// The nodes.
     pub nodes: Vec<SourceNode>,
+    /// The single runs.
+    pub runs: Vec<SourceRun>,
 }
 
 /// The first number from which on a cell holds.
@@ -53,12 +62,18 @@ impl FamilyIndex {
     pub fn new(sources: &[(IpNet, u32)], v4: bool, room: IndexRoom) -> Self {
         let of_family = sources.iter().filter(|(prefix, _)| prefix.addr().is_ipv4() == v4);
         let cuts = cuts(of_family);
-        let mut making = Making { blocks: Vec::new(), nodes: Vec::new(), room };
-        let runs = making.level(0, &cuts, Cell::default());
+        let near = if v4 { NEAR_BLOCKS } else { 0 };
+        let mut making = Making { near, blocks: Vec::new(), nodes: Vec::new(), runs: Vec::new(), room };
+        let cells = making.level(0, &cuts, Cell::default());
         let mut root: Box<SourceRoot> = zeroed_box();
-        root.lead_to(0, 0);
-        fill(&mut root.cells, 0, &runs);
-        Self { root, blocks: making.blocks, nodes: making.nodes }
+        root.lead_to([0; 3]);
+        fill(&mut root.cells, 0, &cells);
+        let Making { mut blocks, nodes, runs, .. } = making;
+        let far = blocks.split_off(near.min(blocks.len()));
+        let mut near: Box<[SourceBlock; NEAR_BLOCKS]> = zeroed_box();
+        near[..blocks.len()].copy_from_slice(&blocks);
+        let marks = far.iter().map(SourceMarks::of).collect();
+        Self { root, near, blocks: far, marks, nodes, runs }
     }
 }
 
@@ -67,12 +82,24 @@ impl SourceIndex for FamilyIndex {
         Some(&self.root)
     }
 
+    fn near(&self) -> &[SourceBlock; NEAR_BLOCKS] {
+        &self.near
+    }
+
     fn block(&self, place: u32) -> Option<&SourceBlock> {
         self.blocks.get(usize::try_from(place).ok()?)
     }
 
+    fn marks(&self, place: u32) -> Option<&SourceMarks> {
+        self.marks.get(usize::try_from(place).ok()?)
+    }
+
     fn node(&self, place: u32) -> Option<&SourceNode> {
         self.nodes.get(usize::try_from(place).ok()?)
+    }
+
+    fn run(&self, place: u32) -> Option<&SourceRun> {
+        self.runs.get(usize::try_from(place).ok()?)
     }
 }
 
@@ -121,8 +148,11 @@ fn ends(prefix: &IpNet) -> (u128, u128) {
 
 /// An index that is being made.
 struct Making {
+    /// How many blocks stand beside the roots, the first ones.
+    near: usize,
     blocks: Vec<SourceBlock>,
     nodes: Vec<SourceNode>,
+    runs: Vec<SourceRun>,
     room: IndexRoom,
 }
 
@@ -149,7 +179,19 @@ impl Making {
 
     fn deeper(&mut self, depth: u32, cuts: &[Cut], cell: Cell) -> Cell {
         let runs = self.level(depth, cuts, cell);
-        if runs.len() <= RUNS { self.node(&runs) } else { self.upper_block(&runs) }
+        if runs.len() <= RUNS { self.few(&runs) } else { self.upper_block(&runs) }
+    }
+
+    /// A cell that leads to a few runs.
+    fn few(&mut self, runs: &[Run]) -> Cell {
+        match single(runs) {
+            Some(single) if self.runs.len() < self.room.runs => {
+                let place = self.runs.len();
+                self.runs.push(single);
+                u16::try_from(place).map_or(Cell::ASK, Cell::run)
+            }
+            _ => self.node(runs),
+        }
     }
 
     /// A cell that leads to a node with these runs.
@@ -181,30 +223,48 @@ impl Making {
                 cells[usize::from(upper)] = self.parted(upper, &within(runs, upper));
             }
         }
-        self.blocks[usize::from(place)] = SourceBlock(cells);
-        Cell::block(place)
+        self.blocks[place] = SourceBlock(cells);
+        self.cell_of(place)
     }
 
     /// A cell that leads to several runs that have the upper 8 bits.
     fn parted(&mut self, upper: u8, runs: &[Run]) -> Cell {
-        if runs.len() <= RUNS { self.node(runs) } else { self.lower_block(upper, runs) }
+        if runs.len() <= RUNS { self.few(runs) } else { self.lower_block(upper, runs) }
     }
 
     /// A cell that leads to a block by the lower 8 bits.
     fn lower_block(&mut self, upper: u8, runs: &[Run]) -> Cell {
         let Some(place) = self.block() else { return Cell::ASK };
-        fill(&mut self.blocks[usize::from(place)].0, u16::from(upper) << 8, runs);
-        Cell::block(place)
+        fill(&mut self.blocks[place].0, u16::from(upper) << 8, runs);
+        self.cell_of(place)
     }
 
-    fn block(&mut self) -> Option<u16> {
+    /// The place of a new block.
+    fn block(&mut self) -> Option<usize> {
         let place = self.blocks.len();
-        if place >= self.room.blocks {
+        if place >= self.near + self.room.blocks {
             return None;
         }
         self.blocks.push(SourceBlock([Cell::default(); 1 << 8]));
-        u16::try_from(place).ok()
+        Some(place)
     }
+
+    /// The cell that leads to a block.
+    fn cell_of(&self, place: usize) -> Cell {
+        let (cell, place): (fn(u16) -> Cell, usize) =
+            if place < self.near { (Cell::near, place) } else { (Cell::block, place - self.near) };
+        u16::try_from(place).map_or(Cell::ASK, cell)
+    }
+}
+
+/// These runs as one among others that are all alike, if there is such.
+fn single(runs: &[Run]) -> Option<SourceRun> {
+    let (first, last, inside, outside) = match *runs {
+        [(_, outside), (first, inside)] => (first, u16::MAX, inside, outside),
+        [(_, outside), (first, inside), (next, after)] if after == outside => (first, next - 1, inside, outside),
+        _ => return None,
+    };
+    Some(SourceRun { first, more: last - first, inside, outside })
 }
 
 /// Lets a cell hold from a number on.
@@ -270,6 +330,10 @@ mod tests {
         })
     }
 
+    fn room() -> impl Strategy<Value = IndexRoom> {
+        (0..4_usize, 0..20_usize, 0..20_usize).prop_map(|(blocks, nodes, runs)| IndexRoom { blocks, nodes, runs })
+    }
+
     /// Whether the index and a trie agree about these addresses and all where something begins or ends; how often the
     /// index sends to the trie.
     fn compare(sources: &[(IpNet, u32)], index: &FamilyIndex, addresses: &[IpAddr]) -> usize {
@@ -313,12 +377,14 @@ mod tests {
 
         #[test]
         fn an_index_without_room_is_never_wrong(
-            (v4, sources, addresses, blocks, nodes) in any::<bool>()
-                .prop_flat_map(|v4| (Just(v4), sources(v4), vec(address(v4), 200), 0..4_usize, 0..20_usize))
+            (v4, sources, addresses, room) in any::<bool>()
+                .prop_flat_map(|v4| (Just(v4), sources(v4), vec(address(v4), 200), room()))
         ) {
-            let index = FamilyIndex::new(&sources, v4, IndexRoom { blocks, nodes });
+            let index = FamilyIndex::new(&sources, v4, room);
             compare(&sources, &index, &addresses);
-            prop_assert!(index.blocks.len() <= blocks && index.nodes.len() <= nodes);
+            prop_assert!(
+                index.blocks.len() <= room.blocks && index.nodes.len() <= room.nodes && index.runs.len() <= room.runs
+            );
         }
     }
 
@@ -335,7 +401,20 @@ mod tests {
             .collect();
         sources.sort_unstable();
         let index = FamilyIndex::new(&sources, true, IndexRoom::MOST);
-        assert_eq!((index.blocks.len(), index.nodes.len()), (3, 0));
+        let near = index.near.iter().filter(|block| block.0 != [Cell::default(); 1 << 8]).count();
+        assert_eq!((near, index.blocks.len(), index.nodes.len(), index.runs.len()), (3, 0, 0, 0));
+        assert_eq!(compare(&sources, &index, &[]), 0);
+    }
+
+    #[test]
+    fn a_prefix_that_stands_alone_is_a_single_run_as_long_as_there_is_room() {
+        let nets = ["10.1.2.0/24", "10.2.255.0/24", "10.3.0.0/17", "10.4.7.9/32", "10.5.0.0/24", "10.5.2.0/24"];
+        let sources: Vec<(IpNet, u32)> = nets.iter().map(|net| (net.parse().expect("a prefix"), 1)).collect();
+        let index = FamilyIndex::new(&sources, true, IndexRoom::MOST);
+        assert_eq!((index.runs.len(), index.nodes.len()), (4, 1));
+        assert_eq!(compare(&sources, &index, &[]), 0);
+        let index = FamilyIndex::new(&sources, true, IndexRoom { runs: 1, ..IndexRoom::MOST });
+        assert_eq!((index.runs.len(), index.nodes.len()), (1, 4));
         assert_eq!(compare(&sources, &index, &[]), 0);
     }
 

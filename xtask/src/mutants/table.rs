@@ -21,6 +21,8 @@ const IPV4: &str = "filter-common/src/packet/ipv4.rs";
 const IPV6: &str = "filter-common/src/packet/ipv6.rs";
 const TRANSPORT: &str = "filter-common/src/packet/transport.rs";
 const DECIDE: &str = "filter-common/src/decide/mod.rs";
+const QUIET: &str = "filter-common/src/decide/quiet.rs";
+const PARTS: &str = "filter-common/src/source_index/parts.rs";
 const CLASSIFY: &str = "filter-common/src/decide/classify.rs";
 const ICMP: &str = "filter-common/src/decide/icmp.rs";
 const ADDRESS: &str = "filter-common/src/address.rs";
@@ -35,7 +37,7 @@ const ANSWER: &str = "filter-common/src/decide/answer.rs";
 const INSPECT: &str = "filter-common/src/decide/inspect.rs";
 const STATE: &str = "filter-common/src/state.rs";
 
-pub(super) const MUTANTS: [Mutant; 36] = [
+pub(super) const MUTANTS: [Mutant; 38] = [
     mutant("0x9100 is no VLAN tag", ETHERNET, " | ethertype::QINQ)", ")"),
     mutant(
         "a second VLAN tag is not skipped",
@@ -50,13 +52,10 @@ pub(super) const MUTANTS: [Mutant; 36] = [
         "!frame.reaches(start + total_length)",
         "!frame.reaches(start + total_length - 1)",
     ),
-    mutant(
-        "plain IPv4 packets beyond the frame",
-        IPV4,
-        "(plain && frame.reaches(start + total_length))",
-        "(plain && frame.reaches(start))",
-    ),
-    mutant("later fragments are plain packets", IPV4, "FRAGMENT: u16 = 0x3fff", "FRAGMENT: u16 = 0x2000"),
+    mutant("plain IPv4 packets beyond the frame", IPV4, "frame.reaches(end).then", "frame.reaches(start).then"),
+    mutant("later fragments are plain packets", IPV4, "[0x3f, 0xff, 0, 0xff]", "[0x20, 0, 0, 0xff]"),
+    mutant("what is denied is of no account to quiet policies", QUIET, " && !policy.has_live_entries()", ""),
+    mutant("the last address of a prefix that stands alone", PARTS, "<= self.more", "< self.more"),
     mutant("seven extension headers", IPV6, "MAX_EXTENSIONS: usize = 6", "MAX_EXTENSIONS: usize = 7"),
     mutant(
         "routing type 0 never refused",

@@ -77,7 +77,7 @@ fn settings(tables: &mut Tables, file: &PolicyFile) {
         (file.inspect.media == Inspection::Enforce, flags::INSPECT_MEDIA_ENFORCE),
         (!sbc.addresses.is_empty(), flags::ADDRESSES),
     ];
-    let set = modes.iter().filter(|(on, _)| *on).fold(file.classes, |set, (_, flag)| set | flag);
+    let set = modes.iter().filter(|(on, _)| *on).fold(file.classes | flags::POLICY, |set, (_, flag)| set | flag);
     tables.settings.knobs = Knobs(set);
     tables.settings.limits = file.limits.table();
     let addresses: Vec<_> = sbc.addresses.iter().map(|address| Address::from(*address)).collect();

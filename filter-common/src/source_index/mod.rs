@@ -1,0 +1,127 @@
+//! A table in front of the source tries: the same answer in a few loads.
+//!
+//! A multibit trie. The first 16 bits of an address choose a cell of the [`SourceRoot`]. A cell is the source set itself, or
+//! leads to where the next 16 bits are looked up: in a [`SourceRun`], where a prefix stands alone, in a [`SourceNode`], which
+//! has up to [`RUNS`] runs of numbers with the same cell, or, where there are more, in a [`SourceBlock`] by 8 bits, behind
+//! which comes any of these. The first blocks of IPv4 are all that most policies need; they stand beside the roots.
+//! Where there is no room, or no more bits, the cell says to ask the trie.
+
+mod cell;
+mod parts;
+
+pub use self::{
+    cell::Cell,
+    parts::{NEAR_BLOCKS, RUNS, SourceBlock, SourceMarks, SourceNode, SourceRoot, SourceRoots, SourceRun},
+};
+use crate::{
+    Address,
+    verifier::{entry, entry_from_bit},
+};
+
+/// The index of one generation's sources, wherever it is.
+pub trait SourceIndex {
+    /// Where the look-up of addresses of this family begins.
+    fn root(&self, address: Address) -> Option<&SourceRoot>;
+
+    /// The blocks beside the roots.
+    fn near(&self) -> &[SourceBlock; NEAR_BLOCKS];
+
+    /// The block in this place among all others.
+    fn block(&self, place: u32) -> Option<&SourceBlock>;
+
+    /// The marks of that block.
+    fn marks(&self, place: u32) -> Option<&SourceMarks>;
+
+    /// The node in this place among all.
+    fn node(&self, place: u32) -> Option<&SourceNode>;
+
+    /// The single run in this place among all.
+    fn run(&self, place: u32) -> Option<&SourceRun>;
+}
+
+/// The index of the source set of an address; nothing where the trie has to be asked.
+#[inline(always)]
+pub fn look_up<I: SourceIndex>(index: &I, address: Address) -> Option<u32> {
+    let root = index.root(address)?;
+    match address {
+        Address::V4(address) => look_up_v4(index, root, address.into()),
+        Address::V6(words) => look_up_v6(index, root, words),
+    }
+}
+
+/// That of an IPv4 address. What a flood meets is asked first: where nothing around is listed, as for most of what comes from
+/// everywhere, and the unlisted neighbours of what is, as for who knows the policy.
+#[inline(always)]
+fn look_up_v4<I: SourceIndex>(index: &I, root: &SourceRoot, number: u64) -> Option<u32> {
+    let mut cell = entry_from_bit::<16, _, _>(&root.cells, number);
+    if cell == Cell::UNLISTED {
+        return Some(0);
+    }
+    if let Some(place) = cell.near_place() {
+        cell = entry_from_bit::<8, _, _>(&entry(index.near(), place).0, number);
+        if cell == Cell::UNLISTED {
+            return Some(0);
+        }
+        if !cell.is_last() {
+            cell = behind_block(index, root, cell, number)?;
+        }
+    } else if !cell.is_last() {
+        if cell.is_block() && !index.marks(root.block(cell))?.has(number >> 8) {
+            return Some(0);
+        }
+        cell = descend(index, root, cell, number)?;
+    }
+    cell.source_set()
+}
+
+/// That of an IPv6 address.
+#[inline(always)]
+fn look_up_v6<I: SourceIndex>(index: &I, root: &SourceRoot, [high, low]: [u64; 2]) -> Option<u32> {
+    let mut cell = *entry(&root.cells, high >> 48);
+    for (word, numbers) in [(high << 16, 3), (low, 4)] {
+        let mut rest = word;
+        for _ in 0..numbers {
+            if cell.is_last() {
+                return cell.source_set();
+            }
+            cell = descend(index, root, cell, rest >> 48)?;
+            rest <<= 16;
+        }
+    }
+    cell.source_set()
+}
+
+/// The cell that another one leads to by the next 16 bits, which are the last of a number.
+#[inline(always)]
+fn descend<I: SourceIndex>(index: &I, root: &SourceRoot, from: Cell, number: u64) -> Option<Cell> {
+    let mut cell = from;
+    if cell.is_block() {
+        cell = entry_from_bit::<8, _, _>(&block(index, root, cell)?.0, number);
+        if cell.is_last() {
+            return Some(cell);
+        }
+    }
+    behind_block(index, root, cell, number)
+}
+
+/// The cell that one leads to which is no block by the upper 8 of these bits.
+#[inline(always)]
+#[expect(clippy::cast_possible_truncation, reason = "the last 16 bits are taken")]
+fn behind_block<I: SourceIndex>(index: &I, root: &SourceRoot, cell: Cell, number: u64) -> Option<Cell> {
+    if cell.is_run() {
+        return Some(index.run(root.run(cell))?.of(number as u16));
+    }
+    if cell.is_block() {
+        return Some(*entry(&block(index, root, cell)?.0, number));
+    }
+    Some(index.node(root.node(cell))?.of(number as u16))
+}
+
+/// The block that a cell leads to.
+#[inline(always)]
+fn block<'a, I: SourceIndex>(index: &'a I, root: &SourceRoot, cell: Cell) -> Option<&'a SourceBlock> {
+    match cell.near_place() {
+        Some(place) => Some(entry(index.near(), place)),
+        None => index.block(root.block(cell)),
+    }
+}

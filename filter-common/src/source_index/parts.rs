@@ -1,0 +1,177 @@
+//! What an index is made of.
+
+use super::Cell;
+use crate::{
+    Address,
+    verifier::{apart, entry, opaque},
+};
+
+/// How many runs a node has.
+pub const RUNS: usize = 8;
+/// How many blocks stand beside the roots, where they are found without a look-up: the first ones of IPv4, for as many /16s.
+pub const NEAR_BLOCKS: usize = 128;
+
+/// Where the look-up in one family's sources begins.
+#[derive(Clone, Copy)]
+#[cfg_attr(feature = "host", derive(bytemuck::Pod, bytemuck::Zeroable))]
+#[repr(C)]
+pub struct SourceRoot {
+    /// What is added to a cell that leads to a block, round the end of 32 bits, for the block's place among all.
+    to_block: u32,
+    /// The same for a node.
+    to_node: u32,
+    /// The same for a single run.
+    to_run: u32,
+    /// Unused.
+    reserved: u32,
+    /// The first of its prefixes among all that are noted beside the tries.
+    pub first_prefix: u32,
+    /// How many prefixes it has; [`UNKNOWN`](crate::noted_prefix::UNKNOWN) while its trie is written.
+    pub prefixes: u32,
+    /// A cell for each number that 16 bits can be.
+    pub cells: [Cell; 1 << 16],
+}
+
+/// Where the look-up of a source begins: in IPv4, in IPv6.
+#[derive(Clone, Copy)]
+#[cfg_attr(feature = "host", derive(bytemuck::Pod, bytemuck::Zeroable))]
+#[repr(C)]
+pub struct SourceRoots {
+    /// The root of each family.
+    pub families: [SourceRoot; 2],
+    /// The first blocks of IPv4.
+    pub near: [SourceBlock; NEAR_BLOCKS],
+}
+
+impl SourceRoots {
+    /// Where the look-up of this address begins.
+    #[inline(always)]
+    pub fn of(&self, address: Address) -> &SourceRoot {
+        let [v4, v6] = &self.families;
+        match address {
+            Address::V4(_) => v4,
+            Address::V6(_) => {
+                // LLVM would reckon the place from the family, which the verifier knows no bounds of.
+                apart();
+                v6
+            }
+        }
+    }
+}
+
+impl SourceRoot {
+    /// Where the first of its blocks is among all that do not stand beside it, the first of its nodes and the first of its
+    /// single runs.
+    pub const fn lead_to(&mut self, [first_block, first_node, first_run]: [u32; 3]) {
+        self.to_block = first_block.wrapping_sub(Cell::FIRST_BLOCK as u32);
+        self.to_node = first_node.wrapping_sub(Cell::FIRST_NODE as u32);
+        self.to_run = first_run.wrapping_sub(Cell::FIRST_RUN as u32);
+    }
+
+    /// The place of the block that a cell leads to.
+    #[inline(always)]
+    pub(super) fn block(&self, cell: Cell) -> u32 {
+        self.to_block.wrapping_add(cell.0.into())
+    }
+
+    /// The place of the node that a cell leads to.
+    #[inline(always)]
+    pub(super) fn node(&self, cell: Cell) -> u32 {
+        self.to_node.wrapping_add(cell.0.into())
+    }
+
+    /// The place of the single run that a cell leads to.
+    #[inline(always)]
+    pub(super) fn run(&self, cell: Cell) -> u32 {
+        self.to_run.wrapping_add(cell.0.into())
+    }
+}
+
+/// A cell for each number that 8 bits can be.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[cfg_attr(feature = "host", derive(bytemuck::Pod, bytemuck::Zeroable))]
+#[repr(transparent)]
+pub struct SourceBlock(pub [Cell; 1 << 8]);
+
+/// Which cells of a block are any but unlisted, a bit for each. A flood from everywhere meets all blocks, which are more than a
+/// cache holds; these it holds.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[cfg_attr(feature = "host", derive(bytemuck::Pod, bytemuck::Zeroable))]
+#[repr(transparent)]
+pub struct SourceMarks([u64; 4]);
+
+impl SourceMarks {
+    /// Those of a block.
+    pub fn of(block: &SourceBlock) -> Self {
+        let mut marks = [0; 4];
+        for (place, _) in block.0.iter().enumerate().filter(|(_, cell)| **cell != Cell::UNLISTED) {
+            marks[place / 64] |= 1 << (place % 64);
+        }
+        Self(marks)
+    }
+
+    /// Whether the cell of the number in these 8 bits is any but unlisted.
+    #[inline(always)]
+    pub(super) fn has(&self, number: u64) -> bool {
+        entry(&self.0, number >> 6 & 3) >> (number & 63) & 1 == 1
+    }
+}
+
+/// Cells for runs of the numbers that 16 bits can be.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[cfg_attr(feature = "host", derive(bytemuck::Pod, bytemuck::Zeroable))]
+#[repr(C)]
+pub struct SourceNode {
+    /// The number that each run begins with, ascending; the first one begins with 0.
+    pub starts: [u16; RUNS],
+    /// The cell of each run.
+    pub cells: [Cell; RUNS],
+}
+
+impl SourceNode {
+    /// The cell of the run that the number is in.
+    #[inline(always)]
+    pub(super) fn of(&self, number: u16) -> Cell {
+        // Written out: the verifier follows no search.
+        let run = self.later(4, number);
+        let run = run + self.later(run + 2, number) / 2;
+        let run = run + self.later(run + 1, number) / 4;
+        *entry(&self.cells, run)
+    }
+
+    /// 4 where the number is not before the run in this place, else 0. No branch: which way it went nobody could foretell.
+    #[inline(always)]
+    fn later(&self, run: u64, number: u16) -> u64 {
+        let before = opaque(u64::from(number).wrapping_sub((*entry(&self.starts, run)).into())) >> 63;
+        before.wrapping_sub(1) & 4
+    }
+}
+
+/// One run among the numbers that 16 bits can be, as a prefix that stands alone makes it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[cfg_attr(feature = "host", derive(bytemuck::Pod, bytemuck::Zeroable))]
+#[repr(C)]
+pub struct SourceRun {
+    /// The first number of it.
+    pub first: u16,
+    /// How many follow that one.
+    pub more: u16,
+    /// The cell of those in it.
+    pub inside: Cell,
+    /// The cell of all others.
+    pub outside: Cell,
+}
+
+impl SourceRun {
+    /// The cell of a number.
+    #[inline(always)]
+    pub(super) const fn of(self, number: u16) -> Cell {
+        if number.wrapping_sub(self.first) <= self.more { self.inside } else { self.outside }
+    }
+}
+
+const _: () = {
+    assert!(RUNS == 8 && size_of::<SourceNode>() == 32 && size_of::<SourceRun>() == 8);
+    assert!(size_of::<SourceBlock>() == 512 && size_of::<SourceMarks>() == 32);
+    assert!(size_of::<SourceRoots>().is_multiple_of(8));
+};

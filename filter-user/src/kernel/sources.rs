@@ -14,7 +14,7 @@ use ipnet::IpNet;
 use super::{
     mapped::Mapped,
     maps::Value,
-    slot_tries::{Names, SlotTries},
+    source_tries::{self, SourceTries},
 };
 use crate::{
     fault,
@@ -24,16 +24,14 @@ use crate::{
 type Shared<T> = Array<MapData, Value<T>>;
 
 /// The names of the maps, and of that of the policies, which has the roots.
-pub(super) const NAMES: [&str; 10] = {
-    let [[a, b, c], [d, e, f]] = TRIES;
-    ["POLICIES", "SOURCES", "SOURCE_BLOCKS", "SOURCE_NODES", a, b, c, d, e, f]
+pub(super) const NAMES: [&str; 16] = {
+    let [[[a, b, c], [d, e, f]], [[g, h, i], [j, k, l]]] = source_tries::NAMES;
+    ["POLICIES", "SOURCES", "SOURCE_BLOCKS", "SOURCE_NODES", a, b, c, d, e, f, g, h, i, j, k, l]
 };
-const TRIES: Names =
-    [["SOURCES_V4_0", "SOURCES_V4_1", "SOURCES_V4_2"], ["SOURCES_V6_0", "SOURCES_V6_1", "SOURCES_V6_2"]];
 
 /// The maps.
 pub(super) struct SourceMaps {
-    tries: SlotTries<u32>,
+    tries: SourceTries,
     prefixes: Shared<NotedPrefix>,
     blocks: Shared<SourceBlock>,
     nodes: Shared<SourceNode>,
@@ -61,7 +59,7 @@ impl SourceRoom {
 impl SourceMaps {
     pub(super) fn collect(mut map: impl FnMut(&str) -> Result<Map>) -> Result<Self> {
         Ok(Self {
-            tries: SlotTries::collect(TRIES, &mut map)?,
+            tries: SourceTries::collect(&mut map)?,
             prefixes: map("SOURCES")?.try_into()?,
             blocks: map("SOURCE_BLOCKS")?.try_into()?,
             nodes: map("SOURCE_NODES")?.try_into()?,
@@ -74,16 +72,21 @@ impl SourceMaps {
         fault::step();
         // What the tries have is not known while they are written.
         roots.entries().iter_mut().for_each(|root| root.prefixes = UNKNOWN);
-        self.tries.write(slot, known.as_deref(), sources)?;
+        let counts = self.tries.write(slot, known.as_deref(), sources, || self.note(slot, roots, sources))?;
         fault::step();
-        self.note(slot, roots, sources)
+        for (root, count) in roots.entries().iter_mut().zip(counts) {
+            root.prefixes = count;
+        }
+        Ok(())
     }
 
-    /// Notes what the tries of a slot have, and writes the index in front of them.
-    fn note(&self, slot: u32, roots: &mut Mapped<SourceRoot>, sources: &[(IpNet, u32)]) -> Result<()> {
+    /// Notes what the tries of a slot are to have, and writes the index in front of them. Returns how many prefixes of each
+    /// family are noted, which is for the roots to say when the tries have them.
+    fn note(&self, slot: u32, roots: &mut Mapped<SourceRoot>, sources: &[(IpNet, u32)]) -> Result<[u32; 2]> {
         let mut prefixes = Region::of(&self.prefixes, slot)?;
         let mut blocks = Region::of(&self.blocks, slot)?;
         let mut nodes = Region::of(&self.nodes, slot)?;
+        let mut counts = [0; 2];
         for (family, v4) in [true, false].into_iter().enumerate() {
             let room = IndexRoom {
                 blocks: blocks.free().min(IndexRoom::MOST.blocks),
@@ -93,10 +96,11 @@ impl SourceMaps {
             let mut index = FamilyIndex::new(sources, v4, room);
             index.root.lead_to(blocks.take(&index.blocks)?, nodes.take(&index.nodes)?);
             index.root.first_prefix = prefixes.take(&notes)?;
-            index.root.prefixes = u32::try_from(notes.len())?;
+            index.root.prefixes = UNKNOWN;
             roots.entries()[family] = *index.root;
+            counts[family] = u32::try_from(notes.len())?;
         }
-        Ok(())
+        Ok(counts)
     }
 
     /// The sources in the slot that has these roots, ascending; nothing where they were not written to their end.

@@ -19,6 +19,7 @@ mod bucket_set;
 mod counter;
 mod decide;
 mod generation;
+pub mod halves;
 pub mod live;
 pub mod noted_prefix;
 pub mod packet;

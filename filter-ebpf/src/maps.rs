@@ -51,9 +51,11 @@ macro_rules! tries {
     };
 }
 
-// The sources of each generation, in IPv4 and in IPv6.
-tries!(SOURCES_V4_0: Sources<4>, SOURCES_V4_1: Sources<4>, SOURCES_V4_2: Sources<4>);
-tries!(SOURCES_V6_0: Sources<16>, SOURCES_V6_1: Sources<16>, SOURCES_V6_2: Sources<16>);
+// The sources of each generation, in IPv4 and in IPv6, those of each half of the addresses by themselves.
+tries!(SOURCES_V4_A0: Sources<4>, SOURCES_V4_A1: Sources<4>, SOURCES_V4_A2: Sources<4>);
+tries!(SOURCES_V4_B0: Sources<4>, SOURCES_V4_B1: Sources<4>, SOURCES_V4_B2: Sources<4>);
+tries!(SOURCES_V6_A0: Sources<16>, SOURCES_V6_A1: Sources<16>, SOURCES_V6_A2: Sources<16>);
+tries!(SOURCES_V6_B0: Sources<16>, SOURCES_V6_B1: Sources<16>, SOURCES_V6_B2: Sources<16>);
 
 /// What these tries have: for each slot prefixes of IPv4, then of IPv6. How many there can be is chosen when the maps are made.
 /// The program never reads it.

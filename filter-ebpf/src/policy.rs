@@ -5,6 +5,7 @@ use core::hint::cold_path;
 use aya_ebpf::btf_maps::{LpmTrie, lpm_trie::Key};
 use filter_common::{
     Address, Policy,
+    halves::{HALVES, half},
     live::{Allowance, LiveQuery, NESTED_DENIES, deny_filter_bits, lists_that_hold},
     opaque,
     source_index::{
@@ -16,8 +17,9 @@ use filter_common::{
 use crate::{
     maps::{
         DENY_FILTER, DENY_LISTS, DENY_V4, DENY_V6, Denied, LIVE_TERMS, LIVE_V4_0, LIVE_V4_1, LIVE_V4_2, LIVE_V6_0,
-        LIVE_V6_1, LIVE_V6_2, POLICIES, SOURCE_BLOCKS, SOURCE_MARKS, SOURCE_NODES, SOURCE_RUNS, SOURCES_V4_0,
-        SOURCES_V4_1, SOURCES_V4_2, SOURCES_V6_0, SOURCES_V6_1, SOURCES_V6_2, TRIALS,
+        LIVE_V6_1, LIVE_V6_2, POLICIES, SOURCE_BLOCKS, SOURCE_MARKS, SOURCE_NODES, SOURCE_RUNS, SOURCES_V4_A0,
+        SOURCES_V4_A1, SOURCES_V4_A2, SOURCES_V4_B0, SOURCES_V4_B1, SOURCES_V4_B2, SOURCES_V6_A0, SOURCES_V6_A1,
+        SOURCES_V6_A2, SOURCES_V6_B0, SOURCES_V6_B1, SOURCES_V6_B2, Sources, TRIALS,
     },
     state,
 };
@@ -159,21 +161,37 @@ impl SourceIndex for Index {
     }
 }
 
-/// What the trie says of an IPv4 address that the index does not know. A global function, which the verifier looks at once,
+/// What the tries say of an IPv4 address that the index does not know. A global function, which the verifier looks at once,
 /// by itself.
 #[unsafe(no_mangle)]
 #[inline(never)]
 extern "C" fn ask_sources_v4(switch: u64, address: u64) -> u64 {
-    let tries = [&SOURCES_V4_0, &SOURCES_V4_1, &SOURCES_V4_2];
-    ask(tries, Switch::of_number(switch).slot, number(address).to_be_bytes()).copied().unwrap_or(0).into()
+    let tries = [[&SOURCES_V4_A0, &SOURCES_V4_A1, &SOURCES_V4_A2], [&SOURCES_V4_B0, &SOURCES_V4_B1, &SOURCES_V4_B2]];
+    let address = number(address);
+    ask_half(tries, switch, Address::V4(address), address.to_be_bytes()).into()
 }
 
 /// The same of an IPv6 address.
 #[unsafe(no_mangle)]
 #[inline(never)]
 extern "C" fn ask_sources_v6(switch: u64, high: u64, low: u64) -> u64 {
-    let tries = [&SOURCES_V6_0, &SOURCES_V6_1, &SOURCES_V6_2];
-    ask(tries, Switch::of_number(switch).slot, octets([high, low])).copied().unwrap_or(0).into()
+    let tries = [[&SOURCES_V6_A0, &SOURCES_V6_A1, &SOURCES_V6_A2], [&SOURCES_V6_B0, &SOURCES_V6_B1, &SOURCES_V6_B2]];
+    let words = [high, low];
+    ask_half(tries, switch, Address::V6(words), octets(words)).into()
+}
+
+/// The set of terms that the source tries have for an address, in the slot that a switch names by its number.
+#[inline(always)]
+fn ask_half<const N: usize>(
+    tries: [[&'static Sources<N>; GENERATIONS as usize]; HALVES],
+    switch: u64,
+    address: Address,
+    octets: [u8; N],
+) -> u32 {
+    let slot = Switch::of_number(switch).slot;
+    let [first, second] = tries;
+    let set = if half(address) == 0 { ask(first, slot, octets) } else { ask(second, slot, octets) };
+    set.copied().unwrap_or(0)
 }
 
 /// What the trie of a slot says of an address.

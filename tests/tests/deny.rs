@@ -72,6 +72,21 @@ fn what_is_denied_for_a_time_ends_by_itself_also_inside_what_goes_on() {
 }
 
 #[test]
+fn what_has_ended_was_not_added_any_more_and_what_was_added_anew_without_end_stays() {
+    let scene = Scene::new();
+    scene.attach(&scene.policy("policy.toml", &[]));
+    scene.sipwall(&["deny", "add", "203.0.113.17", "192.0.2.66", "--for", "2s"]).assert_done();
+    scene.sipwall(&["deny", "add", "192.0.2.66"]).assert_done();
+    wait_for("what was denied for a time has ended", || listed(&scene, "203.0.113.17/32").is_none().then_some(()));
+    scene.sipwall(&["deny", "remove", "203.0.113.17"]).assert_failed(1, "203.0.113.17/32 was not added on `eth0`");
+    assert!(listed(&scene, "192.0.2.66/32").is_some());
+    scene.sipwall(&["deny", "add", "203.0.113.17", "--for", "1s"]).assert_done();
+    wait_for("it has ended", || listed(&scene, "203.0.113.17/32").is_none().then_some(()));
+    let again = scene.sipwall(&["deny", "add", "203.0.113.17", "192.0.2.66"]);
+    assert!(again.stderr.contains("2 denied, 1 of them new"), "{again:?}");
+}
+
+#[test]
 fn the_inner_prefixes_of_an_earlier_policy_hide_no_wider_one() {
     let scene = Scene::new();
     let around = |length| IpNet::new(CARRIER.parse().expect("an address"), length).expect("a length").trunc();

@@ -140,6 +140,8 @@ fn the_session_is_found_by_the_socket_of_an_ancestor() {
     assert!(!is_attached(&scene));
     let login = scene.policy("login.toml", LOGIN);
     below_socket(scene.host("sbc"), &connection.accepted, &["attach", "eth0", "--policy", &login]).assert_done();
+    let denying = below_socket(scene.host("sbc"), &connection.accepted, &["deny", "add", SCANNER]);
+    denying.assert_failed(1, &format!("this would cut the login session from {peer}"));
 }
 
 #[test]

@@ -20,6 +20,7 @@ use serde::Serialize;
 use super::{
     batch,
     deny_change::Change,
+    deny_notes::ENDING,
     live::{remaining_seconds, until},
     lock::WriteLock,
     maps::{Maps, Value},
@@ -137,11 +138,11 @@ impl Maps {
     /// What was added while the filter ran.
     fn added(&self) -> Result<Added> {
         let now = standing::now();
-        let [all] = self.held_by([DenyEntry::ADDED])?;
+        let [all, ending] = self.held_by([DenyEntry::ADDED, ENDING])?;
         let mut over = Vec::new();
-        for prefix in &all {
-            if self.denied_entry(*prefix)?.expiry.is_over(now) {
-                over.push(*prefix);
+        for prefix in ending {
+            if self.denied_entry(prefix)?.expiry.is_over(now) {
+                over.push(prefix);
             }
         }
         Ok(Added { all, over })

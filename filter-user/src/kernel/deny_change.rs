@@ -12,7 +12,7 @@ use ipnet::IpNet;
 use super::{
     batch,
     deny::difference,
-    deny_notes::Summary,
+    deny_notes::{ENDING, Summary},
     maps::Maps,
     readback,
     trie::{self, Denied},
@@ -43,6 +43,12 @@ impl Change<'_> {
     fn lets_go(&self, entry: DenyEntry) -> DenyEntry {
         let expiry = if self.holder == DenyEntry::ADDED { Expiry::NEVER } else { entry.expiry };
         DenyEntry { holders: entry.holders & !self.holder, expiry, ..entry }
+    }
+
+    /// What was added to end at some time, when the change is made; `before`: the same as it was.
+    fn ending(&self, before: &[IpNet]) -> Vec<IpNet> {
+        let added = if self.expiry == Expiry::NEVER { &[] } else { self.added };
+        after(before, added, &[self.added, self.removed].concat())
     }
 
     /// What is denied in numbers when the change is made; `before`: the entries that it wrote, as they were, in its order.
@@ -77,14 +83,17 @@ impl Maps {
         if !change.added.is_empty() {
             self.use_list(lists::DENY, true)?;
         }
+        let [ending] = if change.holder == DenyEntry::ADDED { self.held_by([ENDING])? } else { [Vec::new()] };
         self.distrust_notes()?;
         let mut written = 0;
         if let Err(error) = self.write_entries(change, &entries, &mut written, progress) {
             self.write_all(&entries[..written])?;
-            self.note_held(change.holder, before, before, summary)?;
+            self.trust_notes(summary)?;
             return Err(error);
         }
-        self.note_held(change.holder, before, &after(before, change), change.counted(summary, &entries))?;
+        self.note_held(change.holder, before, &after(before, change.added, change.removed))?;
+        self.note_held(ENDING, &ending, &change.ending(&ending))?;
+        self.trust_notes(change.counted(summary, &entries))?;
         self.forget_empty_list()
     }
 
@@ -213,12 +222,12 @@ fn check_room(added: &[(IpNet, DenyEntry)], summary: &Summary) -> Result<()> {
     Ok(())
 }
 
-/// What a holder holds after a change, ascending.
-fn after(before: &[IpNet], change: &Change<'_>) -> Vec<IpNet> {
-    let mut removed = change.removed.to_vec();
+/// What is held after a change, ascending.
+fn after(before: &[IpNet], added: &[IpNet], removed: &[IpNet]) -> Vec<IpNet> {
+    let mut removed = removed.to_vec();
     removed.sort_unstable();
     let mut after = difference(before, &removed);
-    after.extend(change.added);
+    after.extend(added);
     after.sort_unstable();
     after.dedup();
     after

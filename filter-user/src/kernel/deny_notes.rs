@@ -15,7 +15,7 @@ use aya::maps::{Array, Map, MapData};
 use bytemuck::{Pod, Zeroable};
 use filter_common::{
     Address,
-    live::{DENY_LISTS, DenyEntry},
+    live::{DENY_LISTS, DenyEntry, Expiry},
     tables::GENERATIONS,
 };
 use ipnet::IpNet;
@@ -110,6 +110,10 @@ pub(super) const LISTS: [u32; DENY_LISTS as usize] = {
     lists
 };
 
+/// Stands for what was added to end at some time, which is noted by itself as if somebody else held it: who asks what has ended
+/// looks at no other entries.
+pub(super) const ENDING: u32 = 1 << 31;
+
 /// Every holder that there can be.
 fn holders() -> impl Iterator<Item = u32> {
     (0..GENERATIONS).map(DenyEntry::policy).chain([DenyEntry::ADDED]).chain(LISTS)
@@ -143,7 +147,7 @@ impl Maps {
         let Walked { mut held, summary } = self.walk()?;
         if let Some(directory) = self.directory.as_deref() {
             fault::step();
-            for holder in holders() {
+            for holder in holders().chain([ENDING]) {
                 write(&pins::held_by(directory, holder), &held.remove(&holder).unwrap_or_default())?;
             }
             write_summary(directory, summary)?;
@@ -168,13 +172,16 @@ impl Maps {
             .with_context(|| format!("cannot remove `{}`", summary.display()))
     }
 
-    /// Notes what a holder holds now, ascending, which held something else before, and what all of it comes to.
-    pub(super) fn note_held(&self, holder: u32, before: &[IpNet], now: &[IpNet], summary: Summary) -> Result<()> {
+    /// Notes what a holder holds now, ascending, which held something else before.
+    pub(super) fn note_held(&self, holder: u32, before: &[IpNet], now: &[IpNet]) -> Result<()> {
+        let Some(directory) = self.directory.as_deref().filter(|_| before != now) else { return Ok(()) };
+        fault::step();
+        write(&pins::held_by(directory, holder), now)
+    }
+
+    /// Lets the notes hold again, and notes what all of it comes to.
+    pub(super) fn trust_notes(&self, summary: Summary) -> Result<()> {
         let Some(directory) = self.directory.as_deref() else { return Ok(()) };
-        if before != now {
-            fault::step();
-            write(&pins::held_by(directory, holder), now)?;
-        }
         fault::step();
         write_summary(directory, summary)
     }
@@ -204,7 +211,8 @@ impl Walked {
         for (key, entry) in batch::entries(denied)? {
             let prefix = readback::prefix(key)?;
             self.summary = self.summary.with(&prefix);
-            for holder in holders().filter(|holder| entry.holders & holder != 0) {
+            let ending = (entry.expiry != Expiry::NEVER).then_some(ENDING);
+            for holder in holders().filter(|holder| entry.holders & holder != 0).chain(ending) {
                 self.held.entry(holder).or_default().push(prefix);
             }
         }
@@ -276,7 +284,7 @@ mod tests {
 
     #[test]
     fn every_holder_has_a_bit_of_its_own() {
-        let all: Vec<u32> = holders().collect();
+        let all: Vec<u32> = holders().chain([ENDING]).collect();
         assert_eq!(all.iter().fold(0, |bits, holder| bits | holder).count_ones() as usize, all.len());
     }
 }

@@ -70,16 +70,22 @@ use Lifetime::{Lasting, Passing, Policy};
 
 /// Every map's name; how many entries it must have to be the one that this program knows, nothing where that depends on the
 /// policy; and how long it is needed.
-const SHAPES: [(&str, Option<u32>, Lifetime); 43] = [
+const SHAPES: [(&str, Option<u32>, Lifetime); 49] = [
     ("POLICIES", Some(1), Policy),
     ("TRIALS", Some(GENERATIONS), Policy),
     ("LEFT_AT", Some(2), Lasting),
-    ("SOURCES_V4_0", Some(PREFIXES), Policy),
-    ("SOURCES_V4_1", Some(PREFIXES), Policy),
-    ("SOURCES_V4_2", Some(PREFIXES), Policy),
-    ("SOURCES_V6_0", Some(PREFIXES), Policy),
-    ("SOURCES_V6_1", Some(PREFIXES), Policy),
-    ("SOURCES_V6_2", Some(PREFIXES), Policy),
+    ("SOURCES_V4_A0", Some(PREFIXES), Policy),
+    ("SOURCES_V4_A1", Some(PREFIXES), Policy),
+    ("SOURCES_V4_A2", Some(PREFIXES), Policy),
+    ("SOURCES_V4_B0", Some(PREFIXES), Policy),
+    ("SOURCES_V4_B1", Some(PREFIXES), Policy),
+    ("SOURCES_V4_B2", Some(PREFIXES), Policy),
+    ("SOURCES_V6_A0", Some(PREFIXES), Policy),
+    ("SOURCES_V6_A1", Some(PREFIXES), Policy),
+    ("SOURCES_V6_A2", Some(PREFIXES), Policy),
+    ("SOURCES_V6_B0", Some(PREFIXES), Policy),
+    ("SOURCES_V6_B1", Some(PREFIXES), Policy),
+    ("SOURCES_V6_B2", Some(PREFIXES), Policy),
     ("SOURCES", None, Policy),
     ("SOURCE_BLOCKS", None, Policy),
     ("SOURCE_MARKS", None, Policy),

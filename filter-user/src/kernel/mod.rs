@@ -41,6 +41,7 @@ mod room;
 mod samples;
 mod slot_tries;
 mod slots;
+mod source_tries;
 mod sources;
 mod standing;
 mod status;

@@ -30,17 +30,20 @@ impl<V: bytemuck::Pod + PartialEq> SlotTries<V> {
         })
     }
 
-    /// Makes these the prefixes of a slot that no packet looks at. Both ascend. `known`: those that it has; nothing where that
-    /// is not known.
-    pub(super) fn write(&self, slot: u32, known: Option<&[(IpNet, V)]>, wanted: &[(IpNet, V)]) -> Result<()> {
+    /// What makes these the prefixes of a slot that no packet looks at. Both ascend. `known`: those that it has; nothing where
+    /// that is not known, and then it has none from now on.
+    pub(super) fn change(
+        &self,
+        slot: u32,
+        known: Option<impl Iterator<Item = (IpNet, V)>>,
+        wanted: impl Iterator<Item = (IpNet, V)>,
+    ) -> Result<Change<'_, V>> {
         let (v4, v6) = self.of(slot)?;
         if known.is_none() {
             empty(v4)?;
             empty(v6)?;
         }
-        let Difference { gone, new } = Difference::of(known.unwrap_or_default(), wanted);
-        change(v4, &gone, &new)?;
-        change(v6, &gone, &new)
+        Ok(Change { v4, v6, difference: Difference::of(known.into_iter().flatten(), wanted) })
     }
 
     /// What the longest prefix around a host stands for in a slot; nothing where there is none.
@@ -56,6 +59,25 @@ impl<V: bytemuck::Pod + PartialEq> SlotTries<V> {
     }
 }
 
+/// A change of a slot's tries that is to be made.
+pub(super) struct Change<'a, V> {
+    v4: &'a Trie<4, V>,
+    v6: &'a Trie<16, V>,
+    difference: Difference<V>,
+}
+
+impl<V: bytemuck::Pod> Change<'_, V> {
+    /// Whether the tries stay as they are.
+    pub(super) const fn is_empty(&self) -> bool {
+        self.difference.gone.is_empty() && self.difference.new.is_empty()
+    }
+
+    pub(super) fn make(&self) -> Result<()> {
+        change(self.v4, &self.difference)?;
+        change(self.v6, &self.difference)
+    }
+}
+
 /// What has to be removed, and what has to be written.
 struct Difference<V> {
     gone: Vec<IpNet>,
@@ -64,9 +86,9 @@ struct Difference<V> {
 
 impl<V: Copy + PartialEq> Difference<V> {
     /// The difference between prefixes that ascend.
-    fn of(known: &[(IpNet, V)], wanted: &[(IpNet, V)]) -> Self {
+    fn of(known: impl Iterator<Item = (IpNet, V)>, wanted: impl Iterator<Item = (IpNet, V)>) -> Self {
         let mut difference = Self { gone: Vec::new(), new: Vec::new() };
-        let (mut known, mut wanted) = (known.iter().peekable(), wanted.iter().peekable());
+        let (mut known, mut wanted) = (known.peekable(), wanted.peekable());
         loop {
             let order = match (known.peek(), wanted.peek()) {
                 (None, None) => return difference,
@@ -77,7 +99,7 @@ impl<V: Copy + PartialEq> Difference<V> {
             let gone = known.next_if(|_| order != Ordering::Greater);
             let new = wanted.next_if(|_| order != Ordering::Less);
             match (gone, new) {
-                (Some((prefix, _)), None) => difference.gone.push(*prefix),
+                (Some((prefix, _)), None) => difference.gone.push(prefix),
                 (Some(one), Some(other)) if one == other => {}
                 (_, new) => difference.new.extend(new),
             }
@@ -85,7 +107,8 @@ impl<V: Copy + PartialEq> Difference<V> {
     }
 }
 
-fn change<const N: usize, V: bytemuck::Pod>(trie: &Trie<N, V>, gone: &[IpNet], new: &[(IpNet, V)]) -> Result<()> {
+/// Writes what is different into the trie of one family.
+fn change<const N: usize, V: bytemuck::Pod>(trie: &Trie<N, V>, Difference { gone, new }: &Difference<V>) -> Result<()> {
     let gone: Vec<Key<N>> = gone.iter().filter_map(|prefix| trie::key(*prefix)).collect();
     for keys in gone.chunks(batch::AT_ONCE) {
         fault::step();
@@ -129,8 +152,7 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_gone_and_what_is_new_make_the_one_of_the_other(known in prefixes(), wanted in prefixes()) {
-            let ascending = |prefixes: &BTreeMap<IpNet, u32>| prefixes.clone().into_iter().collect::<Vec<_>>();
-            let Difference { gone, new } = Difference::of(&ascending(&known), &ascending(&wanted));
+            let Difference { gone, new } = Difference::of(known.clone().into_iter(), wanted.clone().into_iter());
             prop_assert!(gone.iter().all(|prefix| known.contains_key(prefix) && !wanted.contains_key(prefix)));
             prop_assert!(new.iter().all(|(prefix, value)| known.get(prefix) != Some(value)));
             let mut made = known;

@@ -14,7 +14,7 @@ use ipnet::IpNet;
 use super::{
     mapped::Mapped,
     maps::Value,
-    slot_tries::{Names, SlotTries},
+    source_tries::{self, SourceTries},
 };
 use crate::{
     fault,
@@ -24,16 +24,15 @@ use crate::{
 type Shared<T> = Array<MapData, Value<T>>;
 
 /// The names of the maps, and of that of the policies, which has the roots.
-pub(super) const NAMES: [&str; 12] = {
-    let [[a, b, c], [d, e, f]] = TRIES;
-    ["POLICIES", "SOURCES", "SOURCE_BLOCKS", "SOURCE_MARKS", "SOURCE_NODES", "SOURCE_RUNS", a, b, c, d, e, f]
+pub(super) const NAMES: [&str; 18] = {
+    let [[[a, b, c], [d, e, f]], [[g, h, i], [j, k, l]]] = source_tries::NAMES;
+    let [blocks, marks, nodes, runs] = ["SOURCE_BLOCKS", "SOURCE_MARKS", "SOURCE_NODES", "SOURCE_RUNS"];
+    ["POLICIES", "SOURCES", blocks, marks, nodes, runs, a, b, c, d, e, f, g, h, i, j, k, l]
 };
-const TRIES: Names =
-    [["SOURCES_V4_0", "SOURCES_V4_1", "SOURCES_V4_2"], ["SOURCES_V6_0", "SOURCES_V6_1", "SOURCES_V6_2"]];
 
 /// The maps.
 pub(super) struct SourceMaps {
-    tries: SlotTries<u32>,
+    tries: SourceTries,
     prefixes: Shared<NotedPrefix>,
     blocks: Shared<SourceBlock>,
     marks: Shared<SourceMarks>,
@@ -64,7 +63,7 @@ impl SourceRoom {
 impl SourceMaps {
     pub(super) fn collect(mut map: impl FnMut(&str) -> Result<Map>) -> Result<Self> {
         Ok(Self {
-            tries: SlotTries::collect(TRIES, &mut map)?,
+            tries: SourceTries::collect(&mut map)?,
             prefixes: map("SOURCES")?.try_into()?,
             blocks: map("SOURCE_BLOCKS")?.try_into()?,
             marks: map("SOURCE_MARKS")?.try_into()?,
@@ -81,18 +80,23 @@ impl SourceMaps {
         for root in families(roots) {
             root.prefixes = UNKNOWN;
         }
-        self.tries.write(slot, known.as_deref(), sources)?;
+        let counts = self.tries.write(slot, known.as_deref(), sources, || self.note(slot, roots, sources))?;
         fault::step();
-        self.note(slot, roots, sources)
+        for (root, count) in families(roots).iter_mut().zip(counts) {
+            root.prefixes = count;
+        }
+        Ok(())
     }
 
-    /// Notes what the tries of a slot have, and writes the index in front of them.
-    fn note(&self, slot: u32, roots: &mut Mapped<SourceRoots>, sources: &[(IpNet, u32)]) -> Result<()> {
+    /// Notes what the tries of a slot are to have, and writes the index in front of them. Returns how many prefixes of each
+    /// family are noted, which is for the roots to say when the tries have them.
+    fn note(&self, slot: u32, roots: &mut Mapped<SourceRoots>, sources: &[(IpNet, u32)]) -> Result<[u32; 2]> {
         let mut prefixes = Region::of(&self.prefixes, slot)?;
         let mut blocks = Region::of(&self.blocks, slot)?;
         let mut marks = Region::of(&self.marks, slot)?;
         let mut nodes = Region::of(&self.nodes, slot)?;
         let mut runs = Region::of(&self.runs, slot)?;
+        let mut counts = [0; 2];
         for (family, v4) in [true, false].into_iter().enumerate() {
             let room = IndexRoom {
                 blocks: blocks.free().min(IndexRoom::MOST.blocks),
@@ -106,13 +110,14 @@ impl SourceMaps {
             marks.take(&index.marks)?;
             index.root.lead_to(first);
             index.root.first_prefix = prefixes.take(&notes)?;
-            index.root.prefixes = u32::try_from(notes.len())?;
+            index.root.prefixes = UNKNOWN;
             families(roots)[family] = *index.root;
             if v4 {
                 roots.entries()[0].near = *index.near;
             }
+            counts[family] = u32::try_from(notes.len())?;
         }
-        Ok(())
+        Ok(counts)
     }
 
     /// The sources in the slot that has these roots, ascending; nothing where they were not written to their end.

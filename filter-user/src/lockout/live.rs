@@ -19,10 +19,13 @@ pub fn live_cuts(
     concerns: impl Fn(IpAddr) -> bool,
     fate: impl Fn(&[u8]) -> Result<Option<Reason>>,
 ) -> Result<Vec<Cut>> {
-    let network = Network::of(interface).context("cannot read the host's addresses and routes")?;
-    let sessions = sessions(sip_ports).context("cannot read the host's sockets")?;
+    let sessions = sessions(sip_ports, concerns).context("cannot read the host's sockets")?;
     let mut cuts = Vec::new();
-    for session in sessions.into_iter().filter(|session| concerns(session.remote.ip())) {
+    if sessions.is_empty() {
+        return Ok(cuts);
+    }
+    let network = Network::of(interface).context("cannot read the host's addresses and routes")?;
+    for session in sessions {
         if !network.carries(&session)? {
             continue;
         }

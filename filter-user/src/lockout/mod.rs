@@ -58,7 +58,7 @@ pub fn cuts(interface: &str, policy: &Policy, fate: impl Fn(&[u8]) -> Result<Opt
         return Ok(Vec::new());
     }
     let network = Network::of(interface).context("cannot read the host's addresses and routes")?;
-    let sessions = sessions(&policy.file().sip_ports()).context("cannot read the host's sockets")?;
+    let sessions = sessions(&policy.file().sip_ports(), |_| true).context("cannot read the host's sockets")?;
     let mut cuts = Vec::new();
     for (gateway, own) in network.gateways() {
         let subject = Subject::Gateway(gateway);

@@ -3,7 +3,7 @@
 use std::{
     collections::{BTreeSet, HashSet},
     env, fmt,
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
 };
 
 use anyhow::{Context as _, Result};
@@ -39,12 +39,13 @@ pub enum Purpose {
     Sip,
 }
 
-/// The sessions of this network namespace.
-pub(super) fn sessions(sip_ports: &PortSet) -> Result<BTreeSet<Session>> {
+/// The sessions of this network namespace with peers that `concern` whoever asks.
+pub(super) fn sessions(sip_ports: &PortSet, concern: impl Fn(IpAddr) -> bool) -> Result<BTreeSet<Session>> {
     let sockets = tcp_sockets()?;
-    let (listening, established): (Vec<_>, Vec<_>) =
+    let (listening, mut established): (Vec<_>, Vec<_>) =
         sockets.into_iter().partition(|socket| socket.state == State::Listening);
     let listening: HashSet<u16> = listening.iter().map(|socket| socket.local.port()).collect();
+    established.retain(|socket| concern(canonical(socket.remote).ip()));
     let tcp = |purpose, socket: &TcpSocket| Session {
         purpose,
         protocol: Protocol::TCP,
@@ -59,10 +60,11 @@ pub(super) fn sessions(sip_ports: &PortSet) -> Result<BTreeSet<Session>> {
         .filter(|socket| is_sip(socket.local, socket.remote))
         .map(|socket| tcp(Purpose::Sip, socket))
         .collect();
-    sessions.extend(udp_sessions()?.into_iter().filter(|session| is_sip(session.local, session.remote)));
+    let udp = udp_sessions()?.into_iter().filter(|session| is_sip(session.local, session.remote));
+    sessions.extend(udp.filter(|session| concern(session.remote.ip())));
     if let Some(login) = env::var("SSH_CONNECTION").ok().and_then(|text| ssh_connection(&text)) {
-        sessions.insert(login);
-    } else {
+        sessions.extend(Some(login).filter(|session| concern(session.remote.ip())));
+    } else if !established.is_empty() {
         // `sudo` and `su -` take the variable away: then the connection is a socket of an ancestor, `sshd`.
         let inherited = ancestors_sockets();
         let of_ancestor = established.iter().filter(|socket| inherited.contains(&socket.inode));

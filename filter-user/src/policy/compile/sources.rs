@@ -33,14 +33,16 @@ impl Claim {
 ///
 /// `terms` has at most 256 items.
 pub(super) fn push_down(rules: &[RuleInfo], terms: &[TermInfo], denies: &[ProviderDeny]) -> Vec<(IpNet, TermSet)> {
-    let claims = claims(rules, terms, denies);
-    let mut sources = Vec::with_capacity(claims.len());
+    let of_providers = of_providers(rules, terms);
+    let named = named(terms, denies);
+    let mut sources = Vec::with_capacity(named.len());
     // The prefixes that cover the current one, outermost first, with all that holds for them.
     let mut covering: Vec<(IpNet, Claim)> = Vec::new();
-    for (prefix, own) in claims {
+    for same in named.chunk_by(|(one, _), (next, _)| one == next) {
+        let prefix = same[0].0;
         while covering.pop_if(|(outer, _)| !outer.contains(&prefix)).is_some() {}
         let inherited = covering.last().map_or_else(Claim::default, |(_, claim)| *claim);
-        let claim = inherited.and(own);
+        let claim = same.iter().fold(inherited, |claim, (_, named)| claim.and(named.claim(&of_providers)));
         if claim.left() != inherited.left() {
             sources.extend(claim.left().map(|terms| (prefix, terms)));
         }
@@ -70,32 +72,39 @@ enum Named {
     Denied(usize),
 }
 
-/// What holds for each prefix that is named, ascending by address, then by length: what covers a prefix stands before it.
-fn claims(rules: &[RuleInfo], terms: &[TermInfo], denies: &[ProviderDeny]) -> Vec<(IpNet, Claim)> {
-    let mut of_provider: HashMap<usize, TermSet> = HashMap::new();
+impl Named {
+    /// What that says of the prefix; `of_providers`: the terms of each provider.
+    fn claim(self, of_providers: &HashMap<usize, TermSet>) -> Claim {
+        let mut claim = Claim::default();
+        match self {
+            Self::Term(term) => claim.terms.insert(term),
+            Self::Denied(provider) => claim.denied = of_providers.get(&provider).copied().unwrap_or_default(),
+        }
+        claim
+    }
+}
+
+/// The terms of each provider, by its place.
+fn of_providers(rules: &[RuleInfo], terms: &[TermInfo]) -> HashMap<usize, TermSet> {
+    let mut of_providers: HashMap<usize, TermSet> = HashMap::new();
+    for (index, term) in (0..=u8::MAX).zip(terms) {
+        if let Some(provider) = rules[term.rule].provider {
+            of_providers.entry(provider).or_default().insert(index);
+        }
+    }
+    of_providers
+}
+
+/// Who names each prefix, ascending by address, then by length: what covers a prefix stands before it.
+fn named(terms: &[TermInfo], denies: &[ProviderDeny]) -> Vec<(IpNet, Named)> {
     let mut named = Vec::with_capacity(terms.iter().map(|term| term.sources.len()).sum::<usize>() + denies.len());
     for (index, term) in (0..=u8::MAX).zip(terms) {
         named.extend(term.sources.iter().map(|source| (source.prefix, Named::Term(index))));
-        if let Some(provider) = rules[term.rule].provider {
-            of_provider.entry(provider).or_default().insert(index);
-        }
     }
     named.extend(denies.iter().map(|deny| (deny.prefix, Named::Denied(deny.provider))));
     // The sources of each term ascend already, which this sort makes use of.
     named.sort_by_key(|(prefix, _)| *prefix);
-    let claims = named.chunk_by(|(one, _), (next, _)| one == next).map(|same| {
-        let mut claim = Claim::default();
-        for (_, named) in same {
-            match named {
-                Named::Term(term) => claim.terms.insert(*term),
-                Named::Denied(provider) => {
-                    claim.denied = claim.denied | of_provider.get(provider).copied().unwrap_or_default();
-                }
-            }
-        }
-        (same[0].0, claim)
-    });
-    claims.collect()
+    named
 }
 
 #[cfg(test)]

@@ -105,8 +105,8 @@ pub(super) const MUTANTS: [Mutant; 38] = [
     mutant(
         "the longest prefix hides the wider one's rules",
         SOURCES,
-        "let claim = inherited.and(own);",
-        "let claim = own;",
+        "same.iter().fold(inherited,",
+        "same.iter().fold(Claim::default(),",
     ),
     mutant(
         "replies to listening ports",

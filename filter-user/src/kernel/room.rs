@@ -13,7 +13,7 @@ use super::sources::{self, SourceRoom};
 use crate::policy::{CompiledPolicy, IndexRoom};
 
 /// Room that every filter has: for the policies that most have, and for those that come after the first one.
-const LEAST: SourceRoom = SourceRoom { prefixes: 1024, index: IndexRoom { blocks: 16, nodes: 512, runs: 1024 } };
+const LEAST: SourceRoom = SourceRoom { prefixes: 1024, index: IndexRoom { blocks: 4, nodes: 128, runs: 512 } };
 
 /// Room for every policy; where the index has none, the tries are asked.
 const MOST: SourceRoom = SourceRoom { prefixes: 2 * PREFIXES as usize, index: LEAST.index };

@@ -54,7 +54,7 @@ impl Address {
     #[inline(always)]
     pub const fn is_multicast_or_broadcast(self) -> bool {
         match self {
-            // One comparison for nearly all, of what BPF has an immediate number for.
+            // One comparison for nearly all.
             Self::V4(address) => address >> 29 == 7 && (address >> 28 == 14 || address == u32::MAX),
             Self::V6([high, _]) => high >> 56 == 0xff,
         }

@@ -33,7 +33,8 @@ pub(crate) struct PolicyInForce {
 }
 
 impl PolicyInForce {
-    /// The generation in force; none before the first one is published, or where that was not confirmed.
+    /// What is in force; nothing where the switch names no slot. The slot may have no policy: before the first one is published,
+    /// or where that was not confirmed.
     #[inline(always)]
     pub(crate) fn read() -> Option<Self> {
         let policies = POLICIES.get(0)?;
@@ -48,7 +49,7 @@ impl PolicyInForce {
         Self::among(policies, number)
     }
 
-    /// The generation that a switch names by its number, if there is one.
+    /// What is in the slot that a switch names by its number, if there is such.
     #[inline(always)]
     pub(crate) fn of(number: u64) -> Option<Self> {
         Self::among(POLICIES.get(0)?, number)

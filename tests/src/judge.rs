@@ -16,6 +16,21 @@ use tempfile::TempDir;
 
 use crate::contest::check_plain;
 
+/// The SBC's own addresses in `tests/fixtures/policy.toml`.
+pub const SBC: &str = "198.51.100.10";
+/// The same in IPv6.
+pub const SBC_V6: &str = "2001:db8:ffff::10";
+
+/// That address with a port.
+pub fn sbc(port: u16) -> String {
+    format!("{SBC}:{port}")
+}
+
+/// The same in IPv6.
+pub fn sbc_v6(port: u16) -> String {
+    format!("[{SBC_V6}]:{port}")
+}
+
 /// A policy in force in both worlds.
 pub struct Judges {
     host: HostPolicy,

@@ -1,23 +1,20 @@
-//! Sources that the index in front of the source tries does not know, judged in both worlds.
+//! Sources that are not found beside the roots of the index, judged in both worlds: in other blocks, and in the tries.
 
 use filter_common::Reason::{Listed, PortClosed, SourceUnlisted};
-use tests::{judge::Judges, packets::udp};
+use filter_common::source_index::NEAR_BLOCKS;
+use filter_user::{kernel::Sandbox, policy::IndexRoom};
+use tests::{
+    judge::{Judges, sbc, sbc_v6},
+    packets::udp,
+};
 
-/// One of the SBC's own addresses in the policy with a port.
-fn sbc(port: u16) -> String {
-    format!("198.51.100.10:{port}")
-}
-
-/// The same in IPv6.
-fn sbc_v6(port: u16) -> String {
-    format!("[2001:db8:ffff::10]:{port}")
-}
-
-/// Prefixes of more /16s, and of more /48s, than the index has nodes for: of the others the tries are asked, of either half, for
+/// Prefixes of more /16s, and of more /48s, than the index has nodes and runs for: of the others the tries are asked, of either half, for
 /// what lies in a prefix and for what only a wider one covers.
 #[test]
 fn what_the_index_has_no_room_for_is_asked_of_the_tries() {
     const EACH: u16 = 1500;
+    let IndexRoom { nodes, runs, .. } = Sandbox::INDEX_ROOM;
+    assert!(2 * (nodes + runs) < usize::from(EACH), "the index has room for {nodes} nodes and {runs} runs");
     let v4 = |number: u16, last: u8| format!("{}.{}.{last}", 20 + number / 256, number % 256);
     let v6 = |number: u16, last: u8| format!("2a00:1:{number:x}:{last:x}");
     let inner = (0..EACH).flat_map(|number| [format!("{}.0/24", v4(number, 9)), format!("{}::/64", v6(number, 9))]);
@@ -48,6 +45,29 @@ fn what_the_index_has_no_room_for_is_asked_of_the_tries() {
                 judges.check(&inside, &udp(&inside, &to.1), Listed, Some("allow/wide"));
                 judges.check(&beside, &udp(&beside, &to.1), Listed, Some("allow/wide"));
             }
+        }
+    }
+}
+
+/// More /16s than there are blocks beside the roots, each with more prefixes than a node takes.
+#[test]
+fn what_lies_in_blocks_that_do_not_stand_beside_the_roots_is_found_there() {
+    let others = Sandbox::INDEX_ROOM.blocks;
+    assert!(others > 0);
+    let all = u16::try_from(NEAR_BLOCKS + others).expect("fewer than there are /16s");
+    let net = |number: u16, third: u8| format!("{}.{}.{third}", 20 + number / 256, number % 256);
+    let prefixes =
+        (0..all).flat_map(|number| (0..9).map(move |place| format!("{:?}", net(number, 4 * place) + ".0/24")));
+    let allow = format!(
+        "[[allow]]\nname = \"dense\"\nfrom = [{}]\nudp = [7000]\n\n[[deny]]",
+        prefixes.collect::<Vec<_>>().join(", ")
+    );
+    let mut judges = Judges::new(&[("[[deny]]", &allow)]).expect("the policy is in force in both worlds");
+    for number in (0..all).step_by(9).chain(all - u16::try_from(others).expect("few")..all) {
+        for third in [0, 32] {
+            let (inside, beside) = (net(number, third) + ".7:7000", net(number, third + 1) + ".7:7000");
+            judges.check(&inside, &udp(&inside, &sbc(7000)), Listed, Some("allow/dense"));
+            judges.check(&beside, &udp(&beside, &sbc(7000)), SourceUnlisted, None);
         }
     }
 }

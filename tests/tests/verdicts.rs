@@ -7,16 +7,12 @@ use filter_common::{
     packet::tcp_flags::{ACK, FIN, PSH, RST, SYN, URG},
 };
 use tests::{
-    judge::Judges,
+    judge::{Judges, SBC, SBC_V6, sbc, sbc_v6},
     packets::{
         ETHERNET, cut, ethernet, fragment, icmp, ipv4_options, ipv6_extension, ipv6_fragment, patch, raw, tagged, tcp,
         udp, udp_with,
     },
 };
-
-/// The SBC's own addresses in the policy.
-const SBC: &str = "198.51.100.10";
-const SBC_V6: &str = "2001:db8:ffff::10";
 
 /// What the packet is, the packet, and its reason and rule.
 type Row = (&'static str, Vec<u8>, Reason, Option<&'static str>);
@@ -27,16 +23,6 @@ fn check(changes: &[(&str, &str)], rows: Vec<Row>) {
     for (name, frame, reason, rule) in rows {
         judges.check(name, &frame, reason, rule);
     }
-}
-
-/// `198.51.100.10:PORT`.
-fn sbc(port: u16) -> String {
-    format!("{SBC}:{port}")
-}
-
-/// `[2001:db8:ffff::10]:PORT`.
-fn sbc_v6(port: u16) -> String {
-    format!("[{SBC_V6}]:{port}")
 }
 
 #[test]

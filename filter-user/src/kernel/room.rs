@@ -16,7 +16,7 @@ use crate::policy::{CompiledPolicy, IndexRoom};
 const LEAST: SourceRoom = SourceRoom { prefixes: 1024, index: IndexRoom { blocks: 4, nodes: 128, runs: 512 } };
 
 /// Room for every policy; where the index has none, the tries are asked.
-const MOST: SourceRoom = SourceRoom { prefixes: 2 * PREFIXES as usize, index: LEAST.index };
+pub(super) const MOST: SourceRoom = SourceRoom { prefixes: 2 * PREFIXES as usize, index: LEAST.index };
 
 /// Whose size the policy decides, by their names; nothing if it does not decide that of the map of this name.
 pub(super) fn is_sized_by_policy(name: &str) -> bool {

@@ -17,9 +17,10 @@ use super::{
     maps::{Maps, Value},
     program,
     publish::Published,
+    room,
     samples::Recorded,
 };
-use crate::policy::{CompiledPolicy, LiveAllow};
+use crate::policy::{CompiledPolicy, IndexRoom, LiveAllow};
 
 /// A loaded program with maps of its own, attached to nothing.
 pub struct Sandbox {
@@ -38,6 +39,9 @@ const XDP_DROP: u32 = 1;
 const XDP_PASS: u32 = 2;
 
 impl Sandbox {
+    /// How much room the index has in each slot, where the maps are not made for a policy: beyond it the tries are asked.
+    pub const INDEX_ROOM: IndexRoom = room::MOST.index;
+
     /// Loads the program.
     ///
     /// # Errors

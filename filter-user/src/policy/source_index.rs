@@ -60,9 +60,13 @@ impl FamilyIndex {
     ///
     /// Where there is no room for more, the trie is to be asked.
     pub fn new(sources: &[(IpNet, u32)], v4: bool, room: IndexRoom) -> Self {
+        Self::with_near(sources, v4, room, if v4 { NEAR_BLOCKS } else { 0 })
+    }
+
+    /// The same with so many blocks beside the roots.
+    fn with_near(sources: &[(IpNet, u32)], v4: bool, room: IndexRoom, near: usize) -> Self {
         let of_family = sources.iter().filter(|(prefix, _)| prefix.addr().is_ipv4() == v4);
         let cuts = cuts(of_family);
-        let near = if v4 { NEAR_BLOCKS } else { 0 };
         let mut making = Making { near, blocks: Vec::new(), nodes: Vec::new(), runs: Vec::new(), room };
         let cells = making.level(0, &cuts, Cell::default());
         let mut root: Box<SourceRoot> = zeroed_box();
@@ -334,6 +338,11 @@ mod tests {
         (0..4_usize, 0..20_usize, 0..20_usize).prop_map(|(blocks, nodes, runs)| IndexRoom { blocks, nodes, runs })
     }
 
+    /// How many blocks stand beside the roots: often fewer than there are, so that the others are looked at too.
+    fn near(v4: bool) -> impl Strategy<Value = usize> {
+        if v4 { prop_oneof![0..4_usize, Just(NEAR_BLOCKS)].boxed() } else { Just(0).boxed() }
+    }
+
     /// Whether the index and a trie agree about these addresses and all where something begins or ends; how often the
     /// index sends to the trie.
     fn compare(sources: &[(IpNet, u32)], index: &FamilyIndex, addresses: &[IpAddr]) -> usize {
@@ -368,19 +377,19 @@ mod tests {
     proptest! {
         #[test]
         fn the_index_says_what_the_trie_says(
-            (v4, sources, addresses) in any::<bool>()
-                .prop_flat_map(|v4| (Just(v4), sources(v4), vec(address(v4), 200)))
+            (v4, sources, addresses, near) in any::<bool>()
+                .prop_flat_map(|v4| (Just(v4), sources(v4), vec(address(v4), 200), near(v4)))
         ) {
-            let index = FamilyIndex::new(&sources, v4, IndexRoom::MOST);
+            let index = FamilyIndex::with_near(&sources, v4, IndexRoom::MOST, near);
             prop_assert_eq!(compare(&sources, &index, &addresses), 0, "asked the trie");
         }
 
         #[test]
         fn an_index_without_room_is_never_wrong(
-            (v4, sources, addresses, room) in any::<bool>()
-                .prop_flat_map(|v4| (Just(v4), sources(v4), vec(address(v4), 200), room()))
+            (v4, sources, addresses, room, near) in any::<bool>()
+                .prop_flat_map(|v4| (Just(v4), sources(v4), vec(address(v4), 200), room(), near(v4)))
         ) {
-            let index = FamilyIndex::new(&sources, v4, room);
+            let index = FamilyIndex::with_near(&sources, v4, room, near);
             compare(&sources, &index, &addresses);
             prop_assert!(
                 index.blocks.len() <= room.blocks && index.nodes.len() <= room.nodes && index.runs.len() <= room.runs

@@ -95,6 +95,7 @@ fn status() -> Status {
         mode: Some("enforce"),
         scope: Some("interface"),
         generation: 3,
+        named_generation: 3,
         confirmation: Confirmation::Confirmed,
         policy: Some("policy.toml".to_owned()),
         published_at: Some(1_700_000_000),

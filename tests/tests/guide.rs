@@ -30,7 +30,8 @@ const GUIDE: &str = include_str!("../../docs/operating.md");
 /// How long between two datagrams of each host, where the guide has traffic.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// There is no init on a host of a lab. These stand for what it does with the unit: they run the unit's own command.
+/// There is no init on a host of a lab. These stand for what it does with the unit: they run the unit's own command, and a
+/// reload takes until the service has done it, as with `Type=notify-reload`.
 const SYSTEMCTL: &str = r#"#!/bin/sh
 set -e
 start() {
@@ -44,7 +45,11 @@ stop() {
 }
 case "$1" in
     enable) start ;;
-    reload) kill -HUP "$(cat /run/pid)"; until grep -q 'policy in force' /run/log; do sleep 0.1; done ;;
+    reload)
+        asked=$(grep -c SIGHUP /run/log || true)
+        kill -HUP "$(cat /run/pid)"
+        until awk -v asked="$asked" '/SIGHUP/ { seen++; done = 0 } /reloaded/ { done = 1 } END { exit !(seen > asked && done) }' \
+            /run/log; do sleep 0.1; done ;;
     restart) stop; start ;;
     disable) stop ;;
     *) exit 2 ;;

@@ -4,7 +4,7 @@ use std::{path::Path, process::ExitCode, time::Duration};
 
 use anyhow::Result;
 use filter_user::{
-    kernel::{self, Applied, Change, Comparison, Confirmation, Prospect},
+    kernel::{self, Applied, Change, Comparison, Confirmation, Prospect, Status},
     lockout::{self, Cut},
     policy::{CompiledPolicy, Policy},
 };
@@ -113,12 +113,27 @@ impl Loaded {
             diff::show(comparison)?;
         }
         let applied = kernel::apply(interface, &self.change())?;
-        let Applied { interface, changed, generation, confirmation } = &applied;
-        let done = if *changed { "is in force now" } else { "is in force already, nothing changes" };
-        eprintln!("`{interface}`: generation {generation} {done}");
-        remind(interface, *confirmation);
-        if json { output::json(&Report { applied: &applied, diff: comparison }) } else { Ok(()) }
+        report(&applied, comparison, json)
     }
+
+    /// The same, unless something else was put in force there since `seen`; returns whether that is not so.
+    pub(crate) fn apply_over(&self, seen: &Status, comparison: &Comparison, json: bool) -> Result<bool> {
+        let Some(applied) = kernel::apply_over(seen, &self.change())? else { return Ok(false) };
+        if !json {
+            diff::show(comparison)?;
+        }
+        report(&applied, comparison, json)?;
+        Ok(true)
+    }
+}
+
+/// Says what putting a policy in force did.
+fn report(applied: &Applied, comparison: &Comparison, json: bool) -> Result<()> {
+    let Applied { interface, changed, generation, confirmation } = applied;
+    let done = if *changed { "is in force now" } else { "is in force already, nothing changes" };
+    eprintln!("`{interface}`: generation {generation} {done}");
+    remind(interface, *confirmation);
+    if json { output::json(&Report { applied, diff: comparison }) } else { Ok(()) }
 }
 
 impl Guard {

@@ -10,6 +10,7 @@ use super::{
     needs,
     pins::Pins,
     standing::Confirmation,
+    status::Status,
     upgrade,
 };
 
@@ -34,14 +35,33 @@ pub struct Applied {
 pub fn apply(interface: &str, change: &Change<'_>) -> Result<Applied> {
     needs::check(change.policy)?;
     let _lock = WriteLock::take()?;
-    let pins = Pins::attached(interface)?;
-    upgrade::swap_program(&pins, change.policy)?;
+    apply_to(interface, &Pins::attached(interface)?, change)
+}
+
+/// The same, unless somebody put another policy in force since `seen`: nothing then, and nothing is changed.
+///
+/// Who decides by a status what may be replaced must not replace what came after it: a trial would end by nobody's word.
+///
+/// # Errors
+/// As [`apply`].
+pub fn apply_over(seen: &Status, change: &Change<'_>) -> Result<Option<Applied>> {
+    needs::check(change.policy)?;
+    let _lock = WriteLock::take()?;
+    let pins = Pins::attached(&seen.interface)?;
+    if Maps::open(pins.directory())?.named_generation()? != seen.named_generation {
+        return Ok(None);
+    }
+    apply_to(&seen.interface, &pins, change).map(Some)
+}
+
+fn apply_to(interface: &str, pins: &Pins, change: &Change<'_>) -> Result<Applied> {
+    upgrade::swap_program(pins, change.policy)?;
     let maps = Maps::open(pins.directory())?;
     let stays = maps.confirmation()? == Confirmation::Confirmed;
     let same = stays && maps.is_in_force(change.policy)?;
     let generation = match maps.in_force()? {
         Some(info) if same => info.generation,
-        _ => attach::replace(interface, &pins, change)?,
+        _ => attach::replace(interface, pins, change)?,
     };
     let confirmation = Maps::open(pins.directory())?.confirmation()?;
     Ok(Applied { interface: interface.to_owned(), changed: !same, generation, confirmation })

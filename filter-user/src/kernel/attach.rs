@@ -18,7 +18,7 @@ use super::{
     maps::Maps,
     needs,
     nic::Nic,
-    pins::Pins,
+    pins::{Pins, attached_interfaces},
     program,
     publish::Published,
     standing::Confirmation,
@@ -97,14 +97,14 @@ pub fn attach(name: &str, mode: AttachMode, change: &Change<'_>) -> Result<Attac
     Ok(attached)
 }
 
-/// The same, unless somebody took the filter off: nothing then.
+/// The same, unless somebody took the filter off, or attached it since it was looked for: nothing then.
 ///
 /// # Errors
 /// As [`attach`].
-pub fn attach_unless_off(name: &str, mode: AttachMode, change: &Change<'_>) -> Result<Option<Attached>> {
+pub fn attach_if_bare(name: &str, mode: AttachMode, change: &Change<'_>) -> Result<Option<Attached>> {
     let target = prepare(name, change)?;
     let _lock = WriteLock::take()?;
-    if kept(name).is_some_and(|kept| kept.is_off()) {
+    if kept(name).is_some_and(|kept| kept.is_off()) || attached_interfaces()?.iter().any(|attached| attached == name) {
         return Ok(None);
     }
     attach_to(name, &target, mode, change).map(Some)

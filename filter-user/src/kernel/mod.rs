@@ -49,8 +49,8 @@ mod test_run;
 mod trie;
 mod upgrade;
 
-pub use apply::{Applied, apply};
-pub use attach::{AttachMode, Attached, Change, ProgramChange, attach, attach_unless_off, detach};
+pub use apply::{Applied, apply, apply_over};
+pub use attach::{AttachMode, Attached, Change, ProgramChange, attach, attach_if_bare, detach};
 pub use bench::{BASES, Bench, BenchProgram, BenchRun, BenchSources, HEADERS, PathProgram};
 pub use compare::{Comparison, Lately, compare, take_snapshot};
 pub use confirm::{confirm, revert};

@@ -82,6 +82,11 @@ impl Maps {
         Ok((info.generation != 0).then_some(info))
     }
 
+    /// The number of the generation that the switch names, on trial or not, failed or not; 0 where its slot is empty.
+    pub(super) fn named_generation(&self) -> Result<u64> {
+        Ok(self.generation_in(self.switch()?.slot)?.map_or(0, |info| info.generation))
+    }
+
     /// The number of the last generation that was published; 0 before the first one.
     pub(super) fn last_generation(&self) -> Result<u64> {
         (0..GENERATIONS).try_fold(0, |last, slot| Ok(self.generation_info.get(&slot, 0)?.0.generation.max(last)))

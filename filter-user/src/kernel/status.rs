@@ -29,6 +29,9 @@ pub struct Status {
     pub scope: Option<&'static str>,
     /// The number of the policy in force; 0 where none is.
     pub generation: u64,
+    /// The number of the policy that the switch names: another one than `generation` where it was not confirmed in time.
+    #[serde(skip)]
+    pub named_generation: u64,
     /// Whether the policy that was put in force last stays.
     pub confirmation: Confirmation,
     /// The path of the policy's file, or the end of it where it is longer than 63 octets.
@@ -60,10 +63,17 @@ pub fn status(name: &str) -> Result<Status> {
     let pins = Pins::attached(name)?;
     let (program_id, xdp) = program_of(&pins, name)?;
     let maps = Maps::open(pins.directory())?;
+    // Before all else: what is put in force meanwhile makes a difference to whoever compares it later.
+    let named_generation = maps.named_generation()?;
     let (info, confirmation) = (maps.in_force()?, maps.confirmation()?);
     let build = build::noted(&pins).and_then(|build| build.as_str().map(str::to_owned));
     let is_this_build = build::is_this(&pins);
-    Ok(Status { build, is_this_build, ..describe(name, info.as_ref(), confirmation, xdp, program_id) })
+    Ok(Status {
+        named_generation,
+        build,
+        is_this_build,
+        ..describe(name, info.as_ref(), confirmation, xdp, program_id)
+    })
 }
 
 /// The kernel's number of the program on the link, and where the interface runs it; nothing if it does not. An interface that is
@@ -99,6 +109,7 @@ fn describe(
         mode: info.map(|info| mode_name(info.flags)),
         scope: info.map(|info| if info.flags & flags::SCOPE_PORTS == 0 { "interface" } else { "ports" }),
         generation: info.map_or(0, |info| info.generation),
+        named_generation: 0,
         confirmation,
         policy: info.and_then(|info| info.policy.as_str()).map(str::to_owned),
         published_at: info.map(|info| info.published_at),

@@ -154,6 +154,7 @@ impl Controller {
                     self.insist().await;
                 }
                 self.enforce(Insistence::Replace).await;
+                tracing::info!("reloaded");
             }
             Ok(Err(_)) => {}
             Err(error) => tracing::error!(error = one_line(&format!("{error:#}")), "the policy cannot be read"),

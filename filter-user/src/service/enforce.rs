@@ -6,7 +6,7 @@ use anyhow::Result;
 
 use super::snapshot::InterfaceState;
 use crate::{
-    kernel::{self, AttachMode, Attached, Change, Confirmation, Fingerprint, Prospect, XdpMode},
+    kernel::{self, AttachMode, Attached, Change, Confirmation, Fingerprint, Prospect, Status, XdpMode},
     lockout,
     policy::{CompiledPolicy, OutlineDiff, Policy},
 };
@@ -92,12 +92,22 @@ impl Wanted {
     /// What is in force already is left alone, and so is what waits for its confirmation or was done by hand.
     /// `guard`: nor is what is in force changed where the policy would cut what this host is in the middle of.
     pub(super) fn enforce(&self, interface: &str, insistence: Insistence, guard: bool) -> Result<Outcome> {
+        loop {
+            if let Some(outcome) = self.enforce_unless_changed(interface, insistence, guard)? {
+                return Ok(outcome);
+            }
+        }
+    }
+
+    /// Nothing if somebody changed what was looked at meanwhile: then it has to be looked at once more, lest a trial that has
+    /// begun is ended by nobody's word.
+    fn enforce_unless_changed(&self, interface: &str, insistence: Insistence, guard: bool) -> Result<Option<Outcome>> {
         if !kernel::interface_exists(interface) {
-            return Ok(Outcome::absent(interface));
+            return Ok(Some(Outcome::absent(interface)));
         }
         if !kernel::attached_interfaces()?.iter().any(|attached| attached == interface) {
             if kernel::kept(interface).is_some_and(|kept| kept.is_off()) {
-                return self.set_aside(interface, Outcome::detached(interface));
+                return self.set_aside(interface, Outcome::detached(interface)).map(Some);
             }
             return self.unless_it_cuts(interface, guard, || self.attach(interface));
         }
@@ -112,19 +122,19 @@ impl Wanted {
                     format!("generation {} waits to be confirmed, {remaining_seconds} s left", status.generation);
                 let held = Outcome::held(message);
                 // A policy that changes from here on is asked for; the one that is known already is what is tried against.
-                if holds && kept.is_none() { self.set_aside(interface, held) } else { Ok(held) }
+                if holds && kept.is_none() { self.set_aside(interface, held) } else { Ok(held) }.map(Some)
             }
             Confirmation::RolledBack { generation } if holds => {
                 let message = format!("generation {generation} was not confirmed in time: {HOW_TO_GO_ON}");
-                self.set_aside(interface, Outcome::held(message))
+                self.set_aside(interface, Outcome::held(message)).map(Some)
             }
             Confirmation::RolledBack { .. } | Confirmation::Confirmed => {
                 let by_hand = kept.is_some_and(|kept| kept.is_by_hand(status.generation, &self.fingerprint));
                 let same = (holds && by_hand || guard) && kernel::compare(interface, &self.policy)?.same;
                 if holds && by_hand && !same {
-                    return Ok(Outcome::by_hand(status.generation, status.policy.as_deref()));
+                    return Ok(Some(Outcome::by_hand(status.generation, status.policy.as_deref())));
                 }
-                self.unless_it_cuts(interface, guard && !same, || self.replace(interface))
+                self.unless_it_cuts(interface, guard && !same, || self.replace(&status))
             }
         }
     }
@@ -140,40 +150,39 @@ impl Wanted {
         &self,
         interface: &str,
         guard: bool,
-        action: impl FnOnce() -> Result<Outcome>,
-    ) -> Result<Outcome> {
+        action: impl FnOnce() -> Result<Option<Outcome>>,
+    ) -> Result<Option<Outcome>> {
         if guard {
             let prospect = Prospect::new(interface, &self.policy)?;
             let cuts = lockout::cuts(interface, &self.stated, |frame| prospect.drops(frame))?;
             if !cuts.is_empty() {
-                return Ok(Outcome::guarded(&cuts.iter().map(ToString::to_string).collect::<Vec<_>>()));
+                return Ok(Some(Outcome::guarded(&cuts.iter().map(ToString::to_string).collect::<Vec<_>>())));
             }
         }
         action()
     }
 
-    fn attach(&self, interface: &str) -> Result<Outcome> {
-        let Some(attached) = kernel::attach_unless_off(interface, self.mode, &self.change())? else {
-            return Ok(Outcome::detached(interface));
-        };
+    fn attach(&self, interface: &str) -> Result<Option<Outcome>> {
+        let Some(attached) = kernel::attach_if_bare(interface, self.mode, &self.change())? else { return Ok(None) };
         let Attached { attach_mode, generation, .. } = attached;
         kernel::keep(interface, generation, self.fingerprint)?;
         let policy = self.name.as_str();
         tracing::info!(interface, generation, policy, %attach_mode, "attached");
         self.warn_if_foreign(interface);
-        Ok(Outcome::enforced())
+        Ok(Some(Outcome::enforced()))
     }
 
-    fn replace(&self, interface: &str) -> Result<Outcome> {
+    fn replace(&self, seen: &Status) -> Result<Option<Outcome>> {
+        let interface = seen.interface.as_str();
         let comparison = kernel::compare(interface, &self.policy)?;
-        let applied = kernel::apply(interface, &self.change())?;
+        let Some(applied) = kernel::apply_over(seen, &self.change())? else { return Ok(None) };
         kernel::keep(interface, applied.generation, self.fingerprint)?;
         if applied.changed {
             let (generation, changes) = (applied.generation, describe(&comparison.diff));
             tracing::info!(interface, generation, policy = self.name.as_str(), changes, "policy in force");
             self.warn_if_foreign(interface);
         }
-        Ok(Outcome::enforced())
+        Ok(Some(Outcome::enforced()))
     }
 
     fn warn_if_foreign(&self, interface: &str) {

@@ -82,23 +82,37 @@ fn put_in_force(command: &Refresh, interfaces: &[String], loaded: &Loaded, steps
 }
 
 fn put_in_force_on(command: &Refresh, interface: &str, loaded: &Loaded, steps: &[Step]) -> Result<bool> {
+    loop {
+        if let Some(well) = put_in_force_unless_changed(command, interface, loaded, steps)? {
+            return Ok(well);
+        }
+    }
+}
+
+/// Nothing if somebody put something else in force while what was there was looked at.
+fn put_in_force_unless_changed(
+    command: &Refresh,
+    interface: &str,
+    loaded: &Loaded,
+    steps: &[Step],
+) -> Result<Option<bool>> {
     let status = kernel::status(interface)?;
     if !is_outdated(&status, steps) {
-        return Ok(true);
+        return Ok(Some(true));
     }
     if let Some(why) = held(&status) {
         eprintln!("note: `{interface}`: nothing is put in force: {why}");
-        return Ok(true);
+        return Ok(Some(true));
     }
     let comparison = kernel::compare(interface, &loaded.compiled)?;
     if comparison.same {
-        return Ok(true);
+        return Ok(Some(true));
     }
     if !loaded.may_go_on([interface])? {
-        return Ok(false);
+        return Ok(Some(false));
     }
-    loaded.apply(interface, &comparison, command.json)?;
-    Ok(true)
+    let in_force = loaded.apply_over(&status, &comparison, command.json)?;
+    Ok(in_force.then_some(true))
 }
 
 /// Why what runs is left alone: somebody tries a policy out, or what was tried may be the very one of the file.

@@ -55,6 +55,7 @@ fn status() -> Status {
         mode: Some("enforce"),
         scope: Some("interface"),
         generation: 12,
+        named_generation: 12,
         confirmation: Confirmation::Confirmed,
         policy: Some("policy.toml".to_owned()),
         published_at: Some(0),

@@ -44,15 +44,15 @@ impl Expiry {
     }
 }
 
-/// How many bits the deny filter has: one for the first 24 bits of each IPv4 address, and the first 20 of each IPv6 address.
-pub const DENY_FILTER_BITS: u32 = (1 << 24) + (1 << 20);
+/// How many bits the deny filter has: one for the first 24 bits of each IPv4 address, and the first 19 of each IPv6 address.
+pub const DENY_FILTER_BITS: u32 = (1 << 24) + (1 << 19);
 
 /// The bits of the deny filter for the addresses of a prefix: the first, and how many. Where all are 0 none is denied.
 #[inline(always)]
 pub const fn deny_filter_bits(address: Address, prefix_length: u32) -> (u32, u32) {
     let (first, length) = match address {
         Address::V4(address) => (address >> 8, 24),
-        Address::V6([high, _]) => ((1 << 24) + (high >> 44) as u32, 20),
+        Address::V6([high, _]) => ((1 << 24) + (high >> 45) as u32, 19),
     };
     (first, if prefix_length < length { 1 << (length - prefix_length) } else { 1 })
 }

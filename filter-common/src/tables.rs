@@ -67,9 +67,9 @@ impl TermSet {
         a | b | c | d == 0
     }
 
-    /// The lowest term of the set.
+    /// Where [`Tables::term_in`] finds the lowest term of the set. As wide as a register.
     #[inline(always)]
-    pub const fn lowest(&self) -> Option<u32> {
+    pub const fn lowest_place(&self) -> Option<u64> {
         let [a, b, c, d] = self.words;
         // Written out: the verifier follows four tests more cheaply than a loop.
         let (word, base) = if a != 0 {
@@ -83,16 +83,16 @@ impl TermSet {
         } else {
             return None;
         };
-        Some(base + word.trailing_zeros())
+        Some(base + place_of_bit(word & word.wrapping_neg()))
     }
 
-    /// The term of a set that has exactly one.
+    /// Where it finds the term of a set that has exactly one.
     #[inline(always)]
-    pub const fn single(&self) -> Option<u32> {
+    pub const fn single_place(&self) -> Option<u64> {
         let [a, b, c, d] = self.words;
         let several = a & a.wrapping_sub(1) | b & b.wrapping_sub(1) | c & c.wrapping_sub(1) | d & d.wrapping_sub(1);
         let words = (a != 0) as u8 + (b != 0) as u8 + (c != 0) as u8 + (d != 0) as u8;
-        if several == 0 && words == 1 { self.lowest() } else { None }
+        if several == 0 && words == 1 { self.lowest_place() } else { None }
     }
 }
 
@@ -115,6 +115,13 @@ impl BitOr for TermSet {
     }
 }
 
+/// A place for each bit of a word, which no other bit has: a multiplication finds it, and the number of the bit need not be
+/// counted (Leiserson, Prokop and Randall, Using de Bruijn Sequences to Index a 1 in a Computer Word, 1998).
+#[inline(always)]
+const fn place_of_bit(bit: u64) -> u64 {
+    bit.wrapping_mul(0x0218_a392_cd3d_5dbf) >> 58
+}
+
 /// A compiled policy, all but its source tries.
 #[derive(Clone, Copy)]
 #[cfg_attr(feature = "host", derive(bytemuck::Pod, bytemuck::Zeroable))]
@@ -133,8 +140,8 @@ pub struct Tables {
     pub protocols: [TermSet; 256],
     /// The terms that allow an opening TCP segment.
     pub opening: TermSet,
-    /// What follows for a packet that a term allows.
-    pub terms: [Term; TERMS],
+    /// What follows for a packet that a term allows, in the place that [`TermSet::lowest_place`] finds.
+    terms: [Term; TERMS],
 }
 
 /// What follows for a packet that a term allows.
@@ -161,6 +168,27 @@ impl Tables {
     pub const UDP: usize = 0;
     /// The place of TCP in [`Tables::ports`].
     pub const TCP: usize = 1;
+
+    /// What follows for a packet that the term in this place allows.
+    #[inline(always)]
+    pub fn term_in(&self, place: u64) -> Term {
+        *entry(&self.terms, place)
+    }
+
+    /// What follows for a packet that a term, below [`TERMS`], allows.
+    pub const fn term(&self, term: usize) -> Term {
+        self.terms[Self::place_of(term)]
+    }
+
+    /// The same, to be changed.
+    pub const fn term_mut(&mut self, term: usize) -> &mut Term {
+        &mut self.terms[Self::place_of(term)]
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "it is below 64")]
+    const fn place_of(term: usize) -> usize {
+        term / 64 % (TERMS / 64) * 64 + place_of_bit(1 << (term % 64)) as usize
+    }
 }
 
 /// The port tables of one protocol.
@@ -388,7 +416,7 @@ mod tests {
     }
 
     #[test]
-    fn the_single_term_of_a_set_is_found_and_several_are_none() {
+    fn the_place_of_a_single_term_is_found_and_several_have_none() {
         let set = |terms: &[u8]| {
             let mut set = TermSet::EMPTY;
             for term in terms {
@@ -396,11 +424,14 @@ mod tests {
             }
             set
         };
-        for term in [0, 1, 63, 64, 127, 128, 255] {
-            assert_eq!((set(&[term]).single(), set(&[term]).lowest()), (Some(term.into()), Some(term.into())));
+        let place = |term: u8| Some(Tables::place_of(term.into()) as u64);
+        for term in 0..=255 {
+            assert_eq!((set(&[term]).single_place(), set(&[term]).lowest_place()), (place(term), place(term)));
         }
-        assert_eq!((set(&[]).single(), set(&[]).lowest()), (None, None));
-        assert_eq!((set(&[3, 4]).single(), set(&[4, 3]).lowest()), (None, Some(3)));
-        assert_eq!((set(&[3, 200]).single(), set(&[200, 64]).lowest()), (None, Some(64)));
+        let places: std::collections::BTreeSet<_> = (0..TERMS).map(Tables::place_of).collect();
+        assert_eq!((places.len(), places.last()), (TERMS, Some(&(TERMS - 1))));
+        assert_eq!((set(&[]).single_place(), set(&[]).lowest_place()), (None, None));
+        assert_eq!((set(&[3, 4]).single_place(), set(&[4, 3]).lowest_place()), (None, place(3)));
+        assert_eq!((set(&[3, 200]).single_place(), set(&[200, 64]).lowest_place()), (None, place(64)));
     }
 }

@@ -33,22 +33,42 @@ pub(crate) fn apart() {
     }
 }
 
+/// A number, shifted right by what the last six bits of another one say: the instruction looks at no more of it (RFC 9669,
+/// section 4.1), which LLVM does not know.
+#[inline(always)]
+pub(crate) fn shifted(number: u64, by: u64) -> u64 {
+    #[cfg(target_arch = "bpf")]
+    {
+        let mut shifted = number;
+        // SAFETY: it shifts a register.
+        unsafe { core::arch::asm!("{0} >>= {1}", inout(reg) shifted, in(reg) by, options(pure, nomem, nostack)) };
+        shifted
+    }
+    #[cfg(not(target_arch = "bpf"))]
+    {
+        number >> (by & 63)
+    }
+}
+
 /// The entry that a field of the packet stands for, in a table of a power of two.
 #[inline(always)]
 pub fn entry<T, const N: usize>(table: &[T; N], field: impl Into<u64>) -> &T {
     &table[index::<N>(field)]
 }
 
-/// The same where the field begins with a bit of a number, in a table of 16-bit entries: shifted once, for place and size.
+/// The same where the field begins with a bit of a number: shifted once, for the place and the size of an entry.
 #[inline(always)]
 pub(crate) fn entry_from_bit<const BIT: u32, T: Copy, const N: usize>(table: &[T; N], number: u64) -> T {
-    const { assert!(size_of::<T>() == 2 && N.is_power_of_two() && N <= 1 << 30 && BIT >= 1) };
+    const {
+        assert!(size_of::<T>().is_power_of_two() && N.is_power_of_two() && N * size_of::<T>() <= 1 << 31);
+        assert!(BIT >= size_of::<T>().trailing_zeros());
+    };
     #[cfg(target_arch = "bpf")]
     {
-        let mut octets = number >> (BIT - 1);
-        // SAFETY: it leaves so many bits of a register as the table has octets, and an even number.
+        let mut octets = number >> (BIT - size_of::<T>().trailing_zeros());
+        // SAFETY: it leaves so many bits of a register as the table has octets, and where an entry begins.
         unsafe {
-            core::arch::asm!("{0} &= {1}", inout(reg) octets, const 2 * (N - 1), options(pure, nomem, nostack));
+            core::arch::asm!("{0} &= {1}", inout(reg) octets, const size_of::<T>() * (N - 1), options(pure, nomem, nostack));
             *core::ptr::from_ref(table).cast::<T>().byte_add(octets as usize)
         }
     }

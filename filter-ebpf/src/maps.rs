@@ -12,7 +12,7 @@ use filter_common::{
         LiveTerms as Terms, REMARKS, Remark, RemarkedPrefix,
     },
     noted_prefix::NotedPrefix,
-    source_index::{SourceBlock, SourceMarks, SourceNode, SourceRun},
+    source_index::{SourceBlock, SourceNode, SourceRun},
     tables::{DENY_PREFIXES, GENERATIONS, PREFIXES, Policies},
 };
 
@@ -65,10 +65,6 @@ static SOURCES: Array<NotedPrefix, 1, MAPPABLE> = Array::new();
 /// The blocks of the index in front of the source tries. How many there are is chosen when the maps are made.
 #[btf_map]
 pub(crate) static SOURCE_BLOCKS: Array<SourceBlock, 1, MAPPABLE> = Array::new();
-
-/// The marks of those blocks.
-#[btf_map]
-pub(crate) static SOURCE_MARKS: Array<SourceMarks, 1, MAPPABLE> = Array::new();
 
 /// The nodes of that index. How many there are is chosen when the maps are made.
 #[btf_map]

@@ -8,18 +8,16 @@ use filter_common::{
     halves::{HALVES, half},
     live::{Allowance, LiveQuery, NESTED_DENIES, deny_filter_bits, lists_that_hold},
     opaque,
-    source_index::{
-        self, NEAR_BLOCKS, SourceBlock, SourceIndex, SourceMarks, SourceNode, SourceRoot, SourceRoots, SourceRun,
-    },
+    source_index::{self, SourceBlock, SourceIndex, SourceNode, SourceRoots, SourceRun},
     tables::{GENERATIONS, Knobs, Policies, Slot, Switch, Tables, lists},
 };
 
 use crate::{
     maps::{
         DENY_FILTER, DENY_LISTS, DENY_V4, DENY_V6, Denied, LIVE_TERMS, LIVE_V4_0, LIVE_V4_1, LIVE_V4_2, LIVE_V6_0,
-        LIVE_V6_1, LIVE_V6_2, POLICIES, SOURCE_BLOCKS, SOURCE_MARKS, SOURCE_NODES, SOURCE_RUNS, SOURCES_V4_A0,
-        SOURCES_V4_A1, SOURCES_V4_A2, SOURCES_V4_B0, SOURCES_V4_B1, SOURCES_V4_B2, SOURCES_V6_A0, SOURCES_V6_A1,
-        SOURCES_V6_A2, SOURCES_V6_B0, SOURCES_V6_B1, SOURCES_V6_B2, Sources, TRIALS,
+        LIVE_V6_1, LIVE_V6_2, POLICIES, SOURCE_BLOCKS, SOURCE_NODES, SOURCE_RUNS, SOURCES_V4_A0, SOURCES_V4_A1,
+        SOURCES_V4_A2, SOURCES_V4_B0, SOURCES_V4_B1, SOURCES_V4_B2, SOURCES_V6_A0, SOURCES_V6_A1, SOURCES_V6_A2,
+        SOURCES_V6_B0, SOURCES_V6_B1, SOURCES_V6_B2, Sources, TRIALS,
     },
     state,
 };
@@ -132,23 +130,13 @@ struct Index(&'static SourceRoots);
 
 impl SourceIndex for Index {
     #[inline(always)]
-    fn root(&self, address: Address) -> Option<&SourceRoot> {
-        Some(self.0.of(address))
-    }
-
-    #[inline(always)]
-    fn near(&self) -> &[SourceBlock; NEAR_BLOCKS] {
-        &self.0.near
+    fn roots(&self) -> &SourceRoots {
+        self.0
     }
 
     #[inline(always)]
     fn block(&self, place: u32) -> Option<&SourceBlock> {
         SOURCE_BLOCKS.get(place)
-    }
-
-    #[inline(always)]
-    fn marks(&self, place: u32) -> Option<&SourceMarks> {
-        SOURCE_MARKS.get(place)
     }
 
     #[inline(always)]

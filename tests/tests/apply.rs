@@ -8,9 +8,11 @@ use std::{
     time::{Duration, Instant},
 };
 
+use filter_user::kernel::{self, Change};
 use serde_json::Value;
 use tests::{
     json,
+    judge::fixture_policy,
     scene::{Scene, packets},
     service::Service,
     sipwall::binary,
@@ -267,4 +269,30 @@ fn a_writer_waits_for_another_and_says_whom_it_waits_for() {
     let waited = waiting.wait_with_output().expect("it ends");
     assert!(waited.status.success(), "{waited:?}");
     assert_eq!(scene.status()["generation"], 1);
+}
+
+/// As the service and `refresh` do it, who look first.
+#[test]
+fn what_came_since_somebody_looked_is_not_replaced_without_another_look() {
+    let scene = Scene::new();
+    scene.attach(&scene.policy("policy.toml", &[]));
+    let wanted = fixture_policy(&[WITH_SCANNER]).expect("the policy compiles");
+    let change = Change { policy: &wanted, name: "wanted", confirm_within: None };
+    let look = || kernel::status("eth0").expect("a filter");
+    let seen = scene.host("sbc").inhabit(look).expect("a host");
+    let put = |seen: &kernel::Status| {
+        let put = || kernel::apply_over(seen, &change).expect("the kernel takes it").map(|applied| applied.generation);
+        scene.host("sbc").inhabit(put).expect("a host")
+    };
+    let other = scene.policy("other.toml", &[("[sbc]\n", "[sbc]\nmode = \"monitor\"\n")]);
+    scene.sipwall(&["apply", &other, "--confirm", "1h"]).assert_done();
+    assert_eq!(put(&seen), None);
+    let status = scene.status();
+    assert_eq!((&status["generation"], state(&status)), (&2.into(), "pending"), "{status}");
+    scene.sipwall(&["confirm", "--revert"]).assert_done();
+    assert_eq!(put(&seen), Some(3), "what was seen is in force again");
+    let seen = scene.host("sbc").inhabit(look).expect("a host");
+    scene.sipwall(&["apply", &other]).assert_done();
+    assert_eq!(put(&seen), None);
+    assert_eq!((&scene.status()["generation"], &scene.status()["mode"]), (&4.into(), &"monitor".into()));
 }

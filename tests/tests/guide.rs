@@ -46,10 +46,12 @@ stop() {
 case "$1" in
     enable) start ;;
     reload)
-        asked=$(grep -c SIGHUP /run/log || true)
+        waited=0 lines=$(wc -l < /run/log)
         kill -HUP "$(cat /run/pid)"
-        until awk -v asked="$asked" '/SIGHUP/ { seen++; done = 0 } /reloaded/ { done = 1 } END { exit !(seen > asked && done) }' \
-            /run/log; do sleep 0.1; done ;;
+        until tail -n "+$((lines + 1))" /run/log | sed -n '/SIGHUP/,$p' | grep -q reloaded; do
+            [ $((waited += 1)) -lt 600 ]
+            sleep 0.1
+        done ;;
     restart) stop; start ;;
     disable) stop ;;
     *) exit 2 ;;

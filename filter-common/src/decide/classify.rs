@@ -8,7 +8,7 @@ use crate::{
     verifier::{apart, entry},
 };
 
-/// Which term allows the packet, by the intersection of what each field allows; or why none does.
+/// The place of the term that allows the packet, by the intersection of what each field allows; or why none does.
 ///
 /// As wide as a register: LLVM would put a narrow number and the reason into one, and take them apart again.
 #[inline(always)]
@@ -33,20 +33,22 @@ pub(super) struct Ports {
     pub(super) opening: bool,
 }
 
-/// Which term allows a TCP segment or UDP datagram.
+/// The place of the term that allows a TCP segment or UDP datagram.
 #[inline(always)]
 pub(super) fn ports(packet: &Ports, tables: &Tables, source: &TermSet) -> Result<u64, Reason> {
     let ports = &tables.ports[packet.protocol];
     let class = *entry(&ports.destination, packet.destination.number());
     // What most who scan have. It follows from what is below, too.
     if class == PortTables::CLOSED {
+        // All of the source's set is only needed here.
+        apart();
         return Err(if source.is_empty() { Reason::ProviderDenied } else { Reason::PortClosed });
     }
     let to = *source & *entry(&tables.port_sets, class);
     let from = *entry(&tables.port_sets, *entry(&ports.source, packet.source.number()));
     let allowed = if packet.opening { to & from & tables.opening } else { to & from };
-    if let Some(term) = allowed.lowest() {
-        return Ok(term.into());
+    if let Some(place) = allowed.lowest_place() {
+        return Ok(place);
     }
     Err(if source.is_empty() {
         Reason::ProviderDenied
@@ -79,7 +81,7 @@ pub(super) fn later_fragment(packet: &Packet, tables: &Tables, source: &TermSet)
         return Err(Reason::FragmentUnlisted);
     }
     let verdict = Verdict::of(Reason::FragmentListed);
-    Ok(terms.single().map_or(verdict, |term| verdict.by_rule(entry(&tables.terms, term).rule)))
+    Ok(terms.single_place().map_or(verdict, |place| verdict.by_rule(tables.term_in(place).rule)))
 }
 
 /// Whether a later fragment can be of any protocol: a fragment header of IPv6 names the header that follows it, which may
@@ -89,12 +91,12 @@ pub(super) const fn is_of_any_protocol(packet: &Packet) -> bool {
     matches!(packet.source, Address::V6(_)) && !matches!(packet.protocol, ip::TCP | ip::UDP)
 }
 
-/// Which term allows ICMP or another protocol without ports.
+/// The place of the term that allows ICMP or another protocol without ports.
 #[inline(always)]
 fn other_protocol(packet: &Packet, tables: &Tables, source: &TermSet) -> Result<u64, Reason> {
     let allowed = *source & *entry(&tables.protocols, packet.protocol);
-    if let Some(term) = allowed.lowest() {
-        return Ok(term.into());
+    if let Some(place) = allowed.lowest_place() {
+        return Ok(place);
     }
     Err(echo_or(packet, if source.is_empty() { Reason::ProviderDenied } else { Reason::ProtocolUnlisted }))
 }

@@ -226,7 +226,7 @@ fn by_source<F: Frame + ?Sized, P: Policy, S: State>(
     if fragment {
         return classify::later_fragment(packet, tables, source);
     }
-    let term = *entry(&tables.terms, classify::term(packet, tables, source)?);
+    let term = tables.term_in(classify::term(packet, tables, source)?);
     Ok(match limit::listed(packet, tables, state, term) {
         Some(reason) => Verdict::of(reason),
         None => inspect::listed(frame, packet, policy, term),

@@ -10,8 +10,6 @@ use crate::{tables::SOURCE_SETS, verifier::opaque};
 pub struct Cell(pub(super) u16);
 
 impl Cell {
-    /// No source.
-    pub(super) const UNLISTED: Self = Self(0);
     /// Ask the trie.
     #[expect(clippy::cast_possible_truncation, reason = "asserted below")]
     pub const ASK: Self = Self(SOURCE_SETS as u16);

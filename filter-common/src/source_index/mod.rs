@@ -1,17 +1,19 @@
 //! A table in front of the source tries: the same answer in a few loads.
 //!
-//! A multibit trie. The first 16 bits of an address choose a cell of the [`SourceRoot`]. A cell is the source set itself, or
+//! What is unlisted a [`SourceFilter`] tells, nearly always. Behind it stands a multibit trie. The first 16 bits of an address choose a cell of the [`SourceRoot`]. A cell is the source set itself, or
 //! leads to where the next 16 bits are looked up: in a [`SourceRun`], where a prefix stands alone, in a [`SourceNode`], which
 //! has up to [`RUNS`] runs of numbers with the same cell, or, where there are more, in a [`SourceBlock`] by 8 bits, behind
 //! which comes any of these. The first blocks of IPv4 are all that most policies need; they stand beside the roots.
 //! Where there is no room, or no more bits, the cell says to ask the trie.
 
 mod cell;
+mod filter;
 mod parts;
 
 pub use self::{
     cell::Cell,
-    parts::{NEAR_BLOCKS, RUNS, SourceBlock, SourceMarks, SourceNode, SourceRoot, SourceRoots, SourceRun},
+    filter::SourceFilter,
+    parts::{NEAR_BLOCKS, RUNS, SourceBlock, SourceNode, SourceRoot, SourceRoots, SourceRun},
 };
 use crate::{
     Address,
@@ -20,17 +22,11 @@ use crate::{
 
 /// The index of one generation's sources, wherever it is.
 pub trait SourceIndex {
-    /// Where the look-up of addresses of this family begins.
-    fn root(&self, address: Address) -> Option<&SourceRoot>;
+    /// Where the look-up begins.
+    fn roots(&self) -> &SourceRoots;
 
-    /// The blocks beside the roots.
-    fn near(&self) -> &[SourceBlock; NEAR_BLOCKS];
-
-    /// The block in this place among all others.
+    /// The block in this place among all that do not stand beside the roots.
     fn block(&self, place: u32) -> Option<&SourceBlock>;
-
-    /// The marks of that block.
-    fn marks(&self, place: u32) -> Option<&SourceMarks>;
 
     /// The node in this place among all.
     fn node(&self, place: u32) -> Option<&SourceNode>;
@@ -42,33 +38,22 @@ pub trait SourceIndex {
 /// The index of the source set of an address; nothing where the trie has to be asked.
 #[inline(always)]
 pub fn look_up<I: SourceIndex>(index: &I, address: Address) -> Option<u32> {
-    let root = index.root(address)?;
+    let roots = index.roots();
+    if !roots.filter.may_list(address) {
+        return Some(0);
+    }
+    let root = roots.of(address);
     match address {
         Address::V4(address) => look_up_v4(index, root, address.into()),
         Address::V6(words) => look_up_v6(index, root, words),
     }
 }
 
-/// That of an IPv4 address. What a flood meets is asked first: where nothing around is listed, as for most of what comes from
-/// everywhere, and the unlisted neighbours of what is, as for who knows the policy.
+/// That of an IPv4 address.
 #[inline(always)]
 fn look_up_v4<I: SourceIndex>(index: &I, root: &SourceRoot, number: u64) -> Option<u32> {
     let mut cell = entry_from_bit::<16, _, _>(&root.cells, number);
-    if cell == Cell::UNLISTED {
-        return Some(0);
-    }
-    if let Some(place) = cell.near_place() {
-        cell = entry_from_bit::<8, _, _>(&entry(index.near(), place).0, number);
-        if cell == Cell::UNLISTED {
-            return Some(0);
-        }
-        if !cell.is_last() {
-            cell = behind_block(index, root, cell, number)?;
-        }
-    } else if !cell.is_last() {
-        if cell.is_block() && !index.marks(root.block(cell))?.has(number >> 8) {
-            return Some(0);
-        }
+    if !cell.is_last() {
         cell = descend(index, root, cell, number)?;
     }
     cell.source_set()
@@ -121,7 +106,7 @@ fn behind_block<I: SourceIndex>(index: &I, root: &SourceRoot, cell: Cell, number
 #[inline(always)]
 fn block<'a, I: SourceIndex>(index: &'a I, root: &SourceRoot, cell: Cell) -> Option<&'a SourceBlock> {
     match cell.near_place() {
-        Some(place) => Some(entry(index.near(), place)),
+        Some(place) => Some(entry(&index.roots().near, place)),
         None => index.block(root.block(cell)),
     }
 }

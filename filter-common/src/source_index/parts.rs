@@ -1,6 +1,6 @@
 //! What an index is made of.
 
-use super::Cell;
+use super::{Cell, SourceFilter};
 use crate::{
     Address,
     verifier::{apart, entry, opaque},
@@ -9,7 +9,7 @@ use crate::{
 /// How many runs a node has.
 pub const RUNS: usize = 8;
 /// How many blocks stand beside the roots, where they are found without a look-up: the first ones of IPv4, for as many /16s.
-pub const NEAR_BLOCKS: usize = 128;
+pub const NEAR_BLOCKS: usize = 64;
 
 /// Where the look-up in one family's sources begins.
 #[derive(Clone, Copy)]
@@ -41,6 +41,8 @@ pub struct SourceRoots {
     pub families: [SourceRoot; 2],
     /// The first blocks of IPv4.
     pub near: [SourceBlock; NEAR_BLOCKS],
+    /// What is in front of all.
+    pub filter: SourceFilter,
 }
 
 impl SourceRoots {
@@ -68,6 +70,13 @@ impl SourceRoot {
         self.to_run = first_run.wrapping_sub(Cell::FIRST_RUN as u32);
     }
 
+    /// Lets its cells lead to places that are so many further on.
+    pub const fn move_by(&mut self, [blocks, nodes, runs]: [u32; 3]) {
+        self.to_block = self.to_block.wrapping_add(blocks);
+        self.to_node = self.to_node.wrapping_add(nodes);
+        self.to_run = self.to_run.wrapping_add(runs);
+    }
+
     /// The place of the block that a cell leads to.
     #[inline(always)]
     pub(super) fn block(&self, cell: Cell) -> u32 {
@@ -92,30 +101,6 @@ impl SourceRoot {
 #[cfg_attr(feature = "host", derive(bytemuck::Pod, bytemuck::Zeroable))]
 #[repr(transparent)]
 pub struct SourceBlock(pub [Cell; 1 << 8]);
-
-/// Which cells of a block are any but unlisted, a bit for each. A flood from everywhere meets all blocks, which are more than a
-/// cache holds; these it holds.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[cfg_attr(feature = "host", derive(bytemuck::Pod, bytemuck::Zeroable))]
-#[repr(transparent)]
-pub struct SourceMarks([u64; 4]);
-
-impl SourceMarks {
-    /// Those of a block.
-    pub fn of(block: &SourceBlock) -> Self {
-        let mut marks = [0; 4];
-        for (place, _) in block.0.iter().enumerate().filter(|(_, cell)| **cell != Cell::UNLISTED) {
-            marks[place / 64] |= 1 << (place % 64);
-        }
-        Self(marks)
-    }
-
-    /// Whether the cell of the number in these 8 bits is any but unlisted.
-    #[inline(always)]
-    pub(super) fn has(&self, number: u64) -> bool {
-        entry(&self.0, number >> 6 & 3) >> (number & 63) & 1 == 1
-    }
-}
 
 /// Cells for runs of the numbers that 16 bits can be.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -172,6 +157,6 @@ impl SourceRun {
 
 const _: () = {
     assert!(RUNS == 8 && size_of::<SourceNode>() == 32 && size_of::<SourceRun>() == 8);
-    assert!(size_of::<SourceBlock>() == 512 && size_of::<SourceMarks>() == 32);
+    assert!(size_of::<SourceBlock>() == 512);
     assert!(size_of::<SourceRoots>().is_multiple_of(8));
 };

@@ -70,7 +70,7 @@ use Lifetime::{Lasting, Passing, Policy};
 
 /// Every map's name; how many entries it must have to be the one that this program knows, nothing where that depends on the
 /// policy; and how long it is needed.
-const SHAPES: [(&str, Option<u32>, Lifetime); 49] = [
+const SHAPES: [(&str, Option<u32>, Lifetime); 48] = [
     ("POLICIES", Some(1), Policy),
     ("TRIALS", Some(GENERATIONS), Policy),
     ("LEFT_AT", Some(2), Lasting),
@@ -88,7 +88,6 @@ const SHAPES: [(&str, Option<u32>, Lifetime); 49] = [
     ("SOURCES_V6_B2", Some(PREFIXES), Policy),
     ("SOURCES", None, Policy),
     ("SOURCE_BLOCKS", None, Policy),
-    ("SOURCE_MARKS", None, Policy),
     ("SOURCE_NODES", None, Policy),
     ("SOURCE_RUNS", None, Policy),
     ("DENY_V4", Some(DENY_PREFIXES), Lasting),

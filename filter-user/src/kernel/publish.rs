@@ -108,7 +108,7 @@ impl Maps {
         *tables = *policy.tables;
         tables.settings.generation = generation;
         for (term, info) in policy.terms.iter().enumerate() {
-            tables.terms[term].rule = counters[info.rule];
+            tables.term_mut(term).rule = counters[info.rule];
         }
         Ok(())
     }

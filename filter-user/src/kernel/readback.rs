@@ -88,7 +88,7 @@ impl Running {
         for (source, set) in self.sources.iter().filter(|(source, _)| cover.meeting(*source).is_some()) {
             let Some(set) = self.tables.source_sets.get(*set as usize) else { continue };
             for term in (0..TERMS).filter(|term| set.contains(*term)) {
-                met.entry(names.get(&self.tables.terms[term].rule).copied().unwrap_or("?")).or_insert(*source);
+                met.entry(names.get(&self.tables.term(term).rule).copied().unwrap_or("?")).or_insert(*source);
             }
         }
         met
@@ -103,7 +103,7 @@ impl Running {
         expected.settings.generation = self.tables.settings.generation;
         for (term, info) in policy.terms.iter().enumerate() {
             let Some(counter) = self.counters.get(&policy.rules[info.rule].name) else { return false };
-            expected.terms[term].rule = *counter;
+            expected.term_mut(term).rule = *counter;
         }
         bytemuck::bytes_of(&*expected) == bytemuck::bytes_of(&*self.tables)
     }

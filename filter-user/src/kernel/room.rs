@@ -13,7 +13,7 @@ use super::sources::{self, SourceRoom};
 use crate::policy::{CompiledPolicy, IndexRoom};
 
 /// Room that every filter has: for the policies that most have, and for those that come after the first one.
-const LEAST: SourceRoom = SourceRoom { prefixes: 1024, index: IndexRoom { blocks: 4, nodes: 128, runs: 512 } };
+const LEAST: SourceRoom = SourceRoom { prefixes: 1024, index: IndexRoom { blocks: 4, nodes: 32, runs: 128 } };
 
 /// Room for every policy; where the index has none, the tries are asked.
 pub(super) const MOST: SourceRoom = SourceRoom { prefixes: 2 * PREFIXES as usize, index: LEAST.index };
@@ -21,7 +21,7 @@ pub(super) const MOST: SourceRoom = SourceRoom { prefixes: 2 * PREFIXES as usize
 /// Whose size the policy decides, by their names; nothing if it does not decide that of the map of this name.
 pub(super) fn is_sized_by_policy(name: &str) -> bool {
     remembered(None).iter().any(|(known, _)| *known == name)
-        || ["SOURCES", "SOURCE_BLOCKS", "SOURCE_MARKS", "SOURCE_NODES", "SOURCE_RUNS"].contains(&name)
+        || ["SOURCES", "SOURCE_BLOCKS", "SOURCE_NODES", "SOURCE_RUNS"].contains(&name)
 }
 
 /// Gives maps that are to be made room for a policy, and for half as many sources again; for every policy, if none is given.
@@ -33,7 +33,6 @@ pub(super) fn make(loader: &mut EbpfLoader<'_>, policy: Option<&CompiledPolicy>)
     };
     loader.map_max_entries("SOURCES", entries(room.prefixes, LEAST.prefixes));
     loader.map_max_entries("SOURCE_BLOCKS", entries(room.index.blocks, LEAST.index.blocks));
-    loader.map_max_entries("SOURCE_MARKS", entries(room.index.blocks, LEAST.index.blocks));
     loader.map_max_entries("SOURCE_NODES", entries(room.index.nodes, LEAST.index.nodes));
     loader.map_max_entries("SOURCE_RUNS", entries(room.index.runs, LEAST.index.runs));
     for (name, entries) in remembered(policy) {

@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result};
 use aya::maps::{Array, IterableMap as _, Map, MapData};
 use filter_common::{
     noted_prefix::{NotedPrefix, UNKNOWN},
-    source_index::{SourceBlock, SourceMarks, SourceNode, SourceRoot, SourceRoots, SourceRun},
+    source_index::{SourceBlock, SourceNode, SourceRoot, SourceRoots, SourceRun},
     tables::GENERATIONS,
 };
 use ipnet::IpNet;
@@ -18,16 +18,16 @@ use super::{
 };
 use crate::{
     fault,
-    policy::{FamilyIndex, IndexRoom, noted_prefix},
+    policy::{Index, IndexRoom, noted_prefix},
 };
 
 type Shared<T> = Array<MapData, Value<T>>;
 
 /// The names of the maps, and of that of the policies, which has the roots.
-pub(super) const NAMES: [&str; 18] = {
+pub(super) const NAMES: [&str; 17] = {
     let [[[a, b, c], [d, e, f]], [[g, h, i], [j, k, l]]] = source_tries::NAMES;
-    let [blocks, marks, nodes, runs] = ["SOURCE_BLOCKS", "SOURCE_MARKS", "SOURCE_NODES", "SOURCE_RUNS"];
-    ["POLICIES", "SOURCES", blocks, marks, nodes, runs, a, b, c, d, e, f, g, h, i, j, k, l]
+    let [blocks, nodes, runs] = ["SOURCE_BLOCKS", "SOURCE_NODES", "SOURCE_RUNS"];
+    ["POLICIES", "SOURCES", blocks, nodes, runs, a, b, c, d, e, f, g, h, i, j, k, l]
 };
 
 /// The maps.
@@ -35,7 +35,6 @@ pub(super) struct SourceMaps {
     tries: SourceTries,
     prefixes: Shared<NotedPrefix>,
     blocks: Shared<SourceBlock>,
-    marks: Shared<SourceMarks>,
     nodes: Shared<SourceNode>,
     runs: Shared<SourceRun>,
 }
@@ -50,13 +49,8 @@ pub(super) struct SourceRoom {
 impl SourceRoom {
     /// The room of these sources.
     pub(super) fn of(sources: &[(IpNet, u32)]) -> Self {
-        let families = [true, false].map(|v4| FamilyIndex::new(sources, v4, IndexRoom::MOST));
-        let index = IndexRoom {
-            blocks: families.iter().map(|family| family.blocks.len()).sum(),
-            nodes: families.iter().map(|family| family.nodes.len()).sum(),
-            runs: families.iter().map(|family| family.runs.len()).sum(),
-        };
-        Self { prefixes: sources.len(), index }
+        let [blocks, nodes, runs] = Index::new(sources, IndexRoom::MOST).counts();
+        Self { prefixes: sources.len(), index: IndexRoom { blocks, nodes, runs } }
     }
 }
 
@@ -66,7 +60,6 @@ impl SourceMaps {
             tries: SourceTries::collect(&mut map)?,
             prefixes: map("SOURCES")?.try_into()?,
             blocks: map("SOURCE_BLOCKS")?.try_into()?,
-            marks: map("SOURCE_MARKS")?.try_into()?,
             nodes: map("SOURCE_NODES")?.try_into()?,
             runs: map("SOURCE_RUNS")?.try_into()?,
         })
@@ -93,30 +86,20 @@ impl SourceMaps {
     fn note(&self, slot: u32, roots: &mut Mapped<SourceRoots>, sources: &[(IpNet, u32)]) -> Result<[u32; 2]> {
         let mut prefixes = Region::of(&self.prefixes, slot)?;
         let mut blocks = Region::of(&self.blocks, slot)?;
-        let mut marks = Region::of(&self.marks, slot)?;
         let mut nodes = Region::of(&self.nodes, slot)?;
         let mut runs = Region::of(&self.runs, slot)?;
+        let mut index =
+            Index::new(sources, IndexRoom { blocks: blocks.free(), nodes: nodes.free(), runs: runs.free() });
+        let first = [blocks.take(&index.blocks)?, nodes.take(&index.nodes)?, runs.take(&index.runs)?];
         let mut counts = [0; 2];
-        for (family, v4) in [true, false].into_iter().enumerate() {
-            let room = IndexRoom {
-                blocks: blocks.free().min(IndexRoom::MOST.blocks),
-                nodes: nodes.free().min(IndexRoom::MOST.nodes),
-                runs: runs.free().min(IndexRoom::MOST.runs),
-            };
+        for ((root, v4), count) in index.roots.families.iter_mut().zip([true, false]).zip(&mut counts) {
             let notes = noted_prefix::notes(sources, v4, u64::from);
-            let mut index = FamilyIndex::new(sources, v4, room);
-            let first = [blocks.take(&index.blocks)?, nodes.take(&index.nodes)?, runs.take(&index.runs)?];
-            // Where their blocks are.
-            marks.take(&index.marks)?;
-            index.root.lead_to(first);
-            index.root.first_prefix = prefixes.take(&notes)?;
-            index.root.prefixes = UNKNOWN;
-            families(roots)[family] = *index.root;
-            if v4 {
-                roots.entries()[0].near = *index.near;
-            }
-            counts[family] = u32::try_from(notes.len())?;
+            root.move_by(first);
+            root.first_prefix = prefixes.take(&notes)?;
+            root.prefixes = UNKNOWN;
+            *count = u32::try_from(notes.len())?;
         }
+        roots.entries()[0] = *index.roots;
         Ok(counts)
     }
 

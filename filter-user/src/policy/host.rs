@@ -6,20 +6,20 @@ use filter_common::{
     Address, Policy,
     live::{Allowance, LiveQuery, LiveSet},
     source_index::look_up,
-    tables::Tables,
+    tables::{TERMS, Tables},
 };
 use ipnet::IpNet;
 use prefix_trie::joint::{JointPrefixMap, JointPrefixSet};
 
-use super::{CompiledPolicy, FamilyIndex, IndexRoom, LiveTables};
+use super::{CompiledPolicy, Index, IndexRoom, LiveTables};
 
 /// The tables and tries of a compiled policy in memory.
 #[derive(Clone)]
 pub struct HostPolicy {
     tables: Box<Tables>,
     sources: JointPrefixMap<IpNet, u32>,
-    /// In front of `sources`, as in the kernel: IPv4, IPv6.
-    index: [FamilyIndex; 2],
+    /// In front of `sources`, as in the kernel.
+    index: Index,
     denied: JointPrefixSet<IpNet>,
     live: Option<HostLive>,
 }
@@ -44,7 +44,7 @@ impl HostPolicy {
         sources: Vec<(IpNet, u32)>,
         denied: impl IntoIterator<Item = IpNet>,
     ) -> Self {
-        let index = [true, false].map(|v4| FamilyIndex::new(&sources, v4, IndexRoom::MOST));
+        let index = Index::new(&sources, IndexRoom::MOST);
         Self { tables, sources: sources.into_iter().collect(), index, denied: denied.into_iter().collect(), live: None }
     }
 
@@ -58,8 +58,8 @@ impl HostPolicy {
     /// The same policy, but its verdicts name places in [`CompiledPolicy::terms`] where those of others name rules.
     pub(super) fn naming_terms(compiled: &CompiledPolicy) -> Self {
         let mut policy = Self::new(compiled);
-        for (place, term) in (0..).zip(policy.tables.terms.iter_mut()) {
-            term.rule = place;
+        for (place, term) in (0..).zip(0..TERMS) {
+            policy.tables.term_mut(term).rule = place;
         }
         policy
     }
@@ -71,11 +71,7 @@ impl Policy for HostPolicy {
     }
 
     fn source_set(&self, source: Address) -> u32 {
-        let index = match source {
-            Address::V4(_) => &self.index[0],
-            Address::V6(_) => &self.index[1],
-        };
-        look_up(index, source).unwrap_or_else(|| self.sources.get_lpm(&host(source)).map_or(0, |(_, set)| *set))
+        look_up(&self.index, source).unwrap_or_else(|| self.sources.get_lpm(&host(source)).map_or(0, |(_, set)| *set))
     }
 
     fn is_denied(&self, source: Address) -> bool {

@@ -3,11 +3,12 @@
 use std::net::IpAddr;
 
 use bytemuck::zeroed_box;
-use filter_common::{
-    Address,
-    source_index::{Cell, NEAR_BLOCKS, RUNS, SourceBlock, SourceIndex, SourceMarks, SourceNode, SourceRoot, SourceRun},
+use filter_common::source_index::{
+    Cell, NEAR_BLOCKS, RUNS, SourceBlock, SourceIndex, SourceNode, SourceRoots, SourceRun,
 };
 use ipnet::IpNet;
+
+use super::source_filter;
 
 /// How many blocks and nodes an index may have.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -21,22 +22,27 @@ pub struct IndexRoom {
 }
 
 impl IndexRoom {
-    /// All that cells can lead to.
+    /// All that the cells of both families can lead to.
     pub const MOST: Self =
-        Self { blocks: Cell::BLOCKS as usize, nodes: Cell::NODES as usize, runs: Cell::RUNS as usize };
+        Self { blocks: 2 * Cell::BLOCKS as usize, nodes: 2 * Cell::NODES as usize, runs: 2 * Cell::RUNS as usize };
+
+    /// As much of it as the cells of one family can lead to.
+    fn in_cells(self) -> Self {
+        Self {
+            blocks: self.blocks.min(Cell::BLOCKS.into()),
+            nodes: self.nodes.min(Cell::NODES.into()),
+            runs: self.runs.min(Cell::RUNS.into()),
+        }
+    }
 }
 
-/// The index of one family's sources.
+/// The index of a policy's sources, of both families.
 #[derive(Clone)]
-pub struct FamilyIndex {
-    /// Where the look-up begins.
-    pub root: Box<SourceRoot>,
-    /// The blocks beside the roots; those of IPv6 are never looked at.
-    pub near: Box<[SourceBlock; NEAR_BLOCKS]>,
-    /// All other blocks.
+pub struct Index {
+    /// Where the look-up begins. Its cells lead to the parts below as if these were all that there are.
+    pub roots: Box<SourceRoots>,
+    /// The blocks that do not stand beside the roots.
     pub blocks: Vec<SourceBlock>,
-    /// The marks of these.
-    pub marks: Vec<SourceMarks>,
     /// The nodes.
     pub nodes: Vec<SourceNode>,
     /// The single runs.
@@ -55,47 +61,64 @@ const WIDTH: u32 = u128::BITS;
 /// How many bits are looked up at a time.
 const STRIDE: u32 = 16;
 
-impl FamilyIndex {
-    /// The index of those of the sources that are of the family. They ascend, and what they say of sets is that of the tries.
+impl Index {
+    /// The index of the sources, which ascend; what they say of sets is that of the tries.
     ///
     /// Where there is no room for more, the trie is to be asked.
-    pub fn new(sources: &[(IpNet, u32)], v4: bool, room: IndexRoom) -> Self {
-        Self::with_near(sources, v4, room, if v4 { NEAR_BLOCKS } else { 0 })
+    pub fn new(sources: &[(IpNet, u32)], room: IndexRoom) -> Self {
+        Self::with_near(sources, room, NEAR_BLOCKS)
     }
 
     /// The same with so many blocks beside the roots.
-    fn with_near(sources: &[(IpNet, u32)], v4: bool, room: IndexRoom, near: usize) -> Self {
-        let of_family = sources.iter().filter(|(prefix, _)| prefix.addr().is_ipv4() == v4);
-        let cuts = cuts(of_family);
-        let mut making = Making { near, blocks: Vec::new(), nodes: Vec::new(), runs: Vec::new(), room };
-        let cells = making.level(0, &cuts, Cell::default());
-        let mut root: Box<SourceRoot> = zeroed_box();
-        root.lead_to([0; 3]);
-        fill(&mut root.cells, 0, &cells);
-        let Making { mut blocks, nodes, runs, .. } = making;
-        let far = blocks.split_off(near.min(blocks.len()));
-        let mut near: Box<[SourceBlock; NEAR_BLOCKS]> = zeroed_box();
-        near[..blocks.len()].copy_from_slice(&blocks);
-        let marks = far.iter().map(SourceMarks::of).collect();
-        Self { root, near, blocks: far, marks, nodes, runs }
+    fn with_near(sources: &[(IpNet, u32)], room: IndexRoom, near: usize) -> Self {
+        let mut roots: Box<SourceRoots> = zeroed_box();
+        source_filter::fill(&mut roots.filter, sources);
+        let mut index = Self { roots, blocks: Vec::new(), nodes: Vec::new(), runs: Vec::new() };
+        for (family, v4) in [true, false].into_iter().enumerate() {
+            let [blocks, nodes, runs] = index.counts();
+            let left = IndexRoom { blocks: room.blocks - blocks, nodes: room.nodes - nodes, runs: room.runs - runs };
+            let near = if v4 { near } else { 0 };
+            let mut made =
+                Making { near, blocks: Vec::new(), nodes: Vec::new(), runs: Vec::new(), room: left.in_cells() };
+            let cuts = cuts(sources.iter().filter(|(prefix, _)| prefix.addr().is_ipv4() == v4));
+            let cells = made.level(0, &cuts, Cell::default());
+            index.take(family, &cells, made);
+        }
+        index
+    }
+
+    /// How many blocks, nodes and single runs it has.
+    pub const fn counts(&self) -> [usize; 3] {
+        [self.blocks.len(), self.nodes.len(), self.runs.len()]
+    }
+
+    /// Adds what was made of a family, with the cells of its root.
+    fn take(&mut self, family: usize, cells: &[Run], made: Making) {
+        let [blocks, nodes, runs] = self.counts();
+        let root = &mut self.roots.families[family];
+        root.lead_to([blocks, nodes, runs].map(place));
+        fill(&mut root.cells, 0, cells);
+        let (near, far) = made.blocks.split_at(made.near.min(made.blocks.len()));
+        self.roots.near[..near.len()].copy_from_slice(near);
+        self.blocks.extend_from_slice(far);
+        self.nodes.extend(made.nodes);
+        self.runs.extend(made.runs);
     }
 }
 
-impl SourceIndex for FamilyIndex {
-    fn root(&self, _: Address) -> Option<&SourceRoot> {
-        Some(&self.root)
-    }
+/// A number of parts, of which there are fewer than that.
+#[expect(clippy::cast_possible_truncation, reason = "cells lead to fewer")]
+const fn place(count: usize) -> u32 {
+    count as u32
+}
 
-    fn near(&self) -> &[SourceBlock; NEAR_BLOCKS] {
-        &self.near
+impl SourceIndex for Index {
+    fn roots(&self) -> &SourceRoots {
+        &self.roots
     }
 
     fn block(&self, place: u32) -> Option<&SourceBlock> {
         self.blocks.get(usize::try_from(place).ok()?)
-    }
-
-    fn marks(&self, place: u32) -> Option<&SourceMarks> {
-        self.marks.get(usize::try_from(place).ok()?)
     }
 
     fn node(&self, place: u32) -> Option<&SourceNode> {
@@ -303,7 +326,7 @@ fn fill(cells: &mut [Cell], first: u16, runs: &[Run]) {
 mod tests {
     use std::net::{Ipv4Addr, Ipv6Addr};
 
-    use filter_common::source_index::look_up;
+    use filter_common::{Address, source_index::look_up};
     use prefix_trie::joint::JointPrefixMap;
     use proptest::{collection::vec, prelude::*};
 
@@ -339,13 +362,13 @@ mod tests {
     }
 
     /// How many blocks stand beside the roots: often fewer than there are, so that the others are looked at too.
-    fn near(v4: bool) -> impl Strategy<Value = usize> {
-        if v4 { prop_oneof![0..4_usize, Just(NEAR_BLOCKS)].boxed() } else { Just(0).boxed() }
+    fn near() -> impl Strategy<Value = usize> {
+        prop_oneof![0..4_usize, Just(NEAR_BLOCKS)]
     }
 
     /// Whether the index and a trie agree about these addresses and all where something begins or ends; how often the
     /// index sends to the trie.
-    fn compare(sources: &[(IpNet, u32)], index: &FamilyIndex, addresses: &[IpAddr]) -> usize {
+    fn compare(sources: &[(IpNet, u32)], index: &Index, addresses: &[IpAddr]) -> usize {
         let trie: JointPrefixMap<IpNet, u32> = sources.iter().copied().collect();
         let edges = sources.iter().flat_map(|(prefix, _)| {
             let (first, last) = ends(prefix);
@@ -377,19 +400,19 @@ mod tests {
     proptest! {
         #[test]
         fn the_index_says_what_the_trie_says(
-            (v4, sources, addresses, near) in any::<bool>()
-                .prop_flat_map(|v4| (Just(v4), sources(v4), vec(address(v4), 200), near(v4)))
+            (sources, addresses, near) in any::<bool>()
+                .prop_flat_map(|v4| (sources(v4), vec(address(v4), 200), near()))
         ) {
-            let index = FamilyIndex::with_near(&sources, v4, IndexRoom::MOST, near);
+            let index = Index::with_near(&sources, IndexRoom::MOST, near);
             prop_assert_eq!(compare(&sources, &index, &addresses), 0, "asked the trie");
         }
 
         #[test]
         fn an_index_without_room_is_never_wrong(
-            (v4, sources, addresses, room, near) in any::<bool>()
-                .prop_flat_map(|v4| (Just(v4), sources(v4), vec(address(v4), 200), room(), near(v4)))
+            (sources, addresses, room, near) in any::<bool>()
+                .prop_flat_map(|v4| (sources(v4), vec(address(v4), 200), room(), near()))
         ) {
-            let index = FamilyIndex::with_near(&sources, v4, room, near);
+            let index = Index::with_near(&sources, room, near);
             compare(&sources, &index, &addresses);
             prop_assert!(
                 index.blocks.len() <= room.blocks && index.nodes.len() <= room.nodes && index.runs.len() <= room.runs
@@ -409,8 +432,8 @@ mod tests {
             .map(|(prefix, set)| (prefix.parse().expect("a prefix"), set))
             .collect();
         sources.sort_unstable();
-        let index = FamilyIndex::new(&sources, true, IndexRoom::MOST);
-        let near = index.near.iter().filter(|block| block.0 != [Cell::default(); 1 << 8]).count();
+        let index = Index::new(&sources, IndexRoom::MOST);
+        let near = index.roots.near.iter().filter(|block| block.0 != [Cell::default(); 1 << 8]).count();
         assert_eq!((near, index.blocks.len(), index.nodes.len(), index.runs.len()), (3, 0, 0, 0));
         assert_eq!(compare(&sources, &index, &[]), 0);
     }
@@ -419,10 +442,10 @@ mod tests {
     fn a_prefix_that_stands_alone_is_a_single_run_as_long_as_there_is_room() {
         let nets = ["10.1.2.0/24", "10.2.255.0/24", "10.3.0.0/17", "10.4.7.9/32", "10.5.0.0/24", "10.5.2.0/24"];
         let sources: Vec<(IpNet, u32)> = nets.iter().map(|net| (net.parse().expect("a prefix"), 1)).collect();
-        let index = FamilyIndex::new(&sources, true, IndexRoom::MOST);
+        let index = Index::new(&sources, IndexRoom::MOST);
         assert_eq!((index.runs.len(), index.nodes.len()), (4, 1));
         assert_eq!(compare(&sources, &index, &[]), 0);
-        let index = FamilyIndex::new(&sources, true, IndexRoom { runs: 1, ..IndexRoom::MOST });
+        let index = Index::new(&sources, IndexRoom { runs: 1, ..IndexRoom::MOST });
         assert_eq!((index.runs.len(), index.nodes.len()), (1, 4));
         assert_eq!(compare(&sources, &index, &[]), 0);
     }
@@ -430,7 +453,7 @@ mod tests {
     #[test]
     fn sets_beyond_a_cell_are_asked_of_the_trie() {
         let sources = [("10.0.0.0/8".parse().expect("a prefix"), 5000)];
-        let index = FamilyIndex::new(&sources, true, IndexRoom::MOST);
+        let index = Index::new(&sources, IndexRoom::MOST);
         assert_eq!(look_up(&index, Address::V4(0x0a00_0001)), None);
         assert_eq!(look_up(&index, Address::V4(0x0b00_0001)), Some(0));
     }

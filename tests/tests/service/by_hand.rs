@@ -1,12 +1,5 @@
 //! What an operator does by hand while the service runs, and what the service makes of that.
 
-use std::{
-    fs,
-    io::Read as _,
-    path::Path,
-    process::{Child, Stdio},
-};
-
 use rustix::process::Signal;
 use serde_json::Value;
 use tests::{
@@ -199,46 +192,6 @@ fn a_trial_goes_on_over_a_restart_of_the_service_with_the_same_end() {
     scene.sipwall(&["confirm", "--revert"]).assert_done();
     let shown = service.await_status("it is in force", |shown| said(shown).0 == "enforced");
     assert_eq!((&shown["generation"], &shown["mode"]), (&5.into(), &"enforce".into()), "{shown}");
-}
-
-/// Another command that is changing the filter, until its input ends.
-fn hold_the_lock(scene: &Scene) -> Child {
-    let mut command = scene.host("sbc").command("flock");
-    command.args(["--no-fork", "/sys/fs/bpf/sipwall", "sh", "-c", "echo held; cat"]);
-    let mut holder = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("`flock` runs");
-    let mut said = [0; 5];
-    holder.stdout.as_mut().expect("a pipe").read_exact(&mut said).expect("the lock is held");
-    holder
-}
-
-/// Waits until the service waits for the lock.
-fn await_waiting(service: &Service<'_>) {
-    let files = format!("/proc/{}/fd", service.process());
-    wait_for("the service waits for the lock", || {
-        let mut files =
-            fs::read_dir(&files).expect("its files").filter_map(|file| fs::read_link(file.ok()?.path()).ok());
-        files.any(|file| file == Path::new("/sys/fs/bpf/sipwall")).then_some(())
-    });
-}
-
-#[test]
-fn a_trial_that_begins_while_the_service_is_about_to_replace_a_policy_is_not_ended_by_that() {
-    let scene = Scene::new();
-    let service = looking_often(&scene, &scene.policy("policy.toml", &[]));
-    let mut holder = hold_the_lock(&scene);
-    scene.policy("policy.toml", &[("sip-udp = [5060]", "sip-udp = [5060, 5070]")]);
-    await_waiting(&service);
-    service.signal(Signal::STOP);
-    drop(holder.stdin.take());
-    assert!(holder.wait().expect("a child").success());
-    scene.sipwall(&["apply", &scene.policy("other.toml", MONITOR), "--confirm", "1h"]).assert_done();
-    service.signal(Signal::CONT);
-    service.await_status("it is held", |shown| said(shown).0 == "held");
-    let shown = status(&scene);
-    assert_eq!((&shown["generation"], &shown["confirmation"]["state"]), (&2.into(), &"pending".into()), "{shown}");
-    scene.sipwall(&["confirm", "--revert"]).assert_done();
-    assert_eq!(service.await_generation(3)["mode"], "enforce");
-    assert_eq!(scene.datagrams("carrier", 5070), 3);
 }
 
 #[test]

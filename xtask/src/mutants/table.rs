@@ -23,6 +23,7 @@ const TRANSPORT: &str = "filter-common/src/packet/transport.rs";
 const DECIDE: &str = "filter-common/src/decide/mod.rs";
 const QUIET: &str = "filter-common/src/decide/quiet.rs";
 const PARTS: &str = "filter-common/src/source_index/parts.rs";
+const FILTER: &str = "filter-common/src/source_index/filter.rs";
 const CLASSIFY: &str = "filter-common/src/decide/classify.rs";
 const ICMP: &str = "filter-common/src/decide/icmp.rs";
 const ADDRESS: &str = "filter-common/src/address.rs";
@@ -37,7 +38,7 @@ const ANSWER: &str = "filter-common/src/decide/answer.rs";
 const INSPECT: &str = "filter-common/src/decide/inspect.rs";
 const STATE: &str = "filter-common/src/state.rs";
 
-pub(super) const MUTANTS: [Mutant; 38] = [
+pub(super) const MUTANTS: [Mutant; 39] = [
     mutant("0x9100 is no VLAN tag", ETHERNET, " | ethertype::QINQ)", ")"),
     mutant(
         "a second VLAN tag is not skipped",
@@ -55,6 +56,7 @@ pub(super) const MUTANTS: [Mutant; 38] = [
     mutant("plain IPv4 packets beyond the frame", IPV4, "frame.reaches(end).then", "frame.reaches(start).then"),
     mutant("later fragments are plain packets", IPV4, "[0x3f, 0xff, 0, 0xff]", "[0x20, 0, 0, 0xff]"),
     mutant("what is denied is of no account to quiet policies", QUIET, " && !policy.has_live_entries()", ""),
+    mutant("a group of sources sets one of its two bits", FILTER, "|= first | second", "|= first"),
     mutant("the last address of a prefix that stands alone", PARTS, "<= self.more", "< self.more"),
     mutant("seven extension headers", IPV6, "MAX_EXTENSIONS: usize = 6", "MAX_EXTENSIONS: usize = 7"),
     mutant(

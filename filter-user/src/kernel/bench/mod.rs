@@ -102,7 +102,6 @@ impl Bench {
         room::make(&mut loader, None);
         let of_every_slot = |entries: u16| GENERATIONS * u32::from(entries);
         loader.map_max_entries("SOURCE_BLOCKS", of_every_slot(Cell::BLOCKS));
-        loader.map_max_entries("SOURCE_MARKS", of_every_slot(Cell::BLOCKS));
         loader.map_max_entries("SOURCE_NODES", of_every_slot(Cell::NODES));
         loader.map_max_entries("SOURCE_RUNS", of_every_slot(Cell::RUNS));
         let mut ebpf = loader.load(object).context("cannot create the BPF maps (this needs root)")?;

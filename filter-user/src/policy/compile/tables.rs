@@ -55,7 +55,7 @@ pub(super) fn build(
             Some(Service::Media) if inspected => services::MEDIA,
             _ => 0,
         };
-        tables.terms[usize::from(index)] = Term { rule: u16::try_from(term.rule).unwrap_or(u16::MAX), service };
+        *tables.term_mut(index.into()) = Term { rule: u16::try_from(term.rule).unwrap_or(u16::MAX), service };
     }
     ports(&mut tables, own, terms)?;
     let what = "combinations of rules over sources";

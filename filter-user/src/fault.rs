@@ -7,11 +7,22 @@ pub(crate) fn step() {
     debug::step();
 }
 
+/// Stops here, until a signal continues it, where `SIPWALL_STOP_AT` names the place: what somebody else does meanwhile comes
+/// between. A release build has nothing of it.
+#[inline]
+#[cfg_attr(not(debug_assertions), expect(unused_variables, reason = "only tests look at it"))]
+pub(crate) fn stop_at(place: &str) {
+    #[cfg(debug_assertions)]
+    debug::stop_at(place);
+}
+
 #[cfg(debug_assertions)]
 mod debug {
     use std::{
         env,
         sync::atomic::{AtomicU32, Ordering},
+        thread,
+        time::Duration,
     };
 
     use rustix::process::{Signal, getpid, kill_process};
@@ -24,6 +35,14 @@ mod debug {
         if last == Some(step) {
             // Where that fails the test notices that the command lives on.
             let _ = kill_process(getpid(), Signal::KILL);
+        }
+    }
+
+    pub(super) fn stop_at(place: &str) {
+        if env::var("SIPWALL_STOP_AT").is_ok_and(|wanted| wanted == place) {
+            let _ = kill_process(getpid(), Signal::STOP);
+            // Another thread may take the signal, and this one go on until it hears of it.
+            thread::sleep(Duration::from_millis(100));
         }
     }
 }

@@ -1,11 +1,11 @@
-//! What tells most unlisted sources from all that may be listed, in one load.
+//! What tells most unlisted sources from all that may be listed, by one look into a table.
 
 use crate::{
     Address,
     verifier::{entry_from_bit, shifted},
 };
 
-/// How many words the filter has: what 100,000 prefixes set in them leaves four of five bits free, and a cache close to the
+/// How many words the filter has: what 100,000 prefixes set in them leaves two of three bits free, and a cache close to the
 /// processor holds them.
 const WORDS: usize = 1 << 13;
 /// Where the place of a word begins in what an address comes to.
@@ -19,8 +19,9 @@ const MULTIPLIER: u64 = 0x9e37_79b9_7f4a_7c15;
 /// A Bloom filter in front of the index: two bits of one word for each group of addresses that begin alike, where any of them
 /// is listed. Where one is not set, none is. Where both are, the index says more.
 ///
-/// Whatever the policy and wherever its prefixes lie, a flood that is not listed meets this alone: no way that a processor could
-/// take for another one, and no table but this.
+/// Whatever its sources and wherever the prefixes lie, nearly all of a flood meets this alone: no way that a processor could take
+/// for another one, and no table but this. It has no seed: who finds sources that it lets through makes them cost what the index
+/// costs, and no more.
 #[derive(Clone, Copy)]
 #[cfg_attr(feature = "host", derive(bytemuck::Pod, bytemuck::Zeroable))]
 #[repr(C)]

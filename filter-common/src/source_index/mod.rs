@@ -1,10 +1,11 @@
 //! A table in front of the source tries: the same answer in a few loads.
 //!
-//! What is unlisted a [`SourceFilter`] tells, nearly always. Behind it stands a multibit trie. The first 16 bits of an address choose a cell of the [`SourceRoot`]. A cell is the source set itself, or
-//! leads to where the next 16 bits are looked up: in a [`SourceRun`], where a prefix stands alone, in a [`SourceNode`], which
-//! has up to [`RUNS`] runs of numbers with the same cell, or, where there are more, in a [`SourceBlock`] by 8 bits, behind
-//! which comes any of these. The first blocks of IPv4 are all that most policies need; they stand beside the roots.
-//! Where there is no room, or no more bits, the cell says to ask the trie.
+//! What is unlisted a [`SourceFilter`] tells, nearly always. Behind it stands a multibit trie. The first 16 bits of an address
+//! choose a cell of the [`SourceRoot`]. A cell is the source set itself, or leads to where the next 16 bits are looked up: in a
+//! [`SourceRun`], where a prefix stands alone, in a [`SourceNode`], which has up to [`RUNS`] runs of numbers with the same cell,
+//! or, where there are more, in a [`SourceBlock`] by 8 bits, behind which comes any of these. The first blocks of IPv4 are all
+//! that most policies need; they stand beside the roots. Where there is no room, or no more bits, the cell says to ask the
+//! trie.
 
 mod cell;
 mod filter;
@@ -78,6 +79,7 @@ fn look_up_v6<I: SourceIndex>(index: &I, root: &SourceRoot, [high, low]: [u64; 2
 
 /// The cell that another one leads to by the next 16 bits, which are the last of a number.
 #[inline(always)]
+#[expect(clippy::cast_possible_truncation, reason = "the last 16 bits are taken")]
 fn descend<I: SourceIndex>(index: &I, root: &SourceRoot, from: Cell, number: u64) -> Option<Cell> {
     let mut cell = from;
     if cell.is_block() {
@@ -86,13 +88,6 @@ fn descend<I: SourceIndex>(index: &I, root: &SourceRoot, from: Cell, number: u64
             return Some(cell);
         }
     }
-    behind_block(index, root, cell, number)
-}
-
-/// The cell that one leads to which is no block by the upper 8 of these bits.
-#[inline(always)]
-#[expect(clippy::cast_possible_truncation, reason = "the last 16 bits are taken")]
-fn behind_block<I: SourceIndex>(index: &I, root: &SourceRoot, cell: Cell, number: u64) -> Option<Cell> {
     if cell.is_run() {
         return Some(index.run(root.run(cell))?.of(number as u16));
     }

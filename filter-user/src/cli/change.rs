@@ -118,10 +118,10 @@ impl Loaded {
 
     /// The same, unless something else was put in force there since `seen`; returns whether that is not so.
     pub(crate) fn apply_over(&self, seen: &Status, comparison: &Comparison, json: bool) -> Result<bool> {
-        let Some(applied) = kernel::apply_over(seen, &self.change())? else { return Ok(false) };
         if !json {
             diff::show(comparison)?;
         }
+        let Some(applied) = kernel::apply_over(seen, &self.change())? else { return Ok(false) };
         report(&applied, comparison, json)?;
         Ok(true)
     }

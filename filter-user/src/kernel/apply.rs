@@ -8,11 +8,12 @@ use super::{
     lock::WriteLock,
     maps::Maps,
     needs,
-    pins::Pins,
+    pins::{Pins, attached_interfaces},
     standing::Confirmation,
     status::Status,
     upgrade,
 };
+use crate::fault;
 
 /// What applying did.
 #[derive(Clone, Debug, Serialize)]
@@ -38,17 +39,24 @@ pub fn apply(interface: &str, change: &Change<'_>) -> Result<Applied> {
     apply_to(interface, &Pins::attached(interface)?, change)
 }
 
-/// The same, unless somebody put another policy in force since `seen`: nothing then, and nothing is changed.
+/// The same, unless somebody put another policy in force since `seen`, or took the filter off: nothing then, and nothing is
+/// changed.
 ///
 /// Who decides by a status what may be replaced must not replace what came after it: a trial would end by nobody's word.
 ///
 /// # Errors
-/// As [`apply`].
+/// If the kernel refuses a step. What was in force still is.
 pub fn apply_over(seen: &Status, change: &Change<'_>) -> Result<Option<Applied>> {
     needs::check(change.policy)?;
+    fault::stop_at("apply");
     let _lock = WriteLock::take()?;
+    if !attached_interfaces()?.contains(&seen.interface) {
+        return Ok(None);
+    }
     let pins = Pins::attached(&seen.interface)?;
-    if Maps::open(pins.directory())?.named_generation()? != seen.named_generation {
+    // Generations are numbered anew where a filter was taken off and attached.
+    let now = (pins.program_id()?, Maps::open(pins.directory())?.named_generation()?);
+    if now != (seen.program_id, seen.named_generation) {
         return Ok(None);
     }
     apply_to(&seen.interface, &pins, change).map(Some)

@@ -103,6 +103,7 @@ pub fn attach(name: &str, mode: AttachMode, change: &Change<'_>) -> Result<Attac
 /// As [`attach`].
 pub fn attach_if_bare(name: &str, mode: AttachMode, change: &Change<'_>) -> Result<Option<Attached>> {
     let target = prepare(name, change)?;
+    fault::stop_at("attach");
     let _lock = WriteLock::take()?;
     if kept(name).is_some_and(|kept| kept.is_off()) || attached_interfaces()?.iter().any(|attached| attached == name) {
         return Ok(None);

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     fault,
-    policy::{Index, IndexRoom, noted_prefix},
+    policy::{HostIndex, IndexRoom, noted_prefix},
 };
 
 type Shared<T> = Array<MapData, Value<T>>;
@@ -49,7 +49,7 @@ pub(super) struct SourceRoom {
 impl SourceRoom {
     /// The room of these sources.
     pub(super) fn of(sources: &[(IpNet, u32)]) -> Self {
-        let [blocks, nodes, runs] = Index::new(sources, IndexRoom::MOST).counts();
+        let [blocks, nodes, runs] = HostIndex::new(sources, IndexRoom::MOST).counts();
         Self { prefixes: sources.len(), index: IndexRoom { blocks, nodes, runs } }
     }
 }
@@ -89,7 +89,7 @@ impl SourceMaps {
         let mut nodes = Region::of(&self.nodes, slot)?;
         let mut runs = Region::of(&self.runs, slot)?;
         let mut index =
-            Index::new(sources, IndexRoom { blocks: blocks.free(), nodes: nodes.free(), runs: runs.free() });
+            HostIndex::new(sources, IndexRoom { blocks: blocks.free(), nodes: nodes.free(), runs: runs.free() });
         let first = [blocks.take(&index.blocks)?, nodes.take(&index.nodes)?, runs.take(&index.runs)?];
         let mut counts = [0; 2];
         for ((root, v4), count) in index.roots.families.iter_mut().zip([true, false]).zip(&mut counts) {

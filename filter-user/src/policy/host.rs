@@ -11,7 +11,7 @@ use filter_common::{
 use ipnet::IpNet;
 use prefix_trie::joint::{JointPrefixMap, JointPrefixSet};
 
-use super::{CompiledPolicy, Index, IndexRoom, LiveTables};
+use super::{CompiledPolicy, HostIndex, IndexRoom, LiveTables};
 
 /// The tables and tries of a compiled policy in memory.
 #[derive(Clone)]
@@ -19,7 +19,7 @@ pub struct HostPolicy {
     tables: Box<Tables>,
     sources: JointPrefixMap<IpNet, u32>,
     /// In front of `sources`, as in the kernel.
-    index: Index,
+    index: HostIndex,
     denied: JointPrefixSet<IpNet>,
     live: Option<HostLive>,
 }
@@ -44,7 +44,7 @@ impl HostPolicy {
         sources: Vec<(IpNet, u32)>,
         denied: impl IntoIterator<Item = IpNet>,
     ) -> Self {
-        let index = Index::new(&sources, IndexRoom::MOST);
+        let index = HostIndex::new(&sources, IndexRoom::MOST);
         Self { tables, sources: sources.into_iter().collect(), index, denied: denied.into_iter().collect(), live: None }
     }
 
@@ -58,8 +58,8 @@ impl HostPolicy {
     /// The same policy, but its verdicts name places in [`CompiledPolicy::terms`] where those of others name rules.
     pub(super) fn naming_terms(compiled: &CompiledPolicy) -> Self {
         let mut policy = Self::new(compiled);
-        for (place, term) in (0..).zip(0..TERMS) {
-            policy.tables.term_mut(term).rule = place;
+        for (rule, term) in (0..).zip(0..TERMS) {
+            policy.tables.term_mut(term).rule = rule;
         }
         policy
     }

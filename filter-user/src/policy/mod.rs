@@ -36,6 +36,6 @@ pub use port_set::PortSet;
 pub use probe::{Endpoint, Probe, ProbeError, Protocol, TcpFlags};
 pub use rate::PacketRate;
 pub use refusal::{Code, Refusal, Refusals};
-pub use source_index::{Index, IndexRoom};
+pub use source_index::{HostIndex, IndexRoom};
 pub use state::HostState;
 pub use summary::{ProviderSummary, RuleSummary, Summary};

@@ -45,23 +45,24 @@ fn group_length(prefixes: &[(IpNet, u32)], bits: u8) -> u8 {
 /// twice that are in two prefixes.
 fn group_counts(prefixes: &[(IpNet, u32)], bits: u8) -> Vec<usize> {
     let lengths = usize::from(bits) + 1;
-    // How many prefixes there are of each length, and how many more of those that are as long or longer lie in a group of
-    // their own than with one bit less in common.
-    let (mut of_length, mut apart) = (vec![0_usize; lengths], vec![0_isize; lengths + 1]);
+    // How many prefixes have each length. A prefix that is as long as what a group has in common, or longer, begins a group of
+    // its own where the group is parted from the prefix before: from one bit more than both have in common on, up to its length.
+    // What is noted is where that begins and ends.
+    let (mut of_length, mut begin) = (vec![0_usize; lengths], vec![0_isize; lengths + 1]);
     let before = iter::once(None).chain(prefixes.iter().map(Some));
     for ((prefix, _), before) in prefixes.iter().zip(before) {
         let length = usize::from(prefix.prefix_len().min(bits));
         of_length[length] += 1;
         let common = before.map_or(0, |(before, _)| common_bits(before, prefix, bits));
         if common < length {
-            apart[common + 1] += 1;
-            apart[length + 1] -= 1;
+            begin[common + 1] += 1;
+            begin[length + 1] -= 1;
         }
     }
     let (mut alone, mut within) = (0_isize, 0_usize);
     let mut counts = vec![0; lengths];
     for (length, count) in counts.iter_mut().enumerate().skip(1) {
-        alone += apart[length];
+        alone += begin[length];
         within = within.saturating_add(of_length[length - 1]).saturating_mul(2);
         *count = within.saturating_add_signed(alone);
     }

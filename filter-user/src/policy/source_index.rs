@@ -10,7 +10,7 @@ use ipnet::IpNet;
 
 use super::source_filter;
 
-/// How many blocks and nodes an index may have.
+/// How many blocks, nodes and single runs an index may have.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct IndexRoom {
     /// Blocks that do not stand beside the roots.
@@ -38,7 +38,7 @@ impl IndexRoom {
 
 /// The index of a policy's sources, of both families.
 #[derive(Clone)]
-pub struct Index {
+pub struct HostIndex {
     /// Where the look-up begins. Its cells lead to the parts below as if these were all that there are.
     pub roots: Box<SourceRoots>,
     /// The blocks that do not stand beside the roots.
@@ -61,7 +61,7 @@ const WIDTH: u32 = u128::BITS;
 /// How many bits are looked up at a time.
 const STRIDE: u32 = 16;
 
-impl Index {
+impl HostIndex {
     /// The index of the sources, which ascend; what they say of sets is that of the tries.
     ///
     /// Where there is no room for more, the trie is to be asked.
@@ -112,7 +112,7 @@ const fn place(count: usize) -> u32 {
     count as u32
 }
 
-impl SourceIndex for Index {
+impl SourceIndex for HostIndex {
     fn roots(&self) -> &SourceRoots {
         &self.roots
     }
@@ -346,15 +346,23 @@ mod tests {
         })
     }
 
-    fn sources(v4: bool) -> impl Strategy<Value = Vec<(IpNet, u32)>> {
-        let width: u8 = if v4 { 32 } else { 128 };
-        let prefix = (address(v4), 0..=width, 0..6_u32)
-            .prop_map(|(address, length, set)| (IpNet::new(address, length).expect("a length").trunc(), set));
-        vec(prefix, 0..300).prop_map(|mut sources| {
+    /// Prefixes of both families.
+    fn sources() -> impl Strategy<Value = Vec<(IpNet, u32)>> {
+        let prefix = |v4: bool| {
+            let width: u8 = if v4 { 32 } else { 128 };
+            (address(v4), 0..=width, 0..6_u32)
+                .prop_map(|(address, length, set)| (IpNet::new(address, length).expect("a length").trunc(), set))
+        };
+        (vec(prefix(true), 0..200), vec(prefix(false), 0..200)).prop_map(|(v4, v6)| {
+            let mut sources = [v4, v6].concat();
             sources.sort_unstable();
             sources.dedup_by_key(|(prefix, _)| *prefix);
             sources
         })
+    }
+
+    fn addresses() -> impl Strategy<Value = Vec<IpAddr>> {
+        (vec(address(true), 100), vec(address(false), 100)).prop_map(|(v4, v6)| [v4, v6].concat())
     }
 
     fn room() -> impl Strategy<Value = IndexRoom> {
@@ -368,7 +376,7 @@ mod tests {
 
     /// Whether the index and a trie agree about these addresses and all where something begins or ends; how often the
     /// index sends to the trie.
-    fn compare(sources: &[(IpNet, u32)], index: &Index, addresses: &[IpAddr]) -> usize {
+    fn compare(sources: &[(IpNet, u32)], index: &HostIndex, addresses: &[IpAddr]) -> usize {
         let trie: JointPrefixMap<IpNet, u32> = sources.iter().copied().collect();
         let edges = sources.iter().flat_map(|(prefix, _)| {
             let (first, last) = ends(prefix);
@@ -397,23 +405,30 @@ mod tests {
         }
     }
 
+    /// The same with a filter that lets all through: what it tells, the index would tell too.
+    fn compare_unfiltered(sources: &[(IpNet, u32)], index: &HostIndex, addresses: &[IpAddr]) -> usize {
+        let mut unfiltered = index.clone();
+        let all = ["0.0.0.0/0", "::/0"].map(|all| (all.parse().expect("a prefix"), 1));
+        source_filter::fill(&mut unfiltered.roots.filter, &all);
+        assert!(addresses.iter().all(|address| unfiltered.roots.filter.may_list(Address::from(*address))));
+        compare(sources, &unfiltered, addresses)
+    }
+
     proptest! {
         #[test]
-        fn the_index_says_what_the_trie_says(
-            (sources, addresses, near) in any::<bool>()
-                .prop_flat_map(|v4| (sources(v4), vec(address(v4), 200), near()))
-        ) {
-            let index = Index::with_near(&sources, IndexRoom::MOST, near);
+        fn the_index_says_what_the_trie_says((sources, addresses, near) in (sources(), addresses(), near())) {
+            let index = HostIndex::with_near(&sources, IndexRoom::MOST, near);
             prop_assert_eq!(compare(&sources, &index, &addresses), 0, "asked the trie");
+            prop_assert_eq!(compare_unfiltered(&sources, &index, &addresses), 0, "asked the trie");
         }
 
         #[test]
         fn an_index_without_room_is_never_wrong(
-            (sources, addresses, room, near) in any::<bool>()
-                .prop_flat_map(|v4| (sources(v4), vec(address(v4), 200), room(), near()))
+            (sources, addresses, room, near) in (sources(), addresses(), room(), near())
         ) {
-            let index = Index::with_near(&sources, room, near);
+            let index = HostIndex::with_near(&sources, room, near);
             compare(&sources, &index, &addresses);
+            compare_unfiltered(&sources, &index, &addresses);
             prop_assert!(
                 index.blocks.len() <= room.blocks && index.nodes.len() <= room.nodes && index.runs.len() <= room.runs
             );
@@ -432,7 +447,7 @@ mod tests {
             .map(|(prefix, set)| (prefix.parse().expect("a prefix"), set))
             .collect();
         sources.sort_unstable();
-        let index = Index::new(&sources, IndexRoom::MOST);
+        let index = HostIndex::new(&sources, IndexRoom::MOST);
         let near = index.roots.near.iter().filter(|block| block.0 != [Cell::default(); 1 << 8]).count();
         assert_eq!((near, index.blocks.len(), index.nodes.len(), index.runs.len()), (3, 0, 0, 0));
         assert_eq!(compare(&sources, &index, &[]), 0);
@@ -442,10 +457,10 @@ mod tests {
     fn a_prefix_that_stands_alone_is_a_single_run_as_long_as_there_is_room() {
         let nets = ["10.1.2.0/24", "10.2.255.0/24", "10.3.0.0/17", "10.4.7.9/32", "10.5.0.0/24", "10.5.2.0/24"];
         let sources: Vec<(IpNet, u32)> = nets.iter().map(|net| (net.parse().expect("a prefix"), 1)).collect();
-        let index = Index::new(&sources, IndexRoom::MOST);
+        let index = HostIndex::new(&sources, IndexRoom::MOST);
         assert_eq!((index.runs.len(), index.nodes.len()), (4, 1));
         assert_eq!(compare(&sources, &index, &[]), 0);
-        let index = Index::new(&sources, IndexRoom { runs: 1, ..IndexRoom::MOST });
+        let index = HostIndex::new(&sources, IndexRoom { runs: 1, ..IndexRoom::MOST });
         assert_eq!((index.runs.len(), index.nodes.len()), (1, 4));
         assert_eq!(compare(&sources, &index, &[]), 0);
     }
@@ -453,7 +468,7 @@ mod tests {
     #[test]
     fn sets_beyond_a_cell_are_asked_of_the_trie() {
         let sources = [("10.0.0.0/8".parse().expect("a prefix"), 5000)];
-        let index = Index::new(&sources, IndexRoom::MOST);
+        let index = HostIndex::new(&sources, IndexRoom::MOST);
         assert_eq!(look_up(&index, Address::V4(0x0a00_0001)), None);
         assert_eq!(look_up(&index, Address::V4(0x0b00_0001)), Some(0));
     }

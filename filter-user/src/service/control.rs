@@ -153,8 +153,9 @@ impl Controller {
                 if cause == Cause::Signal {
                     self.insist().await;
                 }
-                self.enforce(Insistence::Replace).await;
-                tracing::info!("reloaded");
+                if self.enforce(Insistence::Replace).await.is_none() {
+                    tracing::info!("reloaded");
+                }
             }
             Ok(Err(_)) => {}
             Err(error) => tracing::error!(error = one_line(&format!("{error:#}")), "the policy cannot be read"),
@@ -249,8 +250,11 @@ impl Controller {
                 if let Some(status) = before {
                     self.onlooker.look(&status);
                 }
-                if let Some(status) = &after {
-                    self.onlooker.note(status);
+                let done = matches!(&outcome, Ok(outcome) if outcome.state == InterfaceState::Enforced);
+                match &after {
+                    Some(status) if done => self.onlooker.note(status),
+                    Some(status) => self.onlooker.look(status),
+                    None => {}
                 }
                 (outcome, after)
             }

@@ -92,15 +92,19 @@ impl Wanted {
     /// What is in force already is left alone, and so is what waits for its confirmation or was done by hand.
     /// `guard`: nor is what is in force changed where the policy would cut what this host is in the middle of.
     pub(super) fn enforce(&self, interface: &str, insistence: Insistence, guard: bool) -> Result<Outcome> {
+        if let Some(outcome) = self.enforce_unless_changed(interface, insistence, guard)? {
+            return Ok(outcome);
+        }
+        // What somebody did by hand meanwhile came after what this policy is wanted for, and stays.
+        kernel::set_aside(interface, self.fingerprint)?;
         loop {
-            if let Some(outcome) = self.enforce_unless_changed(interface, insistence, guard)? {
+            if let Some(outcome) = self.enforce_unless_changed(interface, Insistence::Hold, guard)? {
                 return Ok(outcome);
             }
         }
     }
 
-    /// Nothing if somebody changed what was looked at meanwhile: then it has to be looked at once more, lest a trial that has
-    /// begun is ended by nobody's word.
+    /// Nothing if somebody changed what was looked at meanwhile.
     fn enforce_unless_changed(&self, interface: &str, insistence: Insistence, guard: bool) -> Result<Option<Outcome>> {
         if !kernel::interface_exists(interface) {
             return Ok(Some(Outcome::absent(interface)));

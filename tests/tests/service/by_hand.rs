@@ -1,5 +1,7 @@
 //! What an operator does by hand while the service runs, and what the service makes of that.
 
+use std::fs;
+
 use rustix::process::Signal;
 use serde_json::Value;
 use tests::{
@@ -192,6 +194,66 @@ fn a_trial_goes_on_over_a_restart_of_the_service_with_the_same_end() {
     scene.sipwall(&["confirm", "--revert"]).assert_done();
     let shown = service.await_status("it is in force", |shown| said(shown).0 == "enforced");
     assert_eq!((&shown["generation"], &shown["mode"]), (&5.into(), &"enforce".into()), "{shown}");
+}
+
+/// Waits until the service has looked at what there is, and stopped before it does anything.
+fn await_stopped(service: &Service<'_>) {
+    wait_for("the service stops", || {
+        let state = fs::read_to_string(format!("/proc/{}/stat", service.process())).expect("a process");
+        state.rsplit(')').next()?.trim_start().starts_with('T').then_some(())
+    });
+}
+
+#[test]
+fn what_is_done_by_hand_while_the_service_is_about_to_put_its_policy_in_force_stays() {
+    let scene = Scene::new();
+    let policy = scene.policy("policy.toml", &[]);
+    let other = scene.policy("other.toml", MONITOR);
+    let start = |place| {
+        let mut service =
+            Service::launch(&scene, &policy, &[], &[("WATCHDOG_USEC", "2000000"), ("SIPWALL_STOP_AT", place)]);
+        if place == "apply" {
+            service.await_told("READY=1");
+        }
+        service
+    };
+    let service = start("apply");
+    let change = |port: u16| {
+        scene.policy("policy.toml", &[("sip-udp = [5060]", &format!("sip-udp = [5060, {port}]"))]);
+        await_stopped(&service);
+    };
+    // A trial, which is given up: then comes what the file asked for.
+    change(5070);
+    scene.sipwall(&["apply", &other, "--confirm", "1h"]).assert_done();
+    service.signal(Signal::CONT);
+    service.await_log(&["INFO", "another policy is on trial", "generation=2"]);
+    let shown = service.await_status("it is held", |shown| said(shown).0 == "held");
+    assert_eq!((&shown["generation"], &shown["confirmation"]["state"]), (&2.into(), &"pending".into()), "{shown}");
+    scene.sipwall(&["confirm", "--revert"]).assert_done();
+    await_stopped(&service);
+    service.signal(Signal::CONT);
+    service.await_generation(3);
+    assert_eq!(scene.datagrams("carrier", 5070), 3);
+    // For ever.
+    change(5080);
+    scene.sipwall(&["apply", &other]).assert_done();
+    service.signal(Signal::CONT);
+    let shown = service.await_status("it is by hand", |shown| said(shown).0 == "by_hand");
+    assert_eq!(shown["generation"], 4, "{shown}");
+    // Nothing at all.
+    change(5090);
+    detach(&scene);
+    service.signal(Signal::CONT);
+    await_shown(&scene, "eth0 DETACHED");
+    service.end_by(Signal::KILL);
+    // And where there was nothing.
+    assert!(scene.host("sbc").command("rm").args(["-r", "/sys/fs/bpf/sipwall"]).status().expect("`rm` runs").success());
+    let service = start("attach");
+    await_stopped(&service);
+    scene.sipwall(&["attach", "eth0", "--policy", &other, "--confirm", "1h"]).assert_done();
+    service.signal(Signal::CONT);
+    let shown = service.await_status("it is held", |shown| said(shown).0 == "held");
+    assert_eq!((&shown["generation"], &shown["confirmation"]["state"]), (&1.into(), &"pending".into()), "{shown}");
 }
 
 #[test]

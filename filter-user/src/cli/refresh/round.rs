@@ -69,14 +69,9 @@ fn put_in_force(command: &Refresh, interfaces: &[String], loaded: &Loaded, steps
     if interfaces.is_empty() {
         return Ok(true);
     }
-    let attached = kernel::attached_interfaces()?;
     let mut well = true;
     for interface in interfaces {
-        if attached.contains(interface) {
-            well &= put_in_force_on(command, interface, loaded, steps)?;
-        } else {
-            eprintln!("note: `{interface}` has no filter: `sipwall attach` puts the policy in force there");
-        }
+        well &= put_in_force_on(command, interface, loaded, steps)?;
     }
     Ok(well)
 }
@@ -89,13 +84,17 @@ fn put_in_force_on(command: &Refresh, interface: &str, loaded: &Loaded, steps: &
     }
 }
 
-/// Nothing if somebody put something else in force while what was there was looked at.
+/// Nothing if somebody put something else in force, or took the filter off, while what was there was looked at.
 fn put_in_force_unless_changed(
     command: &Refresh,
     interface: &str,
     loaded: &Loaded,
     steps: &[Step],
 ) -> Result<Option<bool>> {
+    if !kernel::attached_interfaces()?.iter().any(|attached| attached == interface) {
+        eprintln!("note: `{interface}` has no filter: `sipwall attach` puts the policy in force there");
+        return Ok(Some(true));
+    }
     let status = kernel::status(interface)?;
     if !is_outdated(&status, steps) {
         return Ok(Some(true));

@@ -49,8 +49,7 @@ pub(super) struct SourceRoom {
 impl SourceRoom {
     /// The room of these sources.
     pub(super) fn of(sources: &[(IpNet, u32)]) -> Self {
-        let [blocks, nodes, runs] = HostIndex::new(sources, IndexRoom::MOST).counts();
-        Self { prefixes: sources.len(), index: IndexRoom { blocks, nodes, runs } }
+        Self { prefixes: sources.len(), index: IndexRoom::taken_by(sources) }
     }
 }
 

@@ -1,6 +1,6 @@
 //! What stands in front of the index of the sources, made from the prefixes that they have.
 
-use std::{iter, net::IpAddr};
+use std::iter;
 
 use filter_common::{Address, source_index::SourceFilter};
 use ipnet::IpNet;
@@ -77,9 +77,9 @@ fn common_bits(one: &IpNet, other: &IpNet, bits: u8) -> usize {
 
 /// The bits of a prefix' first address that the filter looks at.
 fn head(prefix: &IpNet) -> u64 {
-    match prefix.network() {
-        IpAddr::V4(address) => u32::from(address).into(),
-        IpAddr::V6(address) => Address::from(IpAddr::V6(address)).words()[0],
+    match Address::from(prefix.network()) {
+        Address::V4(address) => address.into(),
+        Address::V6([high, _]) => high,
     }
 }
 
@@ -94,6 +94,8 @@ fn with_head(like: &IpNet, head: u64) -> Address {
 
 #[cfg(test)]
 mod tests {
+    use std::net::{IpAddr, Ipv4Addr};
+
     use bytemuck::zeroed_box;
 
     use super::*;
@@ -136,8 +138,7 @@ mod tests {
         let hosts = (0..1 << 24).step_by(64).map(|host| 0x0a00_0000 | host);
         let (mut through, mut unlisted) = (0, 0);
         for host in hosts {
-            let listed =
-                sources.iter().any(|(prefix, _)| prefix.contains(&IpAddr::from(std::net::Ipv4Addr::from(host))));
+            let listed = sources.iter().any(|(prefix, _)| prefix.contains(&IpAddr::from(Ipv4Addr::from(host))));
             let may = filter.may_list(Address::V4(host));
             assert!(may || !listed, "{host:x}");
             (through, unlisted) = (through + usize::from(may && !listed), unlisted + usize::from(!listed));

@@ -26,6 +26,12 @@ impl IndexRoom {
     pub const MOST: Self =
         Self { blocks: 2 * Cell::BLOCKS as usize, nodes: 2 * Cell::NODES as usize, runs: 2 * Cell::RUNS as usize };
 
+    /// What the index of these sources, which ascend, takes up of it.
+    pub fn taken_by(sources: &[(IpNet, u32)]) -> Self {
+        let [blocks, nodes, runs] = HostIndex::without_filter(sources, Self::MOST, NEAR_BLOCKS).counts();
+        Self { blocks, nodes, runs }
+    }
+
     /// As much of it as the cells of one family can lead to.
     fn in_cells(self) -> Self {
         Self {
@@ -71,9 +77,14 @@ impl HostIndex {
 
     /// The same with so many blocks beside the roots.
     fn with_near(sources: &[(IpNet, u32)], room: IndexRoom, near: usize) -> Self {
-        let mut roots: Box<SourceRoots> = zeroed_box();
-        source_filter::fill(&mut roots.filter, sources);
-        let mut index = Self { roots, blocks: Vec::new(), nodes: Vec::new(), runs: Vec::new() };
+        let mut index = Self::without_filter(sources, room, near);
+        source_filter::fill(&mut index.roots.filter, sources);
+        index
+    }
+
+    /// The same with an empty filter.
+    fn without_filter(sources: &[(IpNet, u32)], room: IndexRoom, near: usize) -> Self {
+        let mut index = Self { roots: zeroed_box(), blocks: Vec::new(), nodes: Vec::new(), runs: Vec::new() };
         for (family, v4) in [true, false].into_iter().enumerate() {
             let [blocks, nodes, runs] = index.counts();
             let left = IndexRoom { blocks: room.blocks - blocks, nodes: room.nodes - nodes, runs: room.runs - runs };
@@ -88,7 +99,7 @@ impl HostIndex {
     }
 
     /// How many blocks, nodes and single runs it has.
-    pub const fn counts(&self) -> [usize; 3] {
+    const fn counts(&self) -> [usize; 3] {
         [self.blocks.len(), self.nodes.len(), self.runs.len()]
     }
 

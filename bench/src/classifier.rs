@@ -9,13 +9,13 @@ use serde::Serialize;
 use crate::{
     plot::Line,
     policies::{self, CLOSED, Family, Layout, OPEN, PORTS, Sources},
-    statistics::Rounds,
+    statistics::{self, Rounds},
     table,
 };
 
 const ROUNDS: usize = 3;
-/// How often each program runs in a round, in turns; the shortest run counts, for what else the machine does only adds to it.
-const RUNS: usize = 5;
+/// How many frames a program judges between two looks at what that cost.
+const FRAMES: u32 = 100_000;
 
 /// What is compared in every case.
 const COMPARED: [BenchProgram; 4] =
@@ -72,7 +72,6 @@ struct Stages {
 
 /// Measures every case.
 pub(crate) fn measure(bench: &mut Bench, quick: bool) -> Result<Report> {
-    let frames = if quick { 8_000 } else { 40_000 };
     let mut report = Report { cases: Vec::new(), stages: Vec::new() };
     for (family, layout, prefixes) in sizes(quick) {
         let nets = policies::prefixes(family, layout, prefixes);
@@ -84,9 +83,9 @@ pub(crate) fn measure(bench: &mut Bench, quick: bool) -> Result<Report> {
         {
             bench.set_sources(&policies::sources(sources, family, &nets))?;
             let situation = Situation { family, prefixes, layout, sources, port };
-            report.cases.push(case(bench, situation, frames)?);
+            report.cases.push(case(bench, situation)?);
             if layout == Layout::Clustered && prefixes == 10_000 {
-                report.stages.push(stages(bench, situation, frames)?);
+                report.stages.push(stages(bench, situation)?);
             }
         }
     }
@@ -103,8 +102,8 @@ fn sizes(quick: bool) -> Vec<(Family, Layout, u32)> {
     [(Family::V4, v4), (Family::V6, v6)].into_iter().flat_map(of).collect()
 }
 
-fn case(bench: &mut Bench, situation: Situation, frames: u32) -> Result<Case> {
-    let (rounds, passed) = run(bench, COMPARED, situation, frames)?;
+fn case(bench: &mut Bench, situation: Situation) -> Result<Case> {
+    let (rounds, passed) = run(bench, COMPARED, situation)?;
     let [.., filter, peer] = passed;
     ensure!(filter == peer, "the filter lets {filter} packets in and the peer {peer}: {situation:?}");
     let expected = match situation {
@@ -125,8 +124,8 @@ fn case(bench: &mut Bench, situation: Situation, frames: u32) -> Result<Case> {
     })
 }
 
-fn stages(bench: &mut Bench, situation: Situation, frames: u32) -> Result<Stages> {
-    let (rounds, _) = run(bench, STAGES.map(|(program, _)| program), situation, frames)?;
+fn stages(bench: &mut Bench, situation: Situation) -> Result<Stages> {
+    let (rounds, _) = run(bench, STAGES.map(|(program, _)| program), situation)?;
     let nothing = rounds[0].median();
     let nanoseconds = STAGES.iter().zip(&rounds).skip(1).map(|((_, name), rounds)| (*name, rounds.median() - nothing));
     Ok(Stages { situation, nanoseconds: nanoseconds.collect() })
@@ -137,21 +136,18 @@ fn run<const N: usize>(
     bench: &mut Bench,
     programs: [BenchProgram; N],
     situation: Situation,
-    frames: u32,
 ) -> Result<([Rounds; N], [u32; N])> {
     let header = policies::datagram(situation.family, situation.port);
     let mut rounds = [const { Rounds::NONE }; N];
     let mut passed = [0; N];
     for _ in 0..ROUNDS {
-        let mut shortest = [f64::INFINITY; N];
-        for _ in 0..RUNS {
-            for (place, program) in programs.into_iter().enumerate() {
-                let run = bench.run(program, &header, frames)?;
-                shortest[place] = shortest[place].min(run.nanoseconds);
-                passed[place] = run.passed;
-            }
+        for ((program, rounds), passed) in programs.into_iter().zip(&mut rounds).zip(&mut passed) {
+            rounds.add(statistics::quiet(|| {
+                let run = bench.run(program, &header, FRAMES)?;
+                *passed = run.passed;
+                Ok(run.slices)
+            })?);
         }
-        rounds.iter_mut().zip(shortest).for_each(|(rounds, nanoseconds)| rounds.add(nanoseconds));
     }
     Ok((rounds, passed))
 }

@@ -4,27 +4,24 @@ use std::{
     fs,
     net::{IpAddr, Ipv4Addr, UdpSocket},
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use anyhow::{Context as _, Result, ensure};
 use filter_user::kernel::Bench;
 use ipnet::IpNet;
 use lab::{Host, Lab, Plan};
-use procfs::{CurrentSI as _, KernelStats};
 use rustix::{
     net::netdevice::name_to_index,
     thread::{CpuSet, sched_setaffinity},
 };
 
-use crate::policies;
+use crate::{policies, statistics};
 
 /// The CPU that makes packets and takes them in.
 const CPU: usize = 0;
 /// How many packets are made in one go.
 const PACKETS: u32 = 1 << 19;
-/// How long one flood may last where other load holds it up.
-const LIMIT: Duration = Duration::from_secs(30);
 
 /// The hosts.
 pub(crate) struct Network {
@@ -69,26 +66,20 @@ impl Network {
         lab.host(name)?.enter(|| action(bench))?
     }
 
-    /// Floods a host until taking the packets in has cost so much time, and says what one cost.
-    pub(crate) fn flood(&mut self, name: &str, port: u16, cost: Duration) -> Result<Flooded> {
+    /// Floods a host until it is known what taking in one packet costs.
+    pub(crate) fn flood(&mut self, name: &str, port: u16) -> Result<Flooded> {
         let host = self.lab.host(name)?;
         let core = self.lab.core()?;
         let interface = core.enter(|| interface_index(&format!("to-{name}")))??;
         let frame = frame(host, port);
         let before = received(host)?;
-        let begun = (Instant::now(), softirq()?);
-        let spent = loop {
-            let bench = &mut self.bench;
-            core.enter(|| bench.flood(interface, &frame, PACKETS))??;
-            let spent = softirq()?.saturating_sub(begun.1);
-            if spent >= cost || begun.0.elapsed() > LIMIT {
-                break spent;
-            }
-        };
+        let mut sent = 0;
+        let nanoseconds = statistics::quiet(|| {
+            sent += u64::from(PACKETS);
+            core.enter(|| self.bench.flood(interface, &frame, PACKETS))?
+        })?;
         let received = settled(host)?.saturating_sub(before);
-        ensure!(received > 0, "no packet arrived at `{name}`");
-        #[expect(clippy::cast_precision_loss, reason = "there are less packets than a float has bits for")]
-        let nanoseconds = spent.as_secs_f64() * 1e9 / received as f64;
+        ensure!(super::nearly(received, sent), "{received} of {sent} packets arrived at `{name}`");
         Ok(Flooded { nanoseconds, received })
     }
 }
@@ -98,13 +89,6 @@ fn pin() -> Result<()> {
     let mut cpus = CpuSet::new();
     cpus.set(CPU);
     sched_setaffinity(None, &cpus).context("cannot stay on one CPU")
-}
-
-/// The time that the CPU has spent on taking packets in.
-fn softirq() -> Result<Duration> {
-    let stats = KernelStats::current()?;
-    let times = stats.cpu_time.get(CPU).context("the CPU is off line")?;
-    times.softirq_duration().context("this kernel does not tell the time of softirqs")
 }
 
 fn interface_index(name: &str) -> Result<u32> {

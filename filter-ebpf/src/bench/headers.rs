@@ -14,7 +14,7 @@ use filter_common::opaque;
 use crate::frame::{KernelFrame, Sent};
 
 /// How many headers a test frame has.
-const HEADERS: u64 = 32;
+pub(crate) const HEADERS: u64 = 32;
 /// How far they lie apart: an IPv6 packet with a UDP header fits.
 const STRIDE: u64 = 64;
 /// How many places there are that sources come from.
@@ -54,6 +54,7 @@ macro_rules! over_all {
         pub fn $program(context: XdpContext) -> u32 {
             // All sources at first: a header that was written just before it is read would be waited for.
             crate::headers::for_each(|offset| crate::headers::renew_source(context.ctx, offset));
+            crate::slices::judges(crate::headers::HEADERS);
             crate::headers::for_each(|offset| $function(context.ctx, offset)) as u32
         }
 

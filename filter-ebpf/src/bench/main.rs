@@ -40,6 +40,7 @@ mod state;
 mod headers;
 mod path;
 mod peer;
+mod slices;
 mod stages;
 
 use aya_ebpf::{bindings::xdp_md, macros::xdp, programs::XdpContext};

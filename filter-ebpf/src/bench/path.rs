@@ -11,7 +11,7 @@ use aya_ebpf::{
 };
 use filter_common::Counter;
 
-use crate::{headers, peer, stages};
+use crate::{headers, peer, slices, stages};
 
 /// The index of the interface that packets are sent out of.
 #[btf_map]
@@ -27,6 +27,7 @@ pub fn flood(context: XdpContext) -> u32 {
     if headers::renew_source(context.ctx, 0) == 0 || write_checksum(&context).is_none() {
         return xdp_action::XDP_DROP;
     }
+    slices::sent();
     let interface = FLOOD_OUT_OF.get(0).copied().unwrap_or_default();
     // SAFETY: the helper has no preconditions.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it returns an XDP action")]

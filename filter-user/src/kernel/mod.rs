@@ -51,7 +51,7 @@ mod upgrade;
 
 pub use apply::{Applied, apply, apply_over};
 pub use attach::{AttachMode, Attached, Change, ProgramChange, attach, attach_if_bare, detach};
-pub use bench::{BASES, Bench, BenchProgram, BenchRun, BenchSources, HEADERS, PathProgram};
+pub use bench::{BASES, Bench, BenchProgram, BenchRun, BenchSources, HEADERS, PathProgram, Slice};
 pub use compare::{Comparison, Lately, compare, take_snapshot};
 pub use confirm::{confirm, revert};
 pub use counters::{ReasonCount, RuleCount, Stats, stats, stats_since_policy};

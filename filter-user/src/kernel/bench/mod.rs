@@ -1,17 +1,19 @@
 //! The filter measured: programs of an object of their own, each of which judges many headers in one test run.
 
 mod path;
+mod slices;
 
 use anyhow::{Context as _, Result};
 use aya::{
     Ebpf, EbpfLoader, TestRun as _, TestRunOptions,
     maps::{Array, LpmTrie, Map, PerCpuArray, PerCpuValues},
-    programs::Xdp,
+    programs::{Program, Xdp},
     util::nr_cpus,
 };
 use filter_common::{source_index::Cell, tables::GENERATIONS};
 use ipnet::IpNet;
 pub use path::PathProgram;
+pub use slices::Slice;
 
 use super::{
     maps::{Maps, Value},
@@ -62,10 +64,10 @@ pub struct BenchSources {
 }
 
 /// How long a program took.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct BenchRun {
-    /// Nanoseconds for one header.
-    pub nanoseconds: f64,
+    /// What headers cost.
+    pub slices: Vec<Slice>,
     /// How many headers of the last frame it let in.
     pub passed: u32,
 }
@@ -106,8 +108,11 @@ impl Bench {
         loader.map_max_entries("SOURCE_RUNS", of_every_slot(Cell::RUNS));
         let mut ebpf = loader.load(object).context("cannot create the BPF maps (this needs root)")?;
         for (name, program) in ebpf.programs_mut() {
-            let program: &mut Xdp = program.try_into()?;
-            program.load().with_context(|| format!("the kernel refuses the program `{name}`"))?;
+            match program {
+                Program::RawTracePoint(program) => program.load(),
+                program => <&mut Xdp>::try_from(program)?.load(),
+            }
+            .with_context(|| format!("the kernel refuses the program `{name}`"))?;
         }
         let maps = Maps::of(&mut ebpf)?;
         Ok(Self { ebpf, maps })
@@ -151,13 +156,13 @@ impl Bench {
     /// If the kernel refuses the test run.
     pub fn run(&mut self, program: BenchProgram, header: &[u8], frames: u32) -> Result<BenchRun> {
         self.seed()?;
+        self.empty_slices()?;
         let mut packed = header.to_vec();
         packed.resize(STRIDE, 0);
         let frame = packed.repeat(HEADERS.try_into()?);
         let options = TestRunOptions { data_in: Some(&frame), repeat: frames, ..TestRunOptions::default() };
         let result = self.xdp(program.name())?.test_run(options).context("the kernel refuses the test run")?;
-        let nanoseconds = result.duration.as_secs_f64() * 1e9 / f64::from(HEADERS);
-        Ok(BenchRun { nanoseconds, passed: result.return_value })
+        Ok(BenchRun { slices: self.slices()?, passed: result.return_value })
     }
 
     /// Begins the random numbers anew. From 0 they would stay 0, and all sources be one.

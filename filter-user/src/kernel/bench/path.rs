@@ -8,7 +8,7 @@ use aya::{
 };
 use filter_common::Counter;
 
-use super::Bench;
+use super::{Bench, Slice};
 use crate::kernel::maps::Value;
 
 /// How many packets are made before the CPU turns to who receives them.
@@ -29,17 +29,19 @@ pub enum PathProgram {
 
 impl Bench {
     /// Sends so many IPv4 packets out of an interface of this thread's network namespace, each from a new source of
-    /// [`Bench::set_sources`]; the same sources every time.
+    /// [`Bench::set_sources`]; the same sources every time. Says what taking them in cost, which
+    /// [`Bench::time_softirqs`] times.
     ///
     /// # Errors
     /// If the kernel refuses the frame.
-    pub fn flood(&mut self, interface: u32, frame: &[u8], packets: u32) -> Result<()> {
+    pub fn flood(&mut self, interface: u32, frame: &[u8], packets: u32) -> Result<Vec<Slice>> {
         Array::try_from(self.map("FLOOD_OUT_OF")?)?.set(0, interface, 0)?;
         self.seed()?;
+        self.empty_slices()?;
         let attrs = TestRunAttrs::new().xdp_live_frames(BATCH);
         let options = TestRunOptions { data_in: Some(frame), repeat: packets, attrs, ..TestRunOptions::default() };
         self.xdp("flood")?.test_run(options).context("the kernel refuses the live frames")?;
-        Ok(())
+        self.slices()
     }
 
     /// Attaches a program to an interface of this thread's network namespace; `generic`: in the stack, not in the driver.

@@ -1,6 +1,6 @@
 //! The rules and terms of a policy while they are collected.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, net::IpAddr};
 
 use ipnet::IpNet;
 
@@ -81,9 +81,39 @@ impl Draft {
     /// The rules, and the terms with each source once, at the first line that states it.
     pub(super) fn finish(mut self) -> (Vec<RuleInfo>, Vec<TermInfo>) {
         for term in &mut self.terms {
-            term.sources.sort_by_key(|source| source.prefix);
+            // By numbers, which are compared in a fraction of the time.
+            term.sources.sort_by_cached_key(|source| place(&source.prefix));
             term.sources.dedup_by_key(|source| source.prefix);
         }
         (self.rules, self.terms)
+    }
+}
+
+/// What prefixes ascend by: the family, the first address, the length.
+fn place(prefix: &IpNet) -> (bool, u128, u8) {
+    let (v6, first) = match prefix.network() {
+        IpAddr::V4(address) => (false, u32::from(address).into()),
+        IpAddr::V6(address) => (true, address.into()),
+    };
+    (v6, first, prefix.prefix_len())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn prefix() -> impl Strategy<Value = IpNet> {
+        let v4 = (any::<u32>(), 0..=32_u8).prop_map(|(bits, length)| (IpAddr::V4(bits.into()), length));
+        let v6 = (any::<u128>(), 0..=128_u8).prop_map(|(bits, length)| (IpAddr::V6(bits.into()), length));
+        prop_oneof![v4, v6].prop_map(|(address, length)| IpNet::new(address, length).expect("a length").trunc())
+    }
+
+    proptest! {
+        #[test]
+        fn places_ascend_as_prefixes_do(one in prefix(), other in prefix()) {
+            prop_assert_eq!(place(&one).cmp(&place(&other)), one.cmp(&other));
+        }
     }
 }

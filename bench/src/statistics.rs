@@ -14,7 +14,7 @@ const APART: f64 = 0.03;
 /// How long to wait for slices that agree.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// How long to wait for enough slices at all.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_mins(1);
 
 /// What a packet costs while the machine is quiet, in nanoseconds: the most that it did in the quietest slices of a round.
 /// What else goes on, here or on what other machines share with this one, only adds to it. More and more slices are

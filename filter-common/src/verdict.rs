@@ -38,6 +38,12 @@ impl Verdict {
         Self(self.0 | NO_REASON << 8)
     }
 
+    /// A verdict that no rule gave, for the reason of this index.
+    #[inline(always)]
+    pub(crate) const fn of_index(index: u8) -> Self {
+        Self(NO_RULE << 16 | NO_REASON << 8 | index as u32)
+    }
+
     /// Why it passes or is dropped.
     pub fn reason(self) -> Reason {
         reason(self.0 & NO_REASON).unwrap_or(Reason::NoPolicy)

@@ -24,8 +24,9 @@ use crate::{
 };
 
 const ROUNDS: usize = 5;
-/// A host with no program, one whose program does nothing, and one whose filter lets the packets in.
-const PASSING: [(&str, &str); 3] = [("no program", "bare"), ("empty XDP_PASS", "nothing"), (SIPWALL, "passing")];
+/// A host with no program, one whose program does nothing, one that only reads the packets, and one whose filter lets them in.
+const PASSING: [(&str, &str); 4] =
+    [("no program", "bare"), ("empty XDP_PASS", "nothing"), ("parser alone", "reading"), (SIPWALL, "passing")];
 /// How many packets may be counted elsewhere, in a million: what hosts say by themselves.
 const STRAY: u64 = 100;
 
@@ -142,10 +143,12 @@ fn nearly(counted: u64, packets: u64) -> bool {
     counted.abs_diff(packets) <= STRAY + packets / 1_000_000 * STRAY
 }
 
-/// Lets listed media in to a socket that nobody reads, without a program, through an empty one and through the filter.
+/// Lets listed media in to a socket that nobody reads, without a program, through one that does nothing, one
+/// that only reads them, and the filter.
 fn passing(network: &mut Network, prefixes: &[IpNet]) -> Result<Vec<Cost>> {
-    let [_, (_, empty), (_, filtered)] = PASSING;
+    let [_, (_, empty), (_, reading), (_, filtered)] = PASSING;
     network.attach(empty, PathProgram::PassAll, false)?;
+    network.attach(reading, PathProgram::PassParsed, false)?;
     attach(network.host(filtered)?, prefixes, false, 0)?;
     let mut sockets = Vec::new();
     for (_, host) in PASSING {
@@ -159,7 +162,7 @@ fn passing(network: &mut Network, prefixes: &[IpNet]) -> Result<Vec<Cost>> {
     }
     let dropped = contestant::dropped(network.host(filtered)?)?;
     ensure!(dropped <= STRAY, "the filter dropped {dropped} packets that it should let in");
-    let [bare, _, sipwall] = rounds.each_ref().map(Rounds::median);
+    let [bare, .., sipwall] = rounds.each_ref().map(Rounds::median);
     Ok(PASSING
         .into_iter()
         .zip(&rounds)

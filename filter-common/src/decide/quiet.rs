@@ -19,7 +19,8 @@ const ASKED_OF_ALL: u32 = flags::MONITOR
     | flags::INSPECT_MEDIA_ENFORCE
     | flags::ADDRESSES;
 
-/// A policy that switches on none of that, while nothing is denied or allowed live: one question in place of many.
+/// A policy that switches on none of that, while nothing is denied or allowed live: one question in place of many. Only plain
+/// packets are judged by it.
 ///
 /// It says what the policy in it says, in a form in which the compiler sees what is not asked for.
 pub(super) struct Quiet<'a, P>(&'a P);
@@ -34,6 +35,8 @@ impl<'a, P: Policy> Quiet<'a, P> {
 }
 
 impl<P: Policy> Policy for Quiet<'_, P> {
+    const IS_QUIET: bool = true;
+
     #[inline(always)]
     fn tables(&self) -> &Tables {
         self.0.tables()

@@ -37,7 +37,7 @@ impl LiveSourceMaps {
     pub(super) fn write(&mut self, slot: u32, sources: &[(IpNet, LiveSet)]) -> Result<()> {
         let known = self.noted(slot)?;
         self.count(slot, [UNKNOWN; 2])?;
-        self.tries.change(slot, known.map(Vec::into_iter), sources.iter().copied())?.make()?;
+        self.tries.write(slot, known.map(Vec::into_iter), sources.iter().copied())?;
         let mut counts = [0; 2];
         for (family, v4) in [true, false].into_iter().enumerate() {
             let notes = noted_prefix::notes(sources, v4, LiveSet::bits);

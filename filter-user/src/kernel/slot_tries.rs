@@ -30,23 +30,24 @@ impl<V: bytemuck::Pod + PartialEq> SlotTries<V> {
         })
     }
 
-    /// What makes these the prefixes of a slot that no packet looks at. Both ascend. `known`: those that it has; nothing where
-    /// that is not known, and then it has none from now on.
-    pub(super) fn change(
+    /// Makes these the prefixes of a slot that no packet looks at. Both ascend. `known`: those that it has; nothing where that is
+    /// not known.
+    pub(super) fn write(
         &self,
         slot: u32,
         known: Option<impl Iterator<Item = (IpNet, V)>>,
         wanted: impl Iterator<Item = (IpNet, V)>,
-    ) -> Result<Change<'_, V>> {
+    ) -> Result<()> {
         let (v4, v6) = self.of(slot)?;
         if known.is_none() {
             empty(v4)?;
             empty(v6)?;
         }
-        Ok(Change { v4, v6, difference: Difference::of(known.into_iter().flatten(), wanted) })
+        let difference = Difference::of(known.into_iter().flatten(), wanted);
+        change(v4, &difference)?;
+        change(v6, &difference)
     }
 
-    /// What the longest prefix around a host stands for in a slot; nothing where there is none.
     pub(super) fn find(&self, slot: u32, host: IpAddr) -> Result<Option<V>> {
         let (v4, v6) = self.of(slot)?;
         if host.is_ipv4() { trie::lookup(v4, host.into()) } else { trie::lookup(v6, host.into()) }
@@ -56,25 +57,6 @@ impl<V: bytemuck::Pod + PartialEq> SlotTries<V> {
     fn of(&self, slot: u32) -> Result<(&Trie<4, V>, &Trie<16, V>)> {
         let slot = usize::try_from(slot)?;
         self.v4.get(slot).zip(self.v6.get(slot)).context("there is no such slot")
-    }
-}
-
-/// A change of a slot's tries that is to be made.
-pub(super) struct Change<'a, V> {
-    v4: &'a Trie<4, V>,
-    v6: &'a Trie<16, V>,
-    difference: Difference<V>,
-}
-
-impl<V: bytemuck::Pod> Change<'_, V> {
-    /// Whether the tries stay as they are.
-    pub(super) const fn is_empty(&self) -> bool {
-        self.difference.gone.is_empty() && self.difference.new.is_empty()
-    }
-
-    pub(super) fn make(&self) -> Result<()> {
-        change(self.v4, &self.difference)?;
-        change(self.v6, &self.difference)
     }
 }
 

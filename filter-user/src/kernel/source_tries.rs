@@ -36,14 +36,10 @@ impl SourceTries {
         wanted: &[(IpNet, u32)],
         meanwhile: impl FnOnce() -> Result<T>,
     ) -> Result<T> {
-        let changes =
-            self.0.iter().enumerate().map(|(half, tries)| {
-                tries.change(slot, known.map(|known| in_half(half, known)), in_half(half, wanted))
-            });
-        let changes = changes.collect::<Result<Vec<_>>>()?;
+        let write =
+            |half: usize| self.0[half].write(slot, known.map(|known| in_half(half, known)), in_half(half, wanted));
         thread::scope(|scope| {
-            let changes = changes.iter().filter(|change| !change.is_empty());
-            let writing: Vec<_> = changes.map(|change| scope.spawn(|| change.make())).collect();
+            let writing: Vec<_> = (0..HALVES).map(|half| scope.spawn(move || write(half))).collect();
             let done = meanwhile();
             for half in writing {
                 half.join().map_err(|_| anyhow!("a thread that writes sources panicked"))??;

@@ -200,7 +200,9 @@ impl Making {
         let shift = WIDTH - STRIDE - depth;
         #[expect(clippy::cast_possible_truncation, reason = "the bits above are those that were looked up before")]
         let number = |(start, _): &Cut| (start >> shift) as u16;
-        let mut runs = vec![(0, cell)];
+        // Each cut begins a run, and another behind it at the most.
+        let mut runs = Vec::with_capacity(2 * cuts.len() + 1);
+        runs.push((0, cell));
         for same in cuts.chunk_by(|one, next| number(one) == number(next)) {
             let at = number(&same[0]);
             let begins_there = same[0].0.trailing_zeros() >= shift;

@@ -23,6 +23,8 @@ pub enum PathProgram {
     PassAll,
     /// Reads the packet as the filter does, and drops it.
     DropParsed,
+    /// Reads the packet as the filter does, and lets it in.
+    PassParsed,
     /// The kernel's trie and a list of port ranges: the prefixes and ranges of [`Bench::set_peer`].
     DropByTrie,
 }
@@ -53,6 +55,7 @@ impl Bench {
             PathProgram::DropAll => "drop_all",
             PathProgram::PassAll => "pass_all",
             PathProgram::DropParsed => "drop_parsed",
+            PathProgram::PassParsed => "pass_parsed",
             PathProgram::DropByTrie => "drop_by_trie",
         };
         let mode = if generic { XdpMode::Skb } else { XdpMode::Driver };

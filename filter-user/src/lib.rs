@@ -6,6 +6,8 @@
 //! `allowlist → common`.
 
 pub mod allowlist;
+#[cfg(test)]
+mod arbitrary;
 mod codes;
 mod fault;
 mod file_identity;

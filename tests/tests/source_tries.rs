@@ -1,10 +1,15 @@
 //! Sources that are not found beside the roots of the index, judged in both worlds: in other blocks, and in the tries.
 
-use filter_common::Reason::{Listed, PortClosed, SourceUnlisted};
-use filter_common::source_index::NEAR_BLOCKS;
-use filter_user::{kernel::Sandbox, policy::IndexRoom};
+use filter_common::{
+    Reason::{Listed, PortClosed, SourceUnlisted},
+    source_index::NEAR_BLOCKS,
+};
+use filter_user::{
+    kernel::Sandbox,
+    policy::{HostIndex, IndexRoom},
+};
 use tests::{
-    judge::{Judges, sbc, sbc_v6},
+    judge::{Judges, fixture_policy, sbc, sbc_v6},
     packets::udp,
 };
 
@@ -68,6 +73,29 @@ fn what_lies_in_blocks_that_do_not_stand_beside_the_roots_is_found_there() {
             let (inside, beside) = (net(number, third) + ".7:7000", net(number, third + 1) + ".7:7000");
             judges.check(&inside, &udp(&inside, &sbc(7000)), Listed, Some("allow/dense"));
             judges.check(&beside, &udp(&beside, &sbc(7000)), SourceUnlisted, None);
+        }
+    }
+}
+
+/// So many prefixes that the filter in front of the index has blocks.
+#[test]
+fn what_is_listed_passes_the_filter_of_many_sources() {
+    const EACH: u32 = 20_000;
+    let v4 = |number: u32| format!("{}.{}.{}", 20 + number / 65_536, number / 256 % 256, number % 256);
+    let v6 = |number: u32| format!("2a00:{:x}:{:x}:", number / 100, number % 100);
+    let prefixes = (0..EACH).flat_map(|number| [v4(2 * number) + ".0/24", v6(2 * number) + ":/48"]);
+    let prefixes: Vec<_> = prefixes.map(|prefix| format!("{prefix:?}")).collect();
+    let allow = format!("[[allow]]\nname = \"many\"\nfrom = [{}]\nudp = [7000]\n\n[[deny]]", prefixes.join(", "));
+    let policy = fixture_policy(&[("[[deny]]", &allow)]).expect("a policy");
+    let index = HostIndex::new(&policy.sources, IndexRoom::MOST);
+    assert!(index.roots.families[0].filter_blocks.is_some());
+    let mut kernel = Sandbox::for_policy(&policy).expect("the program loads (this needs root)");
+    kernel.publish(&policy).expect("the policy is in force");
+    for number in (0..2 * EACH).step_by(3) {
+        let reason = if number % 2 == 0 { Listed } else { SourceUnlisted };
+        for (source, to) in [(v4(number) + ".7:7000", sbc(7000)), (format!("[{}:7]:7000", v6(number)), sbc_v6(7000))] {
+            let verdict = kernel.judge(&udp(&source, &to)).expect("the program judges");
+            assert_eq!(verdict.reason(), reason, "{source}");
         }
     }
 }

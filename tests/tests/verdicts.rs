@@ -279,6 +279,31 @@ fn martians_are_dropped() {
 }
 
 #[test]
+fn a_policy_that_asks_little_drops_martians_for_the_same_reason() {
+    let quiet = [
+        ("addresses = [\"198.51.100.10\", \"2001:db8:ffff::10\"]\n", ""),
+        ("[[deny]]\nname = \"abuse\"\nfrom = [\"192.0.2.33\", \"2001:db8:2:bad::/64\"]\n", ""),
+        ("\"192.0.2.0/26\", \"2001:db8:2::/48\"", "\"112.0.0.0/4\", \"2001:db8:2::/48\""),
+    ];
+    let mut judges = Judges::new(&quiet).expect("the policy is in force in both worlds (this needs root)");
+    for octet in 0..=u8::MAX {
+        let unlisted = if matches!(octet, 112..=126) { PortClosed } else { SourceUnlisted };
+        let reason = if matches!(octet, 0 | 127 | 224..) { MartianSource } else { unlisted };
+        judges.check("any first octet", &udp(&format!("{octet}.1.2.3:5060"), &sbc(5060)), reason, None);
+    }
+    for (name, frame, reason, rule) in [
+        ("listed", tcp("126.1.2.3:40000", &sbc(22), SYN), Listed, Some("allow/ssh")),
+        ("listed, but a martian", tcp("127.1.2.3:40000", &sbc(22), SYN), MartianSource, None),
+        ("from multicast to multicast", udp("224.0.0.1:5060", "224.0.1.75:5060"), MartianSource, None),
+        ("to multicast", udp("192.0.2.99:5060", "224.0.1.75:5060"), DestinationMulticast, None),
+        ("loopback IPv6", udp("[::1]:5060", &sbc_v6(5060)), MartianSource, None),
+        ("multicast IPv6", udp("[ff02::1]:5060", &sbc_v6(5060)), MartianSource, None),
+    ] {
+        judges.check(name, &frame, reason, rule);
+    }
+}
+
+#[test]
 fn what_keeps_a_host_reachable_passes() {
     let group = "ff02::1:ff00:10";
     check(

@@ -11,7 +11,7 @@ const WORDS: usize = 1 << 13;
 /// Where the place of a word begins in what an address comes to.
 const PLACE: u32 = u64::BITS - WORDS.trailing_zeros();
 /// Where the place of each bit in that word begins.
-const BITS: [u32; 2] = [PLACE - 6, PLACE - 12];
+const BITS: [u32; 2] = [37, 31];
 /// 2^64 divided by the golden ratio: what is alike but for a few bits comes to places far from each other (Knuth, The Art of
 /// Computer Programming, volume 3, section 6.4).
 const MULTIPLIER: u64 = 0x9e37_79b9_7f4a_7c15;
@@ -41,23 +41,43 @@ impl SourceFilter {
 
     /// Lets in the group that an address belongs to.
     pub fn admit(&mut self, address: Address) {
-        let hash = self.hash(address);
-        let [first, second] = BITS.map(|bit| 1 << (hash >> bit & 63));
-        self.words[(hash >> PLACE) as usize] |= first | second;
+        self.admit_hash(self.hash(address));
     }
 
-    /// Whether an address may be listed.
-    #[inline(always)]
+    /// The same of one that comes to this.
+    pub fn admit_hash(&mut self, hash: u64) {
+        self.words[(hash >> PLACE) as usize] |= Self::bits(hash);
+    }
+
+    /// The bits of what an address comes to, in whatever word.
+    pub fn bits(hash: u64) -> u64 {
+        let [first, second] = BITS.map(|bit| 1 << (hash >> bit & 63));
+        first | second
+    }
+
+    /// Whether an address may be listed, where the filter has no blocks.
     pub fn may_list(&self, address: Address) -> bool {
         let hash = self.hash(address);
-        let word = entry_from_bit::<PLACE, _, _>(&self.words, hash);
+        Self::has(self.word(hash), hash)
+    }
+
+    /// The word of what an address comes to.
+    #[inline(always)]
+    pub(super) fn word(&self, hash: u64) -> u64 {
+        entry_from_bit::<PLACE, _, _>(&self.words, hash)
+    }
+
+    /// Whether the bits of what an address comes to are set in its word.
+    #[inline(always)]
+    pub(super) fn has(word: u64, hash: u64) -> bool {
         // No comparison between: it would come out either way as often.
         let [first, second] = BITS.map(|bit| shifted(word, hash >> bit));
         first & second & 1 == 1
     }
 
+    /// What an address comes to: that of all in its group.
     #[inline(always)]
-    fn hash(&self, address: Address) -> u64 {
+    pub fn hash(&self, address: Address) -> u64 {
         let [v4, v6] = self.widths;
         let group = match address {
             Address::V4(address) => shifted(address.into(), v4.into()),

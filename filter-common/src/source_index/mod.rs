@@ -1,6 +1,7 @@
 //! A table in front of the source tries: the same answer in a few loads.
 //!
-//! What is unlisted a [`SourceFilter`] tells, nearly always. Behind it stands a multibit trie. The first 16 bits of an address
+//! What is unlisted a [`SourceFilter`] tells, nearly always, by words of its own or, where there are many sources, in
+//! [`FilterBlocks`]. Behind it stands a multibit trie. The first 16 bits of an address
 //! choose a cell of the [`SourceRoot`]. A cell is the source set itself, or leads to where the next 16 bits are looked up: in a
 //! [`SourceRun`], where a prefix stands alone, in a [`SourceNode`], which has up to [`RUNS`] runs of numbers with the same cell,
 //! or, where there are more, in a [`SourceBlock`] by 8 bits, behind which comes any of these. The first blocks of IPv4 are all
@@ -9,11 +10,13 @@
 
 mod cell;
 mod filter;
+mod filter_blocks;
 mod parts;
 
 pub use self::{
     cell::Cell,
     filter::SourceFilter,
+    filter_blocks::{FILTER_BLOCK_BITS, FilterBlocks},
     parts::{NEAR_BLOCKS, RUNS, SourceBlock, SourceNode, SourceRoot, SourceRoots, SourceRun},
 };
 use crate::{
@@ -40,7 +43,14 @@ pub trait SourceIndex {
 #[inline(always)]
 pub fn look_up<I: SourceIndex>(index: &I, address: Address) -> Option<u32> {
     let roots = index.roots();
-    if !roots.filter.may_list(address) {
+    let hash = roots.filter.hash(address);
+    let [SourceRoot { filter_blocks, .. }, _] = &roots.families;
+    let word = if filter_blocks.is_some() {
+        index.block(filter_blocks.place(hash))?.word(filter_blocks.number(hash))
+    } else {
+        roots.filter.word(hash)
+    };
+    if !SourceFilter::has(word, hash) {
         return Some(0);
     }
     let root = roots.of(address);

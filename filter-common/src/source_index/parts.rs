@@ -1,6 +1,6 @@
 //! What an index is made of.
 
-use super::{Cell, SourceFilter};
+use super::{Cell, SourceFilter, filter_blocks::FilterBlocks};
 use crate::{
     Address,
     verifier::{apart, entry, opaque},
@@ -22,8 +22,8 @@ pub struct SourceRoot {
     to_node: u32,
     /// The same for a single run.
     to_run: u32,
-    /// Unused.
-    reserved: u32,
+    /// Of IPv4: the blocks of the filter, if it has such. Of IPv6 unused.
+    pub filter_blocks: FilterBlocks,
     /// The first of its prefixes among all that are noted beside the tries.
     pub first_prefix: u32,
     /// How many prefixes it has; [`UNKNOWN`](crate::noted_prefix::UNKNOWN) while its trie is written.
@@ -75,6 +75,7 @@ impl SourceRoot {
         self.to_block = self.to_block.wrapping_add(blocks);
         self.to_node = self.to_node.wrapping_add(nodes);
         self.to_run = self.to_run.wrapping_add(runs);
+        self.filter_blocks.move_by(blocks);
     }
 
     /// The place of the block that a cell leads to.
@@ -99,7 +100,7 @@ impl SourceRoot {
 /// A cell for each number that 8 bits can be.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[cfg_attr(feature = "host", derive(bytemuck::Pod, bytemuck::Zeroable))]
-#[repr(transparent)]
+#[repr(C, align(8))]
 pub struct SourceBlock(pub [Cell; 1 << 8]);
 
 /// Cells for runs of the numbers that 16 bits can be.

@@ -2,7 +2,10 @@
 
 use std::iter;
 
-use filter_common::{Address, source_index::SourceFilter};
+use filter_common::{
+    Address, index,
+    source_index::{FILTER_BLOCK_BITS, SourceBlock, SourceFilter, SourceRoot, SourceRoots},
+};
 use ipnet::IpNet;
 
 /// How many groups of addresses a family may have in the filter where its prefixes are fewer: few enough to leave most bits
@@ -16,19 +19,37 @@ const COARSEST: u8 = 8;
 const BITS_V4: u8 = 32;
 const BITS_V6: u8 = 64;
 
-/// Fills a filter with the groups of addresses of which sources, which ascend, have any.
-pub(super) fn fill(filter: &mut SourceFilter, sources: &[(IpNet, u32)]) {
+/// How many prefixes are so many that the filter has blocks in place of its own words, of which they would set an eighth of the
+/// bits.
+pub(super) const MANY: usize = 1 << 15;
+/// How many prefixes a block has at the most: 20 bits for each let one or two other sources in a hundred through.
+const IN_BLOCK: usize = 204;
+
+/// How many bits the number of a block has that so many prefixes need.
+pub(super) fn block_bits(prefixes: usize) -> u32 {
+    prefixes.div_ceil(IN_BLOCK).next_power_of_two().trailing_zeros().clamp(1, FILTER_BLOCK_BITS)
+}
+
+/// Fills the filter with the groups of addresses of which sources, which ascend, have any. `blocks`: those that do not stand
+/// beside the roots.
+pub(super) fn fill(roots: &mut SourceRoots, blocks: &mut [SourceBlock], sources: &[(IpNet, u32)]) {
+    let SourceRoots { filter, families: [SourceRoot { filter_blocks, .. }, _], .. } = roots;
     let (v4, v6) = sources.split_at(sources.partition_point(|(prefix, _)| prefix.addr().is_ipv4()));
-    let families =
-        [(v4, BITS_V4), (v6, BITS_V6)].map(|(prefixes, bits)| (prefixes, bits, group_length(prefixes, bits)));
-    filter.begin(families.map(|(_, bits, length)| (bits - length).into()));
-    for (prefixes, bits, length) in families {
+    let parts = [(v4, BITS_V4), (v6, BITS_V6)].map(|(prefixes, bits)| (prefixes, bits, group_length(prefixes, bits)));
+    filter.begin(parts.map(|(_, bits, length)| (bits - length).into()));
+    for (prefixes, bits, length) in parts {
         for (prefix, _) in prefixes {
             let width = bits - length;
             let first = head(prefix) >> width;
             let groups = 1 << length.saturating_sub(prefix.prefix_len());
             for group in first..first + groups {
-                filter.admit(with_head(prefix, group << width));
+                let hash = filter.hash(with_head(prefix, group << width));
+                if filter_blocks.is_some() {
+                    let words: &mut [u64] = bytemuck::cast_slice_mut(&mut blocks[filter_blocks.place(hash) as usize].0);
+                    words[index::<64>(filter_blocks.number(hash))] |= SourceFilter::bits(hash);
+                } else {
+                    filter.admit_hash(hash);
+                }
             }
         }
     }
@@ -96,9 +117,8 @@ fn with_head(like: &IpNet, head: u64) -> Address {
 mod tests {
     use std::net::{IpAddr, Ipv4Addr};
 
-    use bytemuck::zeroed_box;
-
     use super::*;
+    use bytemuck::zeroed_box;
 
     fn sources(prefixes: impl IntoIterator<Item = String>) -> Vec<(IpNet, u32)> {
         let mut sources: Vec<_> = prefixes.into_iter().map(|prefix| (prefix.parse().expect("a prefix"), 1)).collect();
@@ -107,9 +127,18 @@ mod tests {
     }
 
     fn filter(sources: &[(IpNet, u32)]) -> Box<SourceFilter> {
-        let mut filter: Box<SourceFilter> = zeroed_box();
-        fill(&mut filter, sources);
-        filter
+        let mut roots: Box<SourceRoots> = zeroed_box();
+        fill(&mut roots, &mut [], sources);
+        Box::new(roots.filter)
+    }
+
+    #[test]
+    fn a_filter_of_blocks_has_one_for_two_hundred_prefixes() {
+        for (prefixes, bits) in
+            [(1, 1), (204, 1), (408, 1), (409, 2), (MANY, 8), (100_000, 9), (usize::MAX >> 8, FILTER_BLOCK_BITS)]
+        {
+            assert_eq!(block_bits(prefixes), bits, "{prefixes}");
+        }
     }
 
     /// How many of so many addresses all over the address space may be listed.

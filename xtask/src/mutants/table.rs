@@ -38,7 +38,7 @@ const ANSWER: &str = "filter-common/src/decide/answer.rs";
 const INSPECT: &str = "filter-common/src/decide/inspect.rs";
 const STATE: &str = "filter-common/src/state.rs";
 
-pub(super) const MUTANTS: [Mutant; 39] = [
+pub(super) const MUTANTS: [Mutant; 41] = [
     mutant("0x9100 is no VLAN tag", ETHERNET, " | ethertype::QINQ)", ")"),
     mutant(
         "a second VLAN tag is not skipped",
@@ -57,6 +57,18 @@ pub(super) const MUTANTS: [Mutant; 39] = [
     mutant("later fragments are plain packets", IPV4, "[0x3f, 0xff, 0, 0xff]", "[0x20, 0, 0, 0xff]"),
     mutant("what is denied is of no account to quiet policies", QUIET, " && !policy.has_live_entries()", ""),
     mutant("a group of sources sets one of its two bits", FILTER, "|= first | second", "|= first"),
+    mutant(
+        "a listed martian passes a quiet policy",
+        DECIDE,
+        "if P::IS_QUIET && packet.source.is_martian_source()",
+        "if !P::IS_QUIET && packet.source.is_martian_source()",
+    ),
+    mutant(
+        "a martian's multicast is multicast to a quiet policy",
+        DECIDE,
+        "let martian = P::IS_QUIET",
+        "let martian = !P::IS_QUIET",
+    ),
     mutant("the last address of a prefix that stands alone", PARTS, "<= self.more", "< self.more"),
     mutant("seven extension headers", IPV6, "MAX_EXTENSIONS: usize = 6", "MAX_EXTENSIONS: usize = 7"),
     mutant(

@@ -103,12 +103,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-
-    fn prefix() -> impl Strategy<Value = IpNet> {
-        let v4 = (any::<u32>(), 0..=32_u8).prop_map(|(bits, length)| (IpAddr::V4(bits.into()), length));
-        let v6 = (any::<u128>(), 0..=128_u8).prop_map(|(bits, length)| (IpAddr::V6(bits.into()), length));
-        prop_oneof![v4, v6].prop_map(|(address, length)| IpNet::new(address, length).expect("a length").trunc())
-    }
+    use crate::arbitrary::prefix;
 
     proptest! {
         #[test]

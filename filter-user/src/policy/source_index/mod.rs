@@ -1,12 +1,16 @@
 //! The table in front of the source tries, made from the prefixes that they have.
 
+mod making;
+
 use std::net::IpAddr;
 
 use bytemuck::zeroed_box;
 use filter_common::source_index::{
-    Cell, NEAR_BLOCKS, RUNS, SourceBlock, SourceIndex, SourceNode, SourceRoots, SourceRun,
+    Cell, FilterBlocks, NEAR_BLOCKS, SourceBlock, SourceIndex, SourceNode, SourceRoots, SourceRun,
 };
 use ipnet::IpNet;
+
+use self::making::Making;
 
 use super::source_filter;
 
@@ -28,7 +32,7 @@ impl IndexRoom {
 
     /// What the index of these sources, which ascend, takes up of it.
     pub fn taken_by(sources: &[(IpNet, u32)]) -> Self {
-        let [blocks, nodes, runs] = HostIndex::without_filter(sources, Self::MOST, NEAR_BLOCKS).counts();
+        let [blocks, nodes, runs] = HostIndex::unfiltered(sources, Self::MOST, Shape::USUAL).counts();
         Self { blocks, nodes, runs }
     }
 
@@ -55,6 +59,19 @@ pub struct HostIndex {
     pub runs: Vec<SourceRun>,
 }
 
+/// What depends on no source.
+#[derive(Clone, Copy, Debug)]
+struct Shape {
+    /// How many blocks of IPv4 stand beside the roots.
+    near: usize,
+    /// From how many prefixes on the filter has blocks.
+    many: usize,
+}
+
+impl Shape {
+    const USUAL: Self = Self { near: NEAR_BLOCKS, many: source_filter::MANY };
+}
+
 /// The first number from which on a cell holds.
 type Run = (u16, Cell);
 
@@ -64,38 +81,45 @@ type Cut = (u128, Cell);
 /// How many bits an address has.
 const WIDTH: u32 = u128::BITS;
 
-/// How many bits are looked up at a time.
-const STRIDE: u32 = 16;
-
 impl HostIndex {
     /// The index of the sources, which ascend; what they say of sets is that of the tries.
     ///
     /// Where there is no room for more, the trie is to be asked.
     pub fn new(sources: &[(IpNet, u32)], room: IndexRoom) -> Self {
-        Self::with_near(sources, room, NEAR_BLOCKS)
+        Self::of_shape(sources, room, Shape::USUAL)
     }
 
-    /// The same with so many blocks beside the roots.
-    fn with_near(sources: &[(IpNet, u32)], room: IndexRoom, near: usize) -> Self {
-        let mut index = Self::without_filter(sources, room, near);
-        source_filter::fill(&mut index.roots.filter, sources);
+    fn of_shape(sources: &[(IpNet, u32)], room: IndexRoom, shape: Shape) -> Self {
+        let mut index = Self::unfiltered(sources, room, shape);
+        source_filter::fill(&mut index.roots, &mut index.blocks, sources);
         index
     }
 
-    /// The same with an empty filter.
-    fn without_filter(sources: &[(IpNet, u32)], room: IndexRoom, near: usize) -> Self {
+    /// The same with empty filters.
+    fn unfiltered(sources: &[(IpNet, u32)], room: IndexRoom, shape: Shape) -> Self {
         let mut index = Self { roots: zeroed_box(), blocks: Vec::new(), nodes: Vec::new(), runs: Vec::new() };
         for (family, v4) in [true, false].into_iter().enumerate() {
             let [blocks, nodes, runs] = index.counts();
             let left = IndexRoom { blocks: room.blocks - blocks, nodes: room.nodes - nodes, runs: room.runs - runs };
-            let near = if v4 { near } else { 0 };
-            let mut made =
-                Making { near, blocks: Vec::new(), nodes: Vec::new(), runs: Vec::new(), room: left.in_cells() };
+            let near = if v4 { shape.near } else { 0 };
+            let mut made = Making::new(near, left.in_cells());
             let cuts = cuts(sources.iter().filter(|(prefix, _)| prefix.addr().is_ipv4() == v4));
             let cells = made.level(0, &cuts, Cell::default());
             index.take(family, &cells, made);
         }
+        if sources.len() >= shape.many {
+            index.add_filter_blocks(source_filter::block_bits(sources.len()), room);
+        }
         index
+    }
+
+    /// Adds empty blocks for the filter, if there is room for them.
+    fn add_filter_blocks(&mut self, bits: u32, room: IndexRoom) {
+        let (first, blocks) = (self.blocks.len(), 1 << bits);
+        if first + blocks <= room.blocks {
+            self.blocks.resize(first + blocks, SourceBlock([Cell::default(); 1 << 8]));
+            self.roots.families[0].filter_blocks = FilterBlocks::new(place(first), bits);
+        }
     }
 
     /// How many blocks, nodes and single runs it has.
@@ -184,148 +208,6 @@ fn ends(prefix: &IpNet) -> (u128, u128) {
     (first, first | host)
 }
 
-/// An index that is being made.
-struct Making {
-    /// How many blocks stand beside the roots, the first ones.
-    near: usize,
-    blocks: Vec<SourceBlock>,
-    nodes: Vec<SourceNode>,
-    runs: Vec<SourceRun>,
-    room: IndexRoom,
-}
-
-impl Making {
-    /// The runs of the 16 bits behind `depth` of them, by the cuts behind their first address, from which on `cell` holds.
-    fn level(&mut self, depth: u32, cuts: &[Cut], mut cell: Cell) -> Vec<Run> {
-        let shift = WIDTH - STRIDE - depth;
-        #[expect(clippy::cast_possible_truncation, reason = "the bits above are those that were looked up before")]
-        let number = |(start, _): &Cut| (start >> shift) as u16;
-        // Each cut begins a run, and another behind it at the most.
-        let mut runs = Vec::with_capacity(2 * cuts.len() + 1);
-        runs.push((0, cell));
-        for same in cuts.chunk_by(|one, next| number(one) == number(next)) {
-            let at = number(&same[0]);
-            let begins_there = same[0].0.trailing_zeros() >= shift;
-            let (first, inside) = if begins_there { (same[0].1, &same[1..]) } else { (cell, same) };
-            let within = if inside.is_empty() { first } else { self.deeper(depth + STRIDE, inside, first) };
-            run(&mut runs, at, within);
-            cell = same[same.len() - 1].1;
-            if let Some(next) = at.checked_add(1) {
-                run(&mut runs, next, cell);
-            }
-        }
-        runs
-    }
-
-    fn deeper(&mut self, depth: u32, cuts: &[Cut], cell: Cell) -> Cell {
-        let runs = self.level(depth, cuts, cell);
-        if runs.len() <= RUNS { self.few(&runs) } else { self.upper_block(&runs) }
-    }
-
-    /// A cell that leads to a few runs.
-    fn few(&mut self, runs: &[Run]) -> Cell {
-        match single(runs) {
-            Some(single) if self.runs.len() < self.room.runs => {
-                let place = self.runs.len();
-                self.runs.push(single);
-                u16::try_from(place).map_or(Cell::ASK, Cell::run)
-            }
-            _ => self.node(runs),
-        }
-    }
-
-    /// A cell that leads to a node with these runs.
-    fn node(&mut self, runs: &[Run]) -> Cell {
-        let place = self.nodes.len();
-        if place >= self.room.nodes {
-            return Cell::ASK;
-        }
-        // Runs that there are not are like the last one.
-        let (_, last) = runs[runs.len() - 1];
-        let mut node = SourceNode { starts: [u16::MAX; RUNS], cells: [last; RUNS] };
-        for ((start, cell), run) in node.starts.iter_mut().zip(&mut node.cells).zip(runs) {
-            (*start, *cell) = *run;
-        }
-        self.nodes.push(node);
-        u16::try_from(place).map_or(Cell::ASK, Cell::node)
-    }
-
-    /// A cell that leads to a block by the upper 8 bits.
-    fn upper_block(&mut self, runs: &[Run]) -> Cell {
-        let Some(place) = self.block() else { return Cell::ASK };
-        let mut cells = [Cell::default(); 1 << 8];
-        let whole: Vec<Run> = runs.iter().map(|(start, cell)| (start.div_ceil(1 << 8), *cell)).collect();
-        fill(&mut cells, 0, &whole);
-        // Few of the upper bits have runs that begin behind their first number.
-        for parted in runs.chunk_by(|(one, _), (next, _)| one >> 8 == next >> 8) {
-            if parted.iter().any(|(start, _)| start & 0xff != 0) {
-                let [upper, _] = parted[0].0.to_be_bytes();
-                cells[usize::from(upper)] = self.parted(upper, &within(runs, upper));
-            }
-        }
-        self.blocks[place] = SourceBlock(cells);
-        self.cell_of(place)
-    }
-
-    /// A cell that leads to several runs that have the upper 8 bits.
-    fn parted(&mut self, upper: u8, runs: &[Run]) -> Cell {
-        if runs.len() <= RUNS { self.few(runs) } else { self.lower_block(upper, runs) }
-    }
-
-    /// A cell that leads to a block by the lower 8 bits.
-    fn lower_block(&mut self, upper: u8, runs: &[Run]) -> Cell {
-        let Some(place) = self.block() else { return Cell::ASK };
-        fill(&mut self.blocks[place].0, u16::from(upper) << 8, runs);
-        self.cell_of(place)
-    }
-
-    /// The place of a new block.
-    fn block(&mut self) -> Option<usize> {
-        let place = self.blocks.len();
-        if place >= self.near + self.room.blocks {
-            return None;
-        }
-        self.blocks.push(SourceBlock([Cell::default(); 1 << 8]));
-        Some(place)
-    }
-
-    /// The cell that leads to a block.
-    fn cell_of(&self, place: usize) -> Cell {
-        let (cell, place): (fn(u16) -> Cell, usize) =
-            if place < self.near { (Cell::near, place) } else { (Cell::block, place - self.near) };
-        u16::try_from(place).map_or(Cell::ASK, cell)
-    }
-}
-
-/// These runs as one among others that are all alike, if there is such.
-fn single(runs: &[Run]) -> Option<SourceRun> {
-    let (first, last, inside, outside) = match *runs {
-        [(_, outside), (first, inside)] => (first, u16::MAX, inside, outside),
-        [(_, outside), (first, inside), (next, after)] if after == outside => (first, next - 1, inside, outside),
-        _ => return None,
-    };
-    Some(SourceRun { first, more: last - first, inside, outside })
-}
-
-/// Lets a cell hold from a number on.
-fn run(runs: &mut Vec<Run>, from: u16, cell: Cell) {
-    runs.pop_if(|(start, _)| *start == from);
-    if runs.last().is_none_or(|(_, before)| *before != cell) {
-        runs.push((from, cell));
-    }
-}
-
-/// The runs of the numbers with these upper 8 bits.
-fn within(runs: &[Run], upper: u8) -> Vec<Run> {
-    let first = u16::from(upper) << 8;
-    let begun = runs.partition_point(|(start, _)| *start <= first);
-    let ended = runs.partition_point(|(start, _)| *start <= first | 0xff);
-    // The first run of all begins with 0.
-    let mut within = vec![(first, runs[begun.saturating_sub(1)].1)];
-    within.extend_from_slice(&runs[begun..ended]);
-    within
-}
-
 /// Fills cells that begin with the number `first`.
 fn fill(cells: &mut [Cell], first: u16, runs: &[Run]) {
     for (index, (start, cell)) in runs.iter().enumerate() {
@@ -382,9 +264,11 @@ mod tests {
         (0..4_usize, 0..20_usize, 0..20_usize).prop_map(|(blocks, nodes, runs)| IndexRoom { blocks, nodes, runs })
     }
 
-    /// How many blocks stand beside the roots: often fewer than there are, so that the others are looked at too.
-    fn near() -> impl Strategy<Value = usize> {
-        prop_oneof![0..4_usize, Just(NEAR_BLOCKS)]
+    /// Often fewer blocks beside the roots than there are, so that the others are looked at too; often a filter of blocks, however
+    /// few prefixes there are.
+    fn shape() -> impl Strategy<Value = Shape> {
+        let near = prop_oneof![0..4_usize, Just(NEAR_BLOCKS)];
+        (near, prop_oneof![Just(0), Just(usize::MAX)]).prop_map(|(near, many)| Shape { near, many })
     }
 
     /// Whether the index and a trie agree about these addresses and all where something begins or ends; how often the
@@ -421,25 +305,26 @@ mod tests {
     /// The same with a filter that lets all through: what it tells, the index would tell too.
     fn compare_unfiltered(sources: &[(IpNet, u32)], index: &HostIndex, addresses: &[IpAddr]) -> usize {
         let mut unfiltered = index.clone();
-        let all = ["0.0.0.0/0", "::/0"].map(|all| (all.parse().expect("a prefix"), 1));
-        source_filter::fill(&mut unfiltered.roots.filter, &all);
+        unfiltered.roots.families[0].filter_blocks = FilterBlocks::NONE;
+        // Which addresses are in a group stands before.
+        bytemuck::bytes_of_mut(&mut unfiltered.roots.filter)[8..].fill(u8::MAX);
         assert!(addresses.iter().all(|address| unfiltered.roots.filter.may_list(Address::from(*address))));
         compare(sources, &unfiltered, addresses)
     }
 
     proptest! {
         #[test]
-        fn the_index_says_what_the_trie_says((sources, addresses, near) in (sources(), addresses(), near())) {
-            let index = HostIndex::with_near(&sources, IndexRoom::MOST, near);
+        fn the_index_says_what_the_trie_says((sources, addresses, shape) in (sources(), addresses(), shape())) {
+            let index = HostIndex::of_shape(&sources, IndexRoom::MOST, shape);
             prop_assert_eq!(compare(&sources, &index, &addresses), 0, "asked the trie");
             prop_assert_eq!(compare_unfiltered(&sources, &index, &addresses), 0, "asked the trie");
         }
 
         #[test]
         fn an_index_without_room_is_never_wrong(
-            (sources, addresses, room, near) in (sources(), addresses(), room(), near())
+            (sources, addresses, room, shape) in (sources(), addresses(), room(), shape())
         ) {
-            let index = HostIndex::with_near(&sources, room, near);
+            let index = HostIndex::of_shape(&sources, room, shape);
             compare(&sources, &index, &addresses);
             compare_unfiltered(&sources, &index, &addresses);
             prop_assert!(
@@ -476,6 +361,28 @@ mod tests {
         let index = HostIndex::new(&sources, IndexRoom { runs: 1, ..IndexRoom::MOST });
         assert_eq!((index.runs.len(), index.nodes.len()), (1, 4));
         assert_eq!(compare(&sources, &index, &[]), 0);
+    }
+
+    /// Behind the filter every cell sends to the trie: what is not asked there the filter has told.
+    #[test]
+    fn where_there_are_many_sources_few_others_pass_the_filter() {
+        let spread = |number: u32| number.wrapping_mul(0x9e37_79b1);
+        let net = |number| IpNet::new(Ipv4Addr::from(spread(number) & 0xffff_ff00).into(), 24).expect("a length");
+        let mut sources: Vec<(IpNet, u32)> = (0..100_000).map(|number| (net(number), 1)).collect();
+        sources.sort_unstable();
+        sources.dedup();
+        let mut index = HostIndex::new(&sources, IndexRoom::MOST);
+        assert!(index.roots.families[0].filter_blocks.is_some());
+        index.roots.families[0].cells.fill(Cell::ASK);
+        for (prefix, _) in &sources {
+            assert_eq!(look_up(&index, Address::from(prefix.addr())), None, "{prefix}");
+        }
+        let unlisted = (0..1_000_000_u32).map(|number| number.wrapping_mul(0x85eb_ca6b)).filter(|address| {
+            let net = IpNet::new(Ipv4Addr::from(address & 0xffff_ff00).into(), 24).expect("a length");
+            sources.binary_search(&(net, 1)).is_err()
+        });
+        let passed = unlisted.filter(|address| look_up(&index, Address::V4(*address)).is_none()).count();
+        assert!(passed < 25_000, "{passed} of a million");
     }
 
     #[test]

@@ -20,13 +20,12 @@ use serde::Serialize;
 use crate::{
     path::{self, sipwall},
     policies::{self, Family, Layout},
-    statistics::Rounds,
+    statistics::{Effort, Rounds},
     table,
 };
 
 const ROUNDS: usize = 3;
-/// How often something is done in a round, where that does not take longer than [`ROUND`].
-const RUNS: usize = 8;
+/// How long a round may take before no more is done in it.
 const ROUND: Duration = Duration::from_secs(1);
 const HOST: &str = "sbc";
 /// How far changes lie apart that wait for none before them.
@@ -52,21 +51,22 @@ struct Row {
 /// Measures all of it.
 pub(crate) fn measure(quick: bool) -> Result<Report> {
     let mut rows = Vec::new();
+    let effort = if quick { Effort::QUICK } else { Effort::FULL };
     let sizes: &[(u32, f64)] = if quick { &[(10_000, 10.0)] } else { &[(10_000, 10.0), (100_000, 150.0)] };
     for (size, aim) in sizes {
-        rows.extend(publishing(*size, *aim)?);
-        rows.push(applying(*size)?);
+        rows.extend(publishing(*size, *aim, effort)?);
+        rows.push(applying(*size, effort)?);
     }
     let denied = if quick { 100_000 } else { 1_000_000 };
     rows.push(memory(0, 8.0)?);
     rows.push(memory(denied, 200.0)?);
-    rows.extend(commands(denied)?);
+    rows.extend(commands(denied, effort)?);
     Ok(Report { rows })
 }
 
 /// Compiles a policy and puts it in force, in a slot that has none, in place of one that has other prefixes, and of one that
 /// has the same.
-fn publishing(size: u32, aim: f64) -> Result<[Row; 4]> {
+fn publishing(size: u32, aim: f64, effort: Effort) -> Result<[Row; 4]> {
     let [one, other] = [Layout::Clustered, Layout::Spread].map(|layout| policy(size, layout));
     let policies = [one?, other?];
     // As good as none: a rule has a prefix.
@@ -79,7 +79,7 @@ fn publishing(size: u32, aim: f64) -> Result<[Row; 4]> {
         (0..3).try_for_each(|_| publish(&none))?;
         apart()
     };
-    let first = Row::timed(format!("{what}, into an empty slot"), aim, empty, || publish(&policies[1]))?;
+    let first = Row::timed(effort, format!("{what}, into an empty slot"), aim, empty, || publish(&policies[1]))?;
     // With two in turns, it is the other one; the first three find none.
     let mut number = 0;
     let mut in_turns = || {
@@ -87,11 +87,12 @@ fn publishing(size: u32, aim: f64) -> Result<[Row; 4]> {
         publish(&policies[number % 2])
     };
     (0..3).try_for_each(|_| in_turns())?;
-    let single = Row::timed(format!("{what}, all of them others"), aim, apart, &mut in_turns)?;
+    let single = Row::timed(effort, format!("{what}, all of them others"), aim, apart, &mut in_turns)?;
     // The slot of a policy that was in force just now is waited for.
-    let hasty = Row::timed(format!("{what}, the same at once behind others"), f64::NAN, || Ok(()), &mut in_turns)?;
+    let hasty =
+        Row::timed(effort, format!("{what}, the same at once behind others"), f64::NAN, || Ok(()), &mut in_turns)?;
     (0..3).try_for_each(|_| publish(&policies[0]))?;
-    let same = Row::timed(format!("{what}, the same ones"), f64::NAN, apart, || publish(&policies[0]))?;
+    let same = Row::timed(effort, format!("{what}, the same ones"), f64::NAN, apart, || publish(&policies[0]))?;
     Ok([first, single, hasty, same])
 }
 
@@ -107,7 +108,7 @@ fn compiled(policy: &Policy) -> Result<CompiledPolicy> {
 }
 
 /// Puts a policy in force by the command, which reads it too, compares it with what runs and looks for what it would cut.
-fn applying(size: u32) -> Result<Row> {
+fn applying(size: u32, effort: Effort) -> Result<Row> {
     let lab = Lab::new(&[Plan::new(HOST, ["198.51.100.10/32".parse()?])])?;
     let host = lab.host(HOST)?;
     let directory = tempfile::tempdir()?;
@@ -122,11 +123,11 @@ fn applying(size: u32) -> Result<Row> {
         Ok(fs::write(&file, policies::text(&nets, "", "")?)?)
     };
     let what = format!("`apply` of {} prefixes, the whole command", table::whole(size));
-    Row::timed(what, f64::NAN, another, || sipwall(host, &["apply", "--allow-lockout"], Some(&file)).map(drop))
+    Row::timed(effort, what, f64::NAN, another, || sipwall(host, &["apply", "--allow-lockout"], Some(&file)).map(drop))
 }
 
 /// What the commands take on a host, with the service running in the end.
-fn commands(denied: u32) -> Result<Vec<Row>> {
+fn commands(denied: u32, effort: Effort) -> Result<Vec<Row>> {
     let lab = Lab::new(&[Plan::new(HOST, ["198.51.100.10/32".parse()?])])?;
     let host = lab.host(HOST)?;
     let directory = tempfile::tempdir()?;
@@ -134,24 +135,25 @@ fn commands(denied: u32) -> Result<Vec<Row>> {
     path::attach(host, &nets, false, 0)?;
     let policy = directory.path().join("policy.toml");
     fs::write(&policy, policies::text(&nets, "", "")?)?;
-    let mut rows = host.inhabit(|| timed_commands(directory.path(), denied))??;
+    let mut rows = host.inhabit(|| timed_commands(directory.path(), denied, effort))??;
     rows.push(resident(host, &policy, &table::whole(denied))?);
     Ok(rows)
 }
 
 /// The commands, where this thread is: what it takes to enter a host is not theirs.
-fn timed_commands(directory: &Path, denied: u32) -> Result<Vec<Row>> {
+fn timed_commands(directory: &Path, denied: u32, effort: Effort) -> Result<Vec<Row>> {
     let binary = path::binary()?;
     let command =
         |arguments: &[&str], file: Option<&Path>| lab::run(Command::new(&binary).args(arguments).args(file), "");
     let run = |arguments: &[&str], file: Option<&Path>| command(arguments, file).map(drop);
     let at_once = || Ok(());
-    let nothing = Row::timed("start `true`, which does nothing".into(), f64::NAN, at_once, || {
+    let nothing = Row::timed(effort, "start `true`, which does nothing".into(), f64::NAN, at_once, || {
         lab::run(&mut Command::new("true"), "").map(drop)
     })?;
-    let start = Row::timed("start `sipwall --version`".into(), f64::NAN, at_once, || run(&["--version"], None))?;
+    let start =
+        Row::timed(effort, "start `sipwall --version`".into(), f64::NAN, at_once, || run(&["--version"], None))?;
     let mut number = 0;
-    let allow = Row::timed("one `allow add`, the whole command".into(), 5.0, apart, || {
+    let allow = Row::timed(effort, "one `allow add`, the whole command".into(), 5.0, apart, || {
         number += 1;
         run(&["allow", "add", &format!("203.0.113.{number}"), "--udp", "5060"], None)
     })?;
@@ -170,12 +172,12 @@ fn timed_commands(directory: &Path, denied: u32) -> Result<Vec<Row>> {
         let loaded = !command(&["deny", "list", "--lists", "--json"], None)?.is_empty();
         if loaded { run(&["deny", "unload", "denied"], None) } else { Ok(()) }
     };
-    rows.push(Row::timed(format!("load {many} denied prefixes, the whole command"), 5000.0, empty, load)?);
+    rows.push(Row::timed(effort, format!("load {many} denied prefixes, the whole command"), 5000.0, empty, load)?);
     // There is room for no others beside a million.
     let all = policies::denied(denied);
     let mut parts = all.lines().collect::<Vec<_>>().chunks(1000).map(<[_]>::to_vec).collect::<Vec<_>>().into_iter();
     let add = || run(&[vec!["deny", "add"], parts.next().context("no more are denied")?].concat(), None);
-    rows.push(Row::timed(format!("deny 1,000 of {many} by hand too, the whole command"), 20.0, at_once, add)?);
+    rows.push(Row::timed(effort, format!("deny 1,000 of {many} by hand too, the whole command"), 20.0, at_once, add)?);
     Ok(rows)
 }
 
@@ -230,6 +232,7 @@ impl Row {
     /// What something takes, in milliseconds: the shortest run of a round, for what else goes on only adds to it; of several
     /// rounds the median. `before`: what is done before each run, and not timed.
     fn timed(
+        effort: Effort,
         what: String,
         aim: f64,
         mut before: impl FnMut() -> Result<()>,
@@ -238,7 +241,7 @@ impl Row {
         let mut rounds = Rounds::NONE;
         for _ in 0..ROUNDS {
             let (mut shortest, mut all) = (Duration::MAX, Duration::ZERO);
-            for _ in 0..RUNS {
+            for _ in 0..effort.runs {
                 before()?;
                 let begun = Instant::now();
                 action()?;

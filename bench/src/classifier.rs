@@ -9,13 +9,11 @@ use serde::Serialize;
 use crate::{
     plot::Line,
     policies::{self, CLOSED, Family, Layout, OPEN, PORTS, Sources},
-    statistics::{self, Rounds},
+    statistics::{self, Effort, Rounds},
     table,
 };
 
 const ROUNDS: usize = 3;
-/// How many frames a program judges between two looks at what that cost.
-const FRAMES: u32 = 100_000;
 
 /// What is compared in every case.
 const COMPARED: [BenchProgram; 4] =
@@ -72,6 +70,7 @@ struct Stages {
 
 /// Measures every case.
 pub(crate) fn measure(bench: &mut Bench, quick: bool) -> Result<Report> {
+    let effort = if quick { Effort::QUICK } else { Effort::FULL };
     let mut report = Report { cases: Vec::new(), stages: Vec::new() };
     for (family, layout, prefixes) in sizes(quick) {
         let nets = policies::prefixes(family, layout, prefixes);
@@ -83,9 +82,9 @@ pub(crate) fn measure(bench: &mut Bench, quick: bool) -> Result<Report> {
         {
             bench.set_sources(&policies::sources(sources, family, &nets))?;
             let situation = Situation { family, prefixes, layout, sources, port };
-            report.cases.push(case(bench, situation)?);
+            report.cases.push(case(bench, situation, effort)?);
             if layout == Layout::Clustered && prefixes == 10_000 {
-                report.stages.push(stages(bench, situation)?);
+                report.stages.push(stages(bench, situation, effort)?);
             }
         }
     }
@@ -102,8 +101,8 @@ fn sizes(quick: bool) -> Vec<(Family, Layout, u32)> {
     [(Family::V4, v4), (Family::V6, v6)].into_iter().flat_map(of).collect()
 }
 
-fn case(bench: &mut Bench, situation: Situation) -> Result<Case> {
-    let (rounds, passed) = run(bench, COMPARED, situation)?;
+fn case(bench: &mut Bench, situation: Situation, effort: Effort) -> Result<Case> {
+    let (rounds, passed) = run(bench, COMPARED, situation, effort)?;
     let [.., filter, peer] = passed;
     ensure!(filter == peer, "the filter lets {filter} packets in and the peer {peer}: {situation:?}");
     let expected = match situation {
@@ -124,8 +123,8 @@ fn case(bench: &mut Bench, situation: Situation) -> Result<Case> {
     })
 }
 
-fn stages(bench: &mut Bench, situation: Situation) -> Result<Stages> {
-    let (rounds, _) = run(bench, STAGES.map(|(program, _)| program), situation)?;
+fn stages(bench: &mut Bench, situation: Situation, effort: Effort) -> Result<Stages> {
+    let (rounds, _) = run(bench, STAGES.map(|(program, _)| program), situation, effort)?;
     let nothing = rounds[0].median();
     let nanoseconds = STAGES.iter().zip(&rounds).skip(1).map(|((_, name), rounds)| (*name, rounds.median() - nothing));
     Ok(Stages { situation, nanoseconds: nanoseconds.collect() })
@@ -136,14 +135,15 @@ fn run<const N: usize>(
     bench: &mut Bench,
     programs: [BenchProgram; N],
     situation: Situation,
+    effort: Effort,
 ) -> Result<([Rounds; N], [u32; N])> {
     let header = policies::datagram(situation.family, situation.port);
     let mut rounds = [const { Rounds::NONE }; N];
     let mut passed = [0; N];
     for _ in 0..ROUNDS {
         for ((program, rounds), passed) in programs.into_iter().zip(&mut rounds).zip(&mut passed) {
-            rounds.add(statistics::quiet(|| {
-                let run = bench.run(program, &header, FRAMES)?;
+            rounds.add(statistics::quiet(effort, || {
+                let run = bench.run(program, &header, effort.frames)?;
                 *passed = run.passed;
                 Ok(run.slices)
             })?);

@@ -5,14 +5,32 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, ensure};
 use filter_user::kernel::Slice;
 
-/// How many slices are enough to tell what a packet costs, if the quietest of them agree.
-const ENOUGH: usize = 400;
+/// How much is measured.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Effort {
+    /// How many slices are enough to tell what a packet costs, if the quietest of them agree.
+    slices: usize,
+    /// How long to wait for slices that agree.
+    patience: Duration,
+    /// How often a change is done in a round.
+    pub(crate) runs: usize,
+    /// How often a whole path is measured.
+    pub(crate) path_rounds: usize,
+    /// How many frames a program judges between two looks at what that cost.
+    pub(crate) frames: u32,
+}
+
+impl Effort {
+    pub(crate) const FULL: Self =
+        Self { slices: 400, patience: Duration::from_secs(2), runs: 8, path_rounds: 5, frames: 100_000 };
+    pub(crate) const QUICK: Self =
+        Self { slices: 60, patience: Duration::from_millis(100), runs: 1, path_rounds: 3, frames: 40_000 };
+}
+
 /// One slice in so many is among the quietest.
 const QUIETEST: usize = 100;
 /// How far the quietest slices may lie apart, as a share.
 const APART: f64 = 0.03;
-/// How long to wait for slices that agree.
-const PATIENCE: Duration = Duration::from_secs(2);
 /// How long to wait for enough slices at all.
 const LIMIT: Duration = Duration::from_mins(1);
 
@@ -22,16 +40,16 @@ const LIMIT: Duration = Duration::from_mins(1);
 ///
 /// # Errors
 /// If the slices cannot be had, or are too few.
-pub(crate) fn quiet(mut more: impl FnMut() -> Result<Vec<Slice>>) -> Result<f64> {
+pub(crate) fn quiet(effort: Effort, mut more: impl FnMut() -> Result<Vec<Slice>>) -> Result<f64> {
     let begun = Instant::now();
     let mut costs = Vec::new();
     loop {
         costs.extend(more()?.iter().map(cost));
         costs.sort_by(f64::total_cmp);
         let waited = begun.elapsed();
-        if costs.len() >= ENOUGH {
+        if costs.len() >= effort.slices {
             let quiet = costs[costs.len() / QUIETEST];
-            if quiet <= costs[0] * (1.0 + APART) || waited > PATIENCE {
+            if quiet <= costs[0] * (1.0 + APART) || waited > effort.patience {
                 return Ok(quiet);
             }
         }
@@ -80,16 +98,17 @@ mod tests {
 
     #[test]
     fn what_else_goes_on_in_most_slices_does_not_count() {
-        let cost = quiet(|| Ok(slices((0..ENOUGH as u64).map(|place| if place % 50 == 0 { 50 } else { 60 + place }))));
+        let cost =
+            quiet(Effort::FULL, || Ok(slices((0..400_u64).map(|place| if place % 50 == 0 { 50 } else { 60 + place }))));
         assert!((cost.expect("a cost") - 50.0).abs() < f64::EPSILON);
     }
 
     #[test]
     fn a_lonely_quiet_slice_is_not_believed_before_others_agree() {
         let mut runs = 0;
-        let cost = quiet(|| {
+        let cost = quiet(Effort::FULL, || {
             runs += 1;
-            let lonely = (0..ENOUGH as u64).map(|place| if place == 0 { 40 } else { 60 });
+            let lonely = (0..400_u64).map(|place| if place == 0 { 40 } else { 60 });
             Ok(slices(lonely.chain((runs > 1).then_some([40; 10]).into_iter().flatten())))
         });
         assert!((cost.expect("a cost") - 40.0).abs() < f64::EPSILON);

@@ -19,11 +19,10 @@ use self::{
 };
 use crate::{
     policies::{self, CLOSED, Family, Layout, OPEN, PORTS, Sources},
-    statistics::Rounds,
+    statistics::{Effort, Rounds},
     table,
 };
 
-const ROUNDS: usize = 5;
 /// A host with no program, one whose program does nothing, one that only reads the packets, and one whose filter lets them in.
 const PASSING: [(&str, &str); 4] =
     [("no program", "bare"), ("empty XDP_PASS", "nothing"), ("parser alone", "reading"), (SIPWALL, "passing")];
@@ -84,7 +83,8 @@ pub(crate) fn measure(bench: Bench, quick: bool) -> Result<Report> {
     let prefixes = policies::prefixes(Family::V4, Layout::Clustered, count);
     let contestants = Contestant::all(&prefixes, addresses);
     let hosts = contestants.iter().map(|contestant| contestant.host).chain(PASSING.map(|(_, host)| host));
-    let mut network = Network::new(bench, &hosts.collect::<Vec<_>>())?;
+    let effort = if quick { Effort::QUICK } else { Effort::FULL };
+    let mut network = Network::new(bench, &hosts.collect::<Vec<_>>(), effort)?;
     network.bench.time_softirqs()?;
     network.bench.set_peer(&policies::policy(&prefixes)?.sources, &PORTS)?;
     for contestant in &contestants {
@@ -102,7 +102,7 @@ pub(crate) fn measure(bench: Bench, quick: bool) -> Result<Report> {
 /// Floods everyone in turns.
 fn dropping(network: &mut Network, contestants: &[Contestant], port: u16) -> Result<Vec<Cost>> {
     let mut rounds = vec![Rounds::NONE; contestants.len()];
-    for _ in 0..ROUNDS {
+    for _ in 0..network.effort.path_rounds {
         for (contestant, rounds) in contestants.iter().zip(&mut rounds) {
             let before = contestant.dropped(network)?;
             let flooded = network.flood(contestant.host, port)?;
@@ -155,7 +155,7 @@ fn passing(network: &mut Network, prefixes: &[IpNet]) -> Result<Vec<Cost>> {
         sockets.push(network.host(host)?.enter(|| UdpSocket::bind(("0.0.0.0", OPEN)))??);
     }
     let mut rounds = [const { Rounds::NONE }; PASSING.len()];
-    for _ in 0..ROUNDS {
+    for _ in 0..network.effort.path_rounds {
         for ((_, host), rounds) in PASSING.into_iter().zip(&mut rounds) {
             rounds.add(network.flood(host, OPEN)?.nanoseconds);
         }

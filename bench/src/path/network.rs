@@ -16,7 +16,10 @@ use rustix::{
     thread::{CpuSet, sched_setaffinity},
 };
 
-use crate::{policies, statistics};
+use crate::{
+    policies,
+    statistics::{self, Effort},
+};
 
 /// The CPU that makes packets and takes them in.
 const CPU: usize = 0;
@@ -27,6 +30,7 @@ const PACKETS: u32 = 1 << 19;
 pub(crate) struct Network {
     lab: Lab,
     pub(crate) bench: Bench,
+    pub(crate) effort: Effort,
 }
 
 /// What a flood came to.
@@ -39,11 +43,11 @@ pub(crate) struct Flooded {
 
 impl Network {
     /// Makes a host for each name.
-    pub(crate) fn new(bench: Bench, names: &[&str]) -> Result<Self> {
+    pub(crate) fn new(bench: Bench, names: &[&str], effort: Effort) -> Result<Self> {
         pin()?;
         let plan = |(number, name): (u8, &&str)| Plan::new(name, [IpNet::from(IpAddr::from(address(number)))]);
         let plans: Vec<Plan> = (0..).zip(names).map(plan).collect();
-        let network = Self { lab: Lab::new(&plans)?, bench };
+        let network = Self { lab: Lab::new(&plans)?, bench, effort };
         for name in names {
             // Without it a veth takes in no packets from a program.
             let mut ethtool = network.host(name)?.command("ethtool");
@@ -62,7 +66,7 @@ impl Network {
         name: &str,
         action: impl FnOnce(&mut Bench) -> Result<T> + Send,
     ) -> Result<T> {
-        let Self { lab, bench } = self;
+        let Self { lab, bench, .. } = self;
         lab.host(name)?.enter(|| action(bench))?
     }
 
@@ -74,7 +78,7 @@ impl Network {
         let frame = frame(host, port);
         let before = received(host)?;
         let mut sent = 0;
-        let nanoseconds = statistics::quiet(|| {
+        let nanoseconds = statistics::quiet(self.effort, || {
             sent += u64::from(PACKETS);
             core.enter(|| self.bench.flood(interface, &frame, PACKETS))?
         })?;

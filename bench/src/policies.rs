@@ -48,7 +48,7 @@ pub(crate) enum Sources {
     Listed,
     /// In the unlisted prefixes beside them: what who knows the policy spoofs.
     Near,
-    /// Anywhere.
+    /// Anywhere but in the prefixes.
     Uniform,
 }
 
@@ -93,23 +93,28 @@ pub(crate) fn neighbor(prefix: &IpNet) -> IpNet {
     }
 }
 
+/// A /24 or /48 anywhere, for each number another one.
+fn anywhere(family: Family, number: u64) -> IpNet {
+    // As in `prefix`, with another multiplier: no pattern of the prefixes' own.
+    let mixed = number.wrapping_mul(0xd134_2543_de82_ef95);
+    match family {
+        Family::V4 => v4((mixed >> 40) as u32),
+        Family::V6 => v6(mixed >> 16),
+    }
+}
+
 /// Sources of that kind, for a policy of these prefixes.
 pub(crate) fn sources(kind: Sources, family: Family, prefixes: &[IpNet]) -> Box<BenchSources> {
-    let mut places: Vec<IpNet> = match kind {
+    let listed: HashSet<_> = prefixes.iter().copied().collect();
+    let unlisted = |prefix: &IpNet| !listed.contains(prefix);
+    let places: Vec<IpNet> = match kind {
         Sources::Listed => prefixes.to_vec(),
-        Sources::Near => {
-            let listed: HashSet<_> = prefixes.iter().copied().collect();
-            prefixes.iter().map(neighbor).filter(|prefix| !listed.contains(prefix)).collect()
-        }
-        Sources::Uniform => Vec::new(),
+        Sources::Near => prefixes.iter().map(neighbor).filter(unlisted).collect(),
+        Sources::Uniform => (0..).map(|number| anywhere(family, number)).filter(unlisted).take(BASES).collect(),
     };
-    if places.is_empty() {
-        places = vec![v4(0)];
-    }
-    let mask = match (kind, family) {
-        (Sources::Uniform, _) => [u64::MAX, u64::MAX],
-        (_, Family::V4) => [0xff << 32, 0],
-        (_, Family::V6) => [0xffff, u64::MAX],
+    let mask = match family {
+        Family::V4 => [0xff << 32, 0],
+        Family::V6 => [0xffff, u64::MAX],
     };
     let mut sources: Box<BenchSources> = bytemuck::zeroed_box();
     sources.mask = mask;

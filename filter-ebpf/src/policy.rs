@@ -8,7 +8,7 @@ use filter_common::{
     halves::{HALVES, half},
     live::{Allowance, LiveQuery, NESTED_DENIES, deny_filter_bits, lists_that_hold},
     opaque,
-    source_index::{self, SourceBlock, SourceIndex, SourceNode, SourceRoots, SourceRun},
+    source_index::{self, FilterForm, SourceBlock, SourceIndex, SourceNode, SourceRoots, SourceRun},
     tables::{GENERATIONS, Knobs, Policies, Slot, Switch, Tables, lists},
 };
 
@@ -89,7 +89,7 @@ impl Policy for PolicyInForce {
 
     #[inline(always)]
     fn source_set(&self, source: Address) -> u32 {
-        match (source_index::look_up(&Index(&self.slot.roots), source), source) {
+        match (source_index::look_up(&Index(self.slot), source), source) {
             (Some(set), _) => set,
             (None, Address::V4(address)) => {
                 cold_path();
@@ -126,12 +126,17 @@ impl Policy for PolicyInForce {
 }
 
 /// The index in front of the source tries, as a slot has it.
-struct Index(&'static SourceRoots);
+struct Index(&'static Slot);
 
 impl SourceIndex for Index {
     #[inline(always)]
+    fn form(&self) -> &FilterForm {
+        &self.0.form
+    }
+
+    #[inline(always)]
     fn roots(&self) -> &SourceRoots {
-        self.0
+        &self.0.roots
     }
 
     #[inline(always)]

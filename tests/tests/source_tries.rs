@@ -88,7 +88,7 @@ fn what_is_listed_passes_the_filter_of_many_sources() {
     let allow = format!("[[allow]]\nname = \"many\"\nfrom = [{}]\nudp = [7000]\n\n[[deny]]", prefixes.join(", "));
     let policy = fixture_policy(&[("[[deny]]", &allow)]).expect("a policy");
     let index = HostIndex::new(&policy.sources, IndexRoom::MOST);
-    assert!(index.roots.families[0].filter_blocks.is_some());
+    assert!(index.form.blocks.is_some());
     let mut kernel = Sandbox::for_policy(&policy).expect("the program loads (this needs root)");
     kernel.publish(&policy).expect("the policy is in force");
     for number in (0..2 * EACH).step_by(3) {

@@ -45,6 +45,8 @@ enum Kind {
 
 /// The name of the contestant that all others are compared with.
 pub(crate) const EMPTY: &str = "empty XDP_DROP";
+/// The name of what does the least that a filter can: it reads the headers, a word by the source and one by the port, and counts.
+pub(crate) const LEAST: &str = "least filter";
 /// The filter's.
 pub(crate) const SIPWALL: &str = "sipwall";
 /// The filter's with all options on.
@@ -59,6 +61,7 @@ impl Contestant {
         vec![
             of(EMPTY, "empty", own(PathProgram::DropAll, false)),
             of("parser alone", "parser", own(PathProgram::DropParsed, false)),
+            of(LEAST, "least", own(PathProgram::DropLeast, false)),
             of(SIPWALL, "sipwall", Kind::Sipwall { all_options: false }),
             of(ALL, "options", Kind::Sipwall { all_options: true }),
             of("LPM trie and port ranges", "trie", own(PathProgram::DropByTrie, false)),

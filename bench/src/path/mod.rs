@@ -14,7 +14,7 @@ use ipnet::IpNet;
 use serde::Serialize;
 
 use self::{
-    contestant::{ALL, Contestant, EMPTY, SIPWALL},
+    contestant::{ALL, Contestant, EMPTY, LEAST, SIPWALL},
     network::Network,
 };
 use crate::{
@@ -23,9 +23,16 @@ use crate::{
     table,
 };
 
-/// A host with no program, one whose program does nothing, one that only reads the packets, and one whose filter lets them in.
-const PASSING: [(&str, &str); 4] =
-    [("no program", "bare"), ("empty XDP_PASS", "nothing"), ("parser alone", "reading"), (SIPWALL, "passing")];
+/// Hosts that let packets in, and what stands on them.
+const PASSING: [(&str, &str, Option<PathProgram>); 5] = [
+    ("no program", "bare", None),
+    ("empty XDP_PASS", "nothing", Some(PathProgram::PassAll)),
+    ("parser alone", "reading", Some(PathProgram::PassParsed)),
+    (LEAST, "passleast", Some(PathProgram::PassLeast)),
+    (SIPWALL, FILTERED, None),
+];
+/// The host whose filter lets them in.
+const FILTERED: &str = "passing";
 /// How many packets may be counted elsewhere, in a million: what hosts say by themselves.
 const STRAY: u64 = 100;
 
@@ -82,7 +89,7 @@ pub(crate) fn measure(bench: Bench, quick: bool) -> Result<Report> {
     let Extent { prefixes: count, denied, addresses, floods } = if quick { QUICK } else { FULL };
     let prefixes = policies::prefixes(Family::V4, Layout::Clustered, count);
     let contestants = Contestant::all(&prefixes, addresses);
-    let hosts = contestants.iter().map(|contestant| contestant.host).chain(PASSING.map(|(_, host)| host));
+    let hosts = contestants.iter().map(|contestant| contestant.host).chain(PASSING.map(|(_, host, _)| host));
     let effort = if quick { Effort::QUICK } else { Effort::FULL };
     let mut network = Network::new(bench, &hosts.collect::<Vec<_>>(), effort)?;
     network.bench.time_softirqs()?;
@@ -143,30 +150,29 @@ fn nearly(counted: u64, packets: u64) -> bool {
     counted.abs_diff(packets) <= STRAY + packets / 1_000_000 * STRAY
 }
 
-/// Lets listed media in to a socket that nobody reads, without a program, through one that does nothing, one
-/// that only reads them, and the filter.
+/// Lets listed media in to a socket that nobody reads: without a program, through those that do little, and through the filter.
 fn passing(network: &mut Network, prefixes: &[IpNet]) -> Result<Vec<Cost>> {
-    let [_, (_, empty), (_, reading), (_, filtered)] = PASSING;
-    network.attach(empty, PathProgram::PassAll, false)?;
-    network.attach(reading, PathProgram::PassParsed, false)?;
-    attach(network.host(filtered)?, prefixes, false, 0)?;
+    attach(network.host(FILTERED)?, prefixes, false, 0)?;
     let mut sockets = Vec::new();
-    for (_, host) in PASSING {
+    for (_, host, program) in PASSING {
+        if let Some(program) = program {
+            network.attach(host, program, false)?;
+        }
         sockets.push(network.host(host)?.enter(|| UdpSocket::bind(("0.0.0.0", OPEN)))??);
     }
     let mut rounds = [const { Rounds::NONE }; PASSING.len()];
     for _ in 0..network.effort.path_rounds {
-        for ((_, host), rounds) in PASSING.into_iter().zip(&mut rounds) {
+        for ((_, host, _), rounds) in PASSING.into_iter().zip(&mut rounds) {
             rounds.add(network.flood(host, OPEN)?.nanoseconds);
         }
     }
-    let dropped = contestant::dropped(network.host(filtered)?)?;
+    let dropped = contestant::dropped(network.host(FILTERED)?)?;
     ensure!(dropped <= STRAY, "the filter dropped {dropped} packets that it should let in");
     let [bare, .., sipwall] = rounds.each_ref().map(Rounds::median);
     Ok(PASSING
         .into_iter()
         .zip(&rounds)
-        .map(|((name, _), rounds)| {
+        .map(|((name, ..), rounds)| {
             let (nanoseconds, noise) = (rounds.median(), rounds.noise());
             Cost {
                 name,

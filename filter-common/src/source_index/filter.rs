@@ -1,5 +1,6 @@
 //! What tells most unlisted sources from all that may be listed, by one look into a table.
 
+use super::FilterBlocks;
 use crate::{
     Address,
     verifier::{entry_from_bit, shifted},
@@ -26,26 +27,38 @@ const MULTIPLIER: u64 = 0x9e37_79b9_7f4a_7c15;
 #[cfg_attr(feature = "host", derive(bytemuck::Pod, bytemuck::Zeroable))]
 #[repr(C)]
 pub struct SourceFilter {
-    /// How many bits the addresses of a group do not have in common, of IPv4 and of the first 64 of IPv6.
-    widths: [u32; 2],
     words: [u64; WORDS],
 }
 
+/// Which addresses are in a group, and where the filter has its words. A slot begins with it: what every packet asks for costs
+/// less near a place that it knows.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[cfg_attr(feature = "host", derive(bytemuck::Pod, bytemuck::Zeroable))]
+#[repr(C)]
+pub struct FilterForm {
+    /// How many of their last bits the addresses of a group do not have in common, of IPv4 below 32, and of the first 64 bits of
+    /// IPv6 below 64.
+    pub widths: [u32; 2],
+    /// The blocks that have its words, if it has such.
+    pub blocks: FilterBlocks,
+}
+
+impl FilterForm {
+    /// What an address comes to: that of all in its group.
+    #[inline(always)]
+    pub fn hash(&self, address: Address) -> u64 {
+        let [v4, v6] = self.widths;
+        let group = match address {
+            Address::V4(address) => shifted(address.into(), v4.into()),
+            Address::V6([high, _]) => shifted(high, v6.into()),
+        };
+        group.wrapping_mul(MULTIPLIER)
+    }
+}
+
 impl SourceFilter {
-    /// Empties it. The addresses of a group have all but these last bits in common: of IPv4 below 32, of the first 64 of IPv6
-    /// below 64.
-    pub fn begin(&mut self, widths: [u32; 2]) {
-        self.widths = widths;
-        self.words.fill(0);
-    }
-
-    /// Lets in the group that an address belongs to.
-    pub fn admit(&mut self, address: Address) {
-        self.admit_hash(self.hash(address));
-    }
-
-    /// The same of one that comes to this.
-    pub fn admit_hash(&mut self, hash: u64) {
+    /// Lets in the group of what comes to this.
+    pub fn admit(&mut self, hash: u64) {
         self.words[(hash >> PLACE) as usize] |= Self::bits(hash);
     }
 
@@ -55,9 +68,8 @@ impl SourceFilter {
         first | second
     }
 
-    /// Whether an address may be listed, where the filter has no blocks.
-    pub fn may_list(&self, address: Address) -> bool {
-        let hash = self.hash(address);
+    /// Whether what comes to this may be listed, where the filter has no blocks.
+    pub fn may_list(&self, hash: u64) -> bool {
         Self::has(self.word(hash), hash)
     }
 
@@ -74,17 +86,6 @@ impl SourceFilter {
         let [first, second] = BITS.map(|bit| shifted(word, hash >> bit));
         first & second & 1 == 1
     }
-
-    /// What an address comes to: that of all in its group.
-    #[inline(always)]
-    pub fn hash(&self, address: Address) -> u64 {
-        let [v4, v6] = self.widths;
-        let group = match address {
-            Address::V4(address) => shifted(address.into(), v4.into()),
-            Address::V6([high, _]) => shifted(high, v6.into()),
-        };
-        group.wrapping_mul(MULTIPLIER)
-    }
 }
 
-const _: () = assert!(size_of::<SourceFilter>() == 8 + 8 * WORDS);
+const _: () = assert!(size_of::<SourceFilter>() == 8 * WORDS && size_of::<FilterForm>() == 16);

@@ -2,20 +2,21 @@
 //!
 //! What is unlisted a [`SourceFilter`] tells, nearly always, by words of its own or, where there are many sources, in
 //! [`FilterBlocks`]. Behind it stands a multibit trie. The first 16 bits of an address
-//! choose a cell of the [`SourceRoot`]. A cell is the source set itself, or leads to where the next 16 bits are looked up: in a
-//! [`SourceRun`], where a prefix stands alone, in a [`SourceNode`], which has up to [`RUNS`] runs of numbers with the same cell,
-//! or, where there are more, in a [`SourceBlock`] by 8 bits, behind which comes any of these. The first blocks of IPv4 are all
-//! that most policies need; they stand beside the roots. Where there is no room, or no more bits, the cell says to ask the
-//! trie.
+//! choose a cell of the [`SourceRoot`]. A cell is the source set itself, or leads to where the next bits are looked up: 32 of them
+//! in a [`SourceRun`], where a prefix stands alone, and in a [`SourceNode`], which has up to [`RUNS`] runs of numbers with the same
+//! cell, or, where there are more, 8 of them in a [`SourceBlock`], behind which comes any of these. The first blocks of IPv4 are
+//! all that most policies need; they stand beside the roots. Where there is no room, the cell says to ask the trie.
 
 mod cell;
 mod filter;
 mod filter_blocks;
 mod parts;
+mod rest;
 
+use self::rest::Rest;
 pub use self::{
     cell::Cell,
-    filter::SourceFilter,
+    filter::{FilterForm, SourceFilter},
     filter_blocks::{FILTER_BLOCK_BITS, FilterBlocks},
     parts::{NEAR_BLOCKS, RUNS, SourceBlock, SourceNode, SourceRoot, SourceRoots, SourceRun},
 };
@@ -26,6 +27,9 @@ use crate::{
 
 /// The index of one generation's sources, wherever it is.
 pub trait SourceIndex {
+    /// The form of the filter.
+    fn form(&self) -> &FilterForm;
+
     /// Where the look-up begins.
     fn roots(&self) -> &SourceRoots;
 
@@ -42,14 +46,10 @@ pub trait SourceIndex {
 /// The index of the source set of an address; nothing where the trie has to be asked.
 #[inline(always)]
 pub fn look_up<I: SourceIndex>(index: &I, address: Address) -> Option<u32> {
-    let roots = index.roots();
-    let hash = roots.filter.hash(address);
-    let [SourceRoot { filter_blocks, .. }, _] = &roots.families;
-    let word = if filter_blocks.is_some() {
-        index.block(filter_blocks.place(hash))?.word(filter_blocks.number(hash))
-    } else {
-        roots.filter.word(hash)
-    };
+    let (form, roots) = (index.form(), index.roots());
+    let hash = form.hash(address);
+    let word =
+        if form.blocks.is_some() { index.block(form.blocks.place(hash))?.word(hash) } else { roots.filter.word(hash) };
     if !SourceFilter::has(word, hash) {
         return Some(0);
     }
@@ -65,46 +65,47 @@ pub fn look_up<I: SourceIndex>(index: &I, address: Address) -> Option<u32> {
 fn look_up_v4<I: SourceIndex>(index: &I, root: &SourceRoot, number: u64) -> Option<u32> {
     let mut cell = entry_from_bit::<16, _, _>(&root.cells, number);
     if !cell.is_last() {
-        cell = descend(index, root, cell, number)?;
+        (cell, _) = descend(index, root, cell, Rest::of_v4(number))?;
     }
     cell.source_set()
 }
 
 /// That of an IPv6 address.
 #[inline(always)]
-fn look_up_v6<I: SourceIndex>(index: &I, root: &SourceRoot, [high, low]: [u64; 2]) -> Option<u32> {
-    let mut cell = *entry(&root.cells, high >> 48);
-    for (word, numbers) in [(high << 16, 3), (low, 4)] {
-        let mut rest = word;
-        for _ in 0..numbers {
-            if cell.is_last() {
-                return cell.source_set();
-            }
-            cell = descend(index, root, cell, rest >> 48)?;
-            rest <<= 16;
+fn look_up_v6<I: SourceIndex>(index: &I, root: &SourceRoot, words: [u64; 2]) -> Option<u32> {
+    let [high, _] = words;
+    let (mut cell, mut rest) = (*entry(&root.cells, high >> 48), Rest::of_v6(words));
+    for _ in 0..DESCENTS {
+        if cell.is_last() {
+            break;
         }
+        (cell, rest) = descend(index, root, cell, rest)?;
     }
     cell.source_set()
 }
 
-/// The cell that another one leads to by the next 16 bits, which are the last of a number.
+/// How often an IPv6 address goes on from a cell at the most: each time by 16 bits or more.
+const DESCENTS: u32 = 7;
+
+/// The cell that another one leads to by what is left of an address, and what is left behind that: 16 bits less, or more, where
+/// the cell leads on.
 #[inline(always)]
-#[expect(clippy::cast_possible_truncation, reason = "the last 16 bits are taken")]
-fn descend<I: SourceIndex>(index: &I, root: &SourceRoot, from: Cell, number: u64) -> Option<Cell> {
-    let mut cell = from;
+fn descend<I: SourceIndex>(index: &I, root: &SourceRoot, from: Cell, from_rest: Rest) -> Option<(Cell, Rest)> {
+    let (mut cell, mut rest) = (from, from_rest);
     if cell.is_block() {
-        cell = entry_from_bit::<8, _, _>(&block(index, root, cell)?.0, number);
+        (cell, rest) = (block(index, root, cell)?.of(rest), rest.behind(8));
         if cell.is_last() {
-            return Some(cell);
+            return Some((cell, rest));
         }
     }
     if cell.is_run() {
-        return Some(index.run(root.run(cell))?.of(number as u16));
+        let run = index.run(root.run(cell))?;
+        return Some((run.of(rest.number()), rest.behind(run.bits)));
     }
     if cell.is_block() {
-        return Some(*entry(&block(index, root, cell)?.0, number));
+        return Some((block(index, root, cell)?.of(rest), rest.behind(8)));
     }
-    Some(index.node(root.node(cell))?.of(number as u16))
+    Some((index.node(root.node(cell))?.of(rest.number()), rest.behind(32)))
 }
 
 /// The block that a cell leads to.

@@ -1,9 +1,9 @@
 //! What an index is made of.
 
-use super::{Cell, SourceFilter, filter_blocks::FilterBlocks};
+use super::{Cell, SourceFilter, rest::Rest};
 use crate::{
     Address,
-    verifier::{apart, entry, opaque},
+    verifier::{apart, entry, entry_from_bit, opaque},
 };
 
 /// How many runs a node has.
@@ -22,8 +22,8 @@ pub struct SourceRoot {
     to_node: u32,
     /// The same for a single run.
     to_run: u32,
-    /// Of IPv4: the blocks of the filter, if it has such. Of IPv6 unused.
-    pub filter_blocks: FilterBlocks,
+    /// Unused.
+    reserved: u32,
     /// The first of its prefixes among all that are noted beside the tries.
     pub first_prefix: u32,
     /// How many prefixes it has; [`UNKNOWN`](crate::noted_prefix::UNKNOWN) while its trie is written.
@@ -75,7 +75,6 @@ impl SourceRoot {
         self.to_block = self.to_block.wrapping_add(blocks);
         self.to_node = self.to_node.wrapping_add(nodes);
         self.to_run = self.to_run.wrapping_add(runs);
-        self.filter_blocks.move_by(blocks);
     }
 
     /// The place of the block that a cell leads to.
@@ -103,61 +102,66 @@ impl SourceRoot {
 #[repr(C, align(8))]
 pub struct SourceBlock(pub [Cell; 1 << 8]);
 
-/// Cells for runs of the numbers that 16 bits can be.
+impl SourceBlock {
+    /// The cell of the next 8 bits.
+    #[inline(always)]
+    pub(super) fn of(&self, rest: Rest) -> Cell {
+        entry_from_bit::<56, _, _>(&self.0, rest.first())
+    }
+}
+
+/// Cells for runs of the numbers that 32 bits can be.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[cfg_attr(feature = "host", derive(bytemuck::Pod, bytemuck::Zeroable))]
 #[repr(C)]
 pub struct SourceNode {
     /// The number that each run begins with, ascending; the first one begins with 0.
-    pub starts: [u16; RUNS],
+    pub starts: [u32; RUNS],
     /// The cell of each run.
     pub cells: [Cell; RUNS],
 }
 
 impl SourceNode {
-    /// The cell of the run that the number is in.
+    /// The cell of the run that a number is in.
     #[inline(always)]
-    pub(super) fn of(&self, number: u16) -> Cell {
-        // Written out: the verifier follows no search.
-        let run = self.later(4, number);
-        let run = run + self.later(run + 2, number) / 2;
-        let run = run + self.later(run + 1, number) / 4;
+    pub(super) fn of(&self, number: u64) -> Cell {
+        // Counted, which needs none of what a search would wait for; and no branch: which way it went nobody could foretell.
+        let [_, starts @ ..] = &self.starts;
+        let mut run = 0;
+        for start in starts {
+            run += opaque(u64::from(*start).wrapping_sub(number + 1)) >> 63;
+        }
         *entry(&self.cells, run)
-    }
-
-    /// 4 where the number is not before the run in this place, else 0. No branch: which way it went nobody could foretell.
-    #[inline(always)]
-    fn later(&self, run: u64, number: u16) -> u64 {
-        let before = opaque(u64::from(number).wrapping_sub((*entry(&self.starts, run)).into())) >> 63;
-        before.wrapping_sub(1) & 4
     }
 }
 
-/// One run among the numbers that 16 bits can be, as a prefix that stands alone makes it.
+/// One run among the numbers that 32 bits can be, as a prefix that stands alone makes it, or what many prefixes have in common.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[cfg_attr(feature = "host", derive(bytemuck::Pod, bytemuck::Zeroable))]
 #[repr(C)]
 pub struct SourceRun {
     /// The first number of it.
-    pub first: u16,
+    pub first: u32,
     /// How many follow that one.
-    pub more: u16,
+    pub more: u32,
     /// The cell of those in it.
     pub inside: Cell,
     /// The cell of all others.
     pub outside: Cell,
+    /// Behind how many bits the cell goes on, from 1 to 32.
+    pub bits: u32,
 }
 
 impl SourceRun {
     /// The cell of a number.
     #[inline(always)]
-    pub(super) const fn of(self, number: u16) -> Cell {
-        if number.wrapping_sub(self.first) <= self.more { self.inside } else { self.outside }
+    pub(super) const fn of(&self, number: u64) -> Cell {
+        if number.wrapping_sub(self.first as u64) <= self.more as u64 { self.inside } else { self.outside }
     }
 }
 
 const _: () = {
-    assert!(RUNS == 8 && size_of::<SourceNode>() == 32 && size_of::<SourceRun>() == 8);
+    assert!(RUNS == 8 && size_of::<SourceNode>() == 48 && size_of::<SourceRun>() == 16);
     assert!(size_of::<SourceBlock>() == 512);
     assert!(size_of::<SourceRoots>().is_multiple_of(8));
 };

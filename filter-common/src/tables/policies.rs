@@ -1,7 +1,7 @@
 //! Which policies there are, and which of them is in force.
 
 use super::{GENERATIONS, Tables};
-use crate::source_index::SourceRoots;
+use crate::source_index::{FilterForm, SourceRoots};
 
 /// The policies that there are, and which of them is in force: one value, so that one look-up finds all of it.
 #[derive(Clone, Copy)]
@@ -19,6 +19,8 @@ pub struct Policies {
 #[cfg_attr(feature = "host", derive(bytemuck::Pod, bytemuck::Zeroable))]
 #[repr(C)]
 pub struct Slot {
+    /// How the filter in front of the sources is made.
+    pub form: FilterForm,
     /// The compiled policy.
     pub tables: Tables,
     /// Where the look-up of a source begins.

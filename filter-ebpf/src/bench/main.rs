@@ -38,6 +38,7 @@ mod samples;
 mod state;
 
 mod headers;
+mod least;
 mod path;
 mod peer;
 mod slices;

@@ -88,7 +88,7 @@ pub fn drop_by_trie(context: XdpContext) -> u32 {
 }
 
 #[inline(always)]
-fn count_drop(length: usize) {
+pub(crate) fn count_drop(length: usize) {
     count(&PATH_DROPPED, length);
 }
 
@@ -96,10 +96,7 @@ fn count_drop(length: usize) {
 fn count(counter: &'static PerCpuArray<Counter, 1>, length: usize) {
     if let Some(counter) = counter.get_ptr_mut(0) {
         // SAFETY: the element belongs to this CPU.
-        unsafe {
-            (*counter).packets += 1;
-            (*counter).bytes += length as u64;
-        }
+        unsafe { (*counter).count(length as u64) };
     }
 }
 

@@ -5,7 +5,7 @@ use std::{mem::offset_of, sync::atomic::Ordering};
 use anyhow::{Context as _, Result};
 use aya::maps::{Array, MapData};
 use filter_common::{
-    source_index::SourceRoots,
+    source_index::{FilterForm, SourceRoots},
     tables::{Policies, Slot, Switch, Tables},
 };
 use ipnet::IpNet;
@@ -26,12 +26,14 @@ impl Maps {
 
     /// Writes sources, which ascend, into a slot that no packet looks at.
     pub(super) fn write_sources(&mut self, slot: u32, sources: &[(IpNet, u32)]) -> Result<()> {
-        self.sources.write(slot, &mut roots(&self.policies, slot)?, sources)
+        self.sources.write(slot, &mut sources_of(&self.policies, slot)?, sources)
     }
 
     /// The sources in a slot, ascending.
     pub(super) fn read_sources(&self, slot: u32) -> Result<Vec<(IpNet, u32)>> {
-        self.sources.noted(&mut roots(&self.policies, slot)?)?.context("the sources were not written to their end")
+        self.sources
+            .noted(&mut sources_of(&self.policies, slot)?.roots)?
+            .context("the sources were not written to their end")
     }
 
     /// What the switch says.
@@ -56,8 +58,18 @@ pub(super) fn copy_tables(from: &Shared, to: &Shared, slot: u32) -> Result<()> {
 }
 
 /// Where the look-ups of sources begin in a slot, in memory.
-pub(super) fn roots(policies: &Shared, slot: u32) -> Result<Mapped<SourceRoots>> {
-    Mapped::within(policies, start(slot)? + offset_of!(Slot, roots), 1)
+pub(super) struct SourcesOfSlot {
+    pub(super) form: Mapped<FilterForm>,
+    pub(super) roots: Mapped<SourceRoots>,
+}
+
+/// Where they begin in this slot.
+pub(super) fn sources_of(policies: &Shared, slot: u32) -> Result<SourcesOfSlot> {
+    let start = start(slot)?;
+    Ok(SourcesOfSlot {
+        form: Mapped::within(policies, start + offset_of!(Slot, form), 1)?,
+        roots: Mapped::within(policies, start + offset_of!(Slot, roots), 1)?,
+    })
 }
 
 /// Where a slot begins.

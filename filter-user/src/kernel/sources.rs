@@ -14,6 +14,7 @@ use ipnet::IpNet;
 use super::{
     mapped::Mapped,
     maps::Value,
+    policies::SourcesOfSlot,
     source_tries::{self, SourceTries},
 };
 use crate::{
@@ -64,17 +65,17 @@ impl SourceMaps {
         })
     }
 
-    /// Writes sources, which ascend, into a slot that no packet looks at, and that has these roots.
-    pub(super) fn write(&mut self, slot: u32, roots: &mut Mapped<SourceRoots>, sources: &[(IpNet, u32)]) -> Result<()> {
-        let known = self.noted(roots)?;
+    /// Writes sources, which ascend, into a slot that no packet looks at, and whose look-ups begin there.
+    pub(super) fn write(&mut self, slot: u32, there: &mut SourcesOfSlot, sources: &[(IpNet, u32)]) -> Result<()> {
+        let known = self.noted(&mut there.roots)?;
         fault::step();
         // What the tries have is not known while they are written.
-        for root in families(roots) {
+        for root in families(&mut there.roots) {
             root.prefixes = UNKNOWN;
         }
-        let counts = self.tries.write(slot, known.as_deref(), sources, || self.note(slot, roots, sources))?;
+        let counts = self.tries.write(slot, known.as_deref(), sources, || self.note(slot, there, sources))?;
         fault::step();
-        for (root, count) in families(roots).iter_mut().zip(counts) {
+        for (root, count) in families(&mut there.roots).iter_mut().zip(counts) {
             root.prefixes = count;
         }
         Ok(())
@@ -82,7 +83,7 @@ impl SourceMaps {
 
     /// Notes what the tries of a slot are to have, and writes the index in front of them. Returns how many prefixes of each
     /// family are noted, which is for the roots to say when the tries have them.
-    fn note(&self, slot: u32, roots: &mut Mapped<SourceRoots>, sources: &[(IpNet, u32)]) -> Result<[u32; 2]> {
+    fn note(&self, slot: u32, there: &mut SourcesOfSlot, sources: &[(IpNet, u32)]) -> Result<[u32; 2]> {
         let mut prefixes = Region::of(&self.prefixes, slot)?;
         let mut blocks = Region::of(&self.blocks, slot)?;
         let mut nodes = Region::of(&self.nodes, slot)?;
@@ -90,6 +91,7 @@ impl SourceMaps {
         let mut index =
             HostIndex::new(sources, IndexRoom { blocks: blocks.free(), nodes: nodes.free(), runs: runs.free() });
         let first = [blocks.take(&index.blocks)?, nodes.take(&index.nodes)?, runs.take(&index.runs)?];
+        index.form.blocks.move_by(first[0]);
         let mut counts = [0; 2];
         for ((root, v4), count) in index.roots.families.iter_mut().zip([true, false]).zip(&mut counts) {
             let notes = noted_prefix::notes(sources, v4, u64::from);
@@ -98,7 +100,8 @@ impl SourceMaps {
             root.prefixes = UNKNOWN;
             *count = u32::try_from(notes.len())?;
         }
-        roots.entries()[0] = *index.roots;
+        there.form.entries()[0] = index.form;
+        there.roots.entries()[0] = *index.roots;
         Ok(counts)
     }
 

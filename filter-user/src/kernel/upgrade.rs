@@ -104,8 +104,8 @@ fn carry_policies_over(directory: &Path) -> Result<()> {
     for slot in 0..GENERATIONS {
         policies::copy_tables(&known, &written, slot)?;
         // What was not written to its end is in force nowhere.
-        let sources = from.noted(&mut policies::roots(&known, slot)?)?.unwrap_or_default();
-        to.write(slot, &mut policies::roots(&written, slot)?, &sources)?;
+        let sources = from.noted(&mut policies::sources_of(&known, slot)?.roots)?.unwrap_or_default();
+        to.write(slot, &mut policies::sources_of(&written, slot)?, &sources)?;
     }
     policies::set_switch_of(&written, policies::switch_of(&known)?)
 }

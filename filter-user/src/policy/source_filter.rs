@@ -3,8 +3,8 @@
 use std::iter;
 
 use filter_common::{
-    Address, index,
-    source_index::{FILTER_BLOCK_BITS, SourceBlock, SourceFilter, SourceRoot, SourceRoots},
+    Address,
+    source_index::{FILTER_BLOCK_BITS, FilterBlocks, FilterForm, SourceBlock, SourceFilter},
 };
 use ipnet::IpNet;
 
@@ -30,25 +30,29 @@ pub(super) fn block_bits(prefixes: usize) -> u32 {
     prefixes.div_ceil(IN_BLOCK).next_power_of_two().trailing_zeros().clamp(1, FILTER_BLOCK_BITS)
 }
 
-/// Fills the filter with the groups of addresses of which sources, which ascend, have any. `blocks`: those that do not stand
+/// Fills the filter, which is empty, with the groups of addresses of which sources, which ascend, have any. `blocks`: those that do not stand
 /// beside the roots.
-pub(super) fn fill(roots: &mut SourceRoots, blocks: &mut [SourceBlock], sources: &[(IpNet, u32)]) {
-    let SourceRoots { filter, families: [SourceRoot { filter_blocks, .. }, _], .. } = roots;
+pub(super) fn fill(
+    form: &mut FilterForm,
+    filter: &mut SourceFilter,
+    blocks: &mut [SourceBlock],
+    sources: &[(IpNet, u32)],
+) {
     let (v4, v6) = sources.split_at(sources.partition_point(|(prefix, _)| prefix.addr().is_ipv4()));
     let parts = [(v4, BITS_V4), (v6, BITS_V6)].map(|(prefixes, bits)| (prefixes, bits, group_length(prefixes, bits)));
-    filter.begin(parts.map(|(_, bits, length)| (bits - length).into()));
+    form.widths = parts.map(|(_, bits, length)| (bits - length).into());
     for (prefixes, bits, length) in parts {
         for (prefix, _) in prefixes {
             let width = bits - length;
             let first = head(prefix) >> width;
             let groups = 1 << length.saturating_sub(prefix.prefix_len());
             for group in first..first + groups {
-                let hash = filter.hash(with_head(prefix, group << width));
-                if filter_blocks.is_some() {
-                    let words: &mut [u64] = bytemuck::cast_slice_mut(&mut blocks[filter_blocks.place(hash) as usize].0);
-                    words[index::<64>(filter_blocks.number(hash))] |= SourceFilter::bits(hash);
+                let hash = form.hash(with_head(prefix, group << width));
+                if form.blocks.is_some() {
+                    let words: &mut [u64] = bytemuck::cast_slice_mut(&mut blocks[form.blocks.place(hash) as usize].0);
+                    words[FilterBlocks::number(hash)] |= SourceFilter::bits(hash);
                 } else {
-                    filter.admit_hash(hash);
+                    filter.admit(hash);
                 }
             }
         }
@@ -126,10 +130,20 @@ mod tests {
         sources
     }
 
-    fn filter(sources: &[(IpNet, u32)]) -> Box<SourceFilter> {
-        let mut roots: Box<SourceRoots> = zeroed_box();
-        fill(&mut roots, &mut [], sources);
-        Box::new(roots.filter)
+    /// A filter, and its form.
+    struct Filter(Box<SourceFilter>, FilterForm);
+
+    impl Filter {
+        fn may_list(&self, address: Address) -> bool {
+            let Self(filter, form) = self;
+            filter.may_list(form.hash(address))
+        }
+    }
+
+    fn filter(sources: &[(IpNet, u32)]) -> Filter {
+        let mut filter = Filter(zeroed_box(), FilterForm::default());
+        fill(&mut filter.1, &mut filter.0, &mut [], sources);
+        filter
     }
 
     #[test]
@@ -142,7 +156,7 @@ mod tests {
     }
 
     /// How many of so many addresses all over the address space may be listed.
-    fn let_through(filter: &SourceFilter, v4: bool) -> usize {
+    fn let_through(filter: &Filter, v4: bool) -> usize {
         let address = |number: u32| match u64::from(number).wrapping_mul(0xd134_2543_de82_ef95) {
             spread if v4 => Address::V4((spread >> 32) as u32),
             spread => Address::V6([spread, 0]),

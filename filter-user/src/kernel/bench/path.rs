@@ -25,6 +25,10 @@ pub enum PathProgram {
     DropParsed,
     /// Reads the packet as the filter does, and lets it in.
     PassParsed,
+    /// Reads the packet as the filter does, one word by the source, counts and drops it.
+    DropLeast,
+    /// The same with another word by the port, and lets it in.
+    PassLeast,
     /// The kernel's trie and a list of port ranges: the prefixes and ranges of [`Bench::set_peer`].
     DropByTrie,
 }
@@ -56,6 +60,8 @@ impl Bench {
             PathProgram::PassAll => "pass_all",
             PathProgram::DropParsed => "drop_parsed",
             PathProgram::PassParsed => "pass_parsed",
+            PathProgram::DropLeast => "drop_least",
+            PathProgram::PassLeast => "pass_least",
             PathProgram::DropByTrie => "drop_by_trie",
         };
         let mode = if generic { XdpMode::Skb } else { XdpMode::Driver };

@@ -4,61 +4,72 @@ use filter_common::source_index::{Cell, RUNS, SourceBlock, SourceNode, SourceRun
 
 use super::{Cut, IndexRoom, Run, WIDTH, fill};
 
-/// How many bits are looked up at a time.
-const STRIDE: u32 = 16;
+/// How many bits a run and a node look at, and a block.
+const NUMBER: u32 = 32;
+const OCTET: u32 = 8;
 
 /// An index that is being made.
 pub(super) struct Making {
     /// How many blocks stand beside the roots, the first ones.
     pub(super) near: usize,
+    /// How many bits an address has.
+    width: u32,
     pub(super) blocks: Vec<SourceBlock>,
     pub(super) nodes: Vec<SourceNode>,
     pub(super) runs: Vec<SourceRun>,
     room: IndexRoom,
 }
 
+/// Numbers, up to the first one of the next part, that have a cell, or one number for which more bits have to be looked up.
+struct Part<'a> {
+    first: u32,
+    /// The cell, from the first address on.
+    cell: Cell,
+    /// Where it changes within the number.
+    inside: &'a [Cut],
+}
+
 impl Making {
-    pub(super) const fn new(near: usize, room: IndexRoom) -> Self {
-        Self { near, blocks: Vec::new(), nodes: Vec::new(), runs: Vec::new(), room }
+    pub(super) const fn new(width: u32, near: usize, room: IndexRoom) -> Self {
+        Self { near, width, blocks: Vec::new(), nodes: Vec::new(), runs: Vec::new(), room }
     }
 
-    /// The runs of the 16 bits behind `depth` of them, by the cuts behind their first address, from which on `cell` holds.
-    pub(super) fn level(&mut self, depth: u32, cuts: &[Cut], mut cell: Cell) -> Vec<Run> {
-        let shift = WIDTH - STRIDE - depth;
-        #[expect(clippy::cast_possible_truncation, reason = "the bits above are those that were looked up before")]
-        let number = |(start, _): &Cut| (start >> shift) as u16;
-        // Each cut begins a run, and another behind it at the most.
-        let mut runs = Vec::with_capacity(2 * cuts.len() + 1);
-        runs.push((0, cell));
-        for same in cuts.chunk_by(|one, next| number(one) == number(next)) {
-            let at = number(&same[0]);
-            let begins_there = same[0].0.trailing_zeros() >= shift;
-            let (first, inside) = if begins_there { (same[0].1, &same[1..]) } else { (cell, same) };
-            let within = if inside.is_empty() { first } else { self.deeper(depth + STRIDE, inside, first) };
-            run(&mut runs, at, within);
-            cell = same[same.len() - 1].1;
-            if let Some(next) = at.checked_add(1) {
-                run(&mut runs, next, cell);
-            }
+    /// The runs of the first 16 bits, by the cuts.
+    pub(super) fn root(&mut self, cuts: &[Cut]) -> Vec<Run> {
+        const BITS: u32 = 16;
+        self.runs_of(BITS, parts(0, BITS, cuts, Cell::default(), usize::MAX))
+    }
+
+    /// The runs that parts come to, behind so many bits of the address.
+    fn runs_of(&mut self, depth: u32, parts: Option<Vec<Part<'_>>>) -> Vec<Run> {
+        let parts = parts.into_iter().flatten();
+        parts.map(|Part { first, cell, inside }| (first, self.beyond(depth, inside, cell))).collect()
+    }
+
+    /// The cell behind so many bits, by the cuts behind the first address, at which `cell` holds: that, if there are none.
+    fn beyond(&mut self, depth: u32, cuts: &[Cut], cell: Cell) -> Cell {
+        if cuts.is_empty() {
+            return cell;
         }
-        runs
-    }
-
-    fn deeper(&mut self, depth: u32, cuts: &[Cut], cell: Cell) -> Cell {
-        let runs = self.level(depth, cuts, cell);
-        if runs.len() <= RUNS { self.few(&runs) } else { self.upper_block(&runs) }
+        let few = parts(depth, NUMBER, cuts, cell, RUNS);
+        if few.is_some() {
+            let runs = self.runs_of(depth + NUMBER, few);
+            return self.few(&runs);
+        }
+        self.in_common(depth, cuts, cell).unwrap_or_else(|| self.block_by_octet(depth, cuts, cell))
     }
 
     /// A cell that leads to a few runs.
     fn few(&mut self, runs: &[Run]) -> Cell {
-        match single(runs) {
-            Some(single) if self.runs.len() < self.room.runs => {
-                let place = self.runs.len();
-                self.runs.push(single);
-                u16::try_from(place).map_or(Cell::ASK, Cell::run)
-            }
-            _ => self.node(runs),
-        }
+        single(runs).and_then(|single| self.run(single)).map_or_else(|| self.node(runs), |(_, cell)| cell)
+    }
+
+    /// A cell that leads to a single run, and the place of that.
+    fn run(&mut self, run: SourceRun) -> Option<(usize, Cell)> {
+        let place = self.runs.len();
+        let cell = u16::try_from(place).ok().filter(|_| place < self.room.runs).map(Cell::run)?;
+        self.runs.push(run);
+        Some((place, cell))
     }
 
     /// A cell that leads to a node with these runs.
@@ -69,7 +80,7 @@ impl Making {
         }
         // Runs that there are not are like the last one.
         let (_, last) = runs[runs.len() - 1];
-        let mut node = SourceNode { starts: [u16::MAX; RUNS], cells: [last; RUNS] };
+        let mut node = SourceNode { starts: [u32::MAX; RUNS], cells: [last; RUNS] };
         for ((start, cell), run) in node.starts.iter_mut().zip(&mut node.cells).zip(runs) {
             (*start, *cell) = *run;
         }
@@ -77,32 +88,28 @@ impl Making {
         u16::try_from(place).map_or(Cell::ASK, Cell::node)
     }
 
-    /// A cell that leads to a block by the upper 8 bits.
-    fn upper_block(&mut self, runs: &[Run]) -> Cell {
-        let Some(place) = self.block() else { return Cell::ASK };
-        let mut cells = [Cell::default(); 1 << 8];
-        let whole: Vec<Run> = runs.iter().map(|(start, cell)| (start.div_ceil(1 << 8), *cell)).collect();
-        fill(&mut cells, 0, &whole);
-        // Few of the upper bits have runs that begin behind their first number.
-        for parted in runs.chunk_by(|(one, _), (next, _)| one >> 8 == next >> 8) {
-            if parted.iter().any(|(start, _)| start & 0xff != 0) {
-                let [upper, _] = parted[0].0.to_be_bytes();
-                cells[usize::from(upper)] = self.parted(upper, &within(runs, upper));
-            }
+    /// A cell that leads to a run of what all cuts have in common, if that is 16 bits or more.
+    fn in_common(&mut self, depth: u32, cuts: &[Cut], cell: Cell) -> Option<Cell> {
+        // The look-up of an IPv4 address goes on but once.
+        if depth + NUMBER >= self.width {
+            return None;
         }
-        self.blocks[place] = SourceBlock(cells);
-        self.cell_of(place)
+        let (bits, Part { first, cell, inside }, outside) = [24, 16].into_iter().find_map(|bits| {
+            let (part, outside) = only_one(parts(depth, bits, cuts, cell, 3)?)?;
+            Some((bits, part, outside))
+        })?;
+        let rest = NUMBER - bits;
+        let run = SourceRun { first: first << rest, more: (1 << rest) - 1, inside: Cell::ASK, outside, bits };
+        let (place, to_run) = self.run(run)?;
+        self.runs[place].inside = self.beyond(depth + bits, inside, cell);
+        Some(to_run)
     }
 
-    /// A cell that leads to several runs that have the upper 8 bits.
-    fn parted(&mut self, upper: u8, runs: &[Run]) -> Cell {
-        if runs.len() <= RUNS { self.few(runs) } else { self.lower_block(upper, runs) }
-    }
-
-    /// A cell that leads to a block by the lower 8 bits.
-    fn lower_block(&mut self, upper: u8, runs: &[Run]) -> Cell {
+    /// A cell that leads to a block by the next 8 bits.
+    fn block_by_octet(&mut self, depth: u32, cuts: &[Cut], cell: Cell) -> Cell {
         let Some(place) = self.block() else { return Cell::ASK };
-        fill(&mut self.blocks[place].0, u16::from(upper) << 8, runs);
+        let runs = self.runs_of(depth + OCTET, parts(depth, OCTET, cuts, cell, usize::MAX));
+        fill(&mut self.blocks[place].0, &runs);
         self.cell_of(place)
     }
 
@@ -124,31 +131,54 @@ impl Making {
     }
 }
 
-/// These runs as one among others that are all alike, if there is such.
-fn single(runs: &[Run]) -> Option<SourceRun> {
-    let (first, last, inside, outside) = match *runs {
-        [(_, outside), (first, inside)] => (first, u16::MAX, inside, outside),
-        [(_, outside), (first, inside), (next, after)] if after == outside => (first, next - 1, inside, outside),
-        _ => return None,
-    };
-    Some(SourceRun { first, more: last - first, inside, outside })
+/// The parts of the numbers that so many bits behind `depth` others are, at most 32, by the cuts behind the first address, at which
+/// `cell` holds; nothing if they are more than `most`.
+fn parts(depth: u32, bits: u32, cuts: &[Cut], mut cell: Cell, most: usize) -> Option<Vec<Part<'_>>> {
+    #[expect(clippy::cast_possible_truncation, reason = "it is shifted down to so many bits")]
+    let number = |(start, _): &Cut| ((start << depth) >> (WIDTH - bits)) as u32;
+    let mut parts = vec![Part { first: 0, cell, inside: &[] }];
+    for same in cuts.chunk_by(|one, next| number(one) == number(next)) {
+        let first = number(&same[0]);
+        let begins_there = same[0].0.checked_shl(depth + bits).is_none_or(|rest| rest == 0);
+        let (begin, inside) = if begins_there { (same[0].1, &same[1..]) } else { (cell, same) };
+        add(&mut parts, Part { first, cell: begin, inside });
+        cell = same[same.len() - 1].1;
+        if let Some(next) = first.checked_add(1)
+            && !inside.is_empty()
+            && next.checked_shr(bits).unwrap_or_default() == 0
+        {
+            add(&mut parts, Part { first: next, cell, inside: &[] });
+        }
+        // No cut makes them fewer.
+        if parts.len() > most {
+            return None;
+        }
+    }
+    Some(parts)
 }
 
-/// Lets a cell hold from a number on.
-fn run(runs: &mut Vec<Run>, from: u16, cell: Cell) {
-    runs.pop_if(|(start, _)| *start == from);
-    if runs.last().is_none_or(|(_, before)| *before != cell) {
-        runs.push((from, cell));
+/// Adds a part behind others, unless the last one goes on.
+fn add<'a>(parts: &mut Vec<Part<'a>>, part: Part<'a>) {
+    parts.pop_if(|before| before.first == part.first);
+    let goes_on = |before: &Part<'_>| before.inside.is_empty() && part.inside.is_empty() && before.cell == part.cell;
+    if !parts.last().is_some_and(goes_on) {
+        parts.push(part);
     }
 }
 
-/// The runs of the numbers with these upper 8 bits.
-fn within(runs: &[Run], upper: u8) -> Vec<Run> {
-    let first = u16::from(upper) << 8;
-    let begun = runs.partition_point(|(start, _)| *start <= first);
-    let ended = runs.partition_point(|(start, _)| *start <= first | 0xff);
-    // The first run of all begins with 0.
-    let mut within = vec![(first, runs[begun.saturating_sub(1)].1)];
-    within.extend_from_slice(&runs[begun..ended]);
-    within
+/// The part for which more bits have to be looked up, if it is one among others that are all alike, and the cell of these.
+fn only_one(mut parts: Vec<Part<'_>>) -> Option<(Part<'_>, Cell)> {
+    let part = parts.remove(parts.iter().position(|part| !part.inside.is_empty())?);
+    let outside = parts.first()?.cell;
+    parts.iter().all(|other| other.inside.is_empty() && other.cell == outside).then_some((part, outside))
+}
+
+/// These runs as one among others that are all alike, if there is such.
+fn single(runs: &[Run]) -> Option<SourceRun> {
+    let (first, last, inside, outside) = match *runs {
+        [(_, outside), (first, inside)] => (first, u32::MAX, inside, outside),
+        [(_, outside), (first, inside), (next, after)] if after == outside => (first, next - 1, inside, outside),
+        _ => return None,
+    };
+    Some(SourceRun { first, more: last - first, inside, outside, bits: NUMBER })
 }

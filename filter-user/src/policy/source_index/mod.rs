@@ -6,7 +6,7 @@ use std::net::IpAddr;
 
 use bytemuck::zeroed_box;
 use filter_common::source_index::{
-    Cell, FilterBlocks, NEAR_BLOCKS, SourceBlock, SourceIndex, SourceNode, SourceRoots, SourceRun,
+    Cell, FilterBlocks, FilterForm, NEAR_BLOCKS, SourceBlock, SourceIndex, SourceNode, SourceRoots, SourceRun,
 };
 use ipnet::IpNet;
 
@@ -49,6 +49,8 @@ impl IndexRoom {
 /// The index of a policy's sources, of both families.
 #[derive(Clone)]
 pub struct HostIndex {
+    /// The form of the filter. Its blocks are among those below.
+    pub form: FilterForm,
     /// Where the look-up begins. Its cells lead to the parts below as if these were all that there are.
     pub roots: Box<SourceRoots>,
     /// The blocks that do not stand beside the roots.
@@ -73,7 +75,7 @@ impl Shape {
 }
 
 /// The first number from which on a cell holds.
-type Run = (u16, Cell);
+type Run = (u32, Cell);
 
 /// An address, its bits in the upper part whatever its family, from which on another set holds, as a cell.
 type Cut = (u128, Cell);
@@ -91,20 +93,25 @@ impl HostIndex {
 
     fn of_shape(sources: &[(IpNet, u32)], room: IndexRoom, shape: Shape) -> Self {
         let mut index = Self::unfiltered(sources, room, shape);
-        source_filter::fill(&mut index.roots, &mut index.blocks, sources);
+        source_filter::fill(&mut index.form, &mut index.roots.filter, &mut index.blocks, sources);
         index
     }
 
     /// The same with empty filters.
     fn unfiltered(sources: &[(IpNet, u32)], room: IndexRoom, shape: Shape) -> Self {
-        let mut index = Self { roots: zeroed_box(), blocks: Vec::new(), nodes: Vec::new(), runs: Vec::new() };
+        let mut index = Self {
+            form: FilterForm::default(),
+            roots: zeroed_box(),
+            blocks: Vec::new(),
+            nodes: Vec::new(),
+            runs: Vec::new(),
+        };
         for (family, v4) in [true, false].into_iter().enumerate() {
             let [blocks, nodes, runs] = index.counts();
             let left = IndexRoom { blocks: room.blocks - blocks, nodes: room.nodes - nodes, runs: room.runs - runs };
-            let near = if v4 { shape.near } else { 0 };
-            let mut made = Making::new(near, left.in_cells());
-            let cuts = cuts(sources.iter().filter(|(prefix, _)| prefix.addr().is_ipv4() == v4));
-            let cells = made.level(0, &cuts, Cell::default());
+            let (width, near) = if v4 { (u32::BITS, shape.near) } else { (WIDTH, 0) };
+            let mut made = Making::new(width, near, left.in_cells());
+            let cells = made.root(&cuts(sources.iter().filter(|(prefix, _)| prefix.addr().is_ipv4() == v4)));
             index.take(family, &cells, made);
         }
         if sources.len() >= shape.many {
@@ -118,7 +125,7 @@ impl HostIndex {
         let (first, blocks) = (self.blocks.len(), 1 << bits);
         if first + blocks <= room.blocks {
             self.blocks.resize(first + blocks, SourceBlock([Cell::default(); 1 << 8]));
-            self.roots.families[0].filter_blocks = FilterBlocks::new(place(first), bits);
+            self.form.blocks = FilterBlocks::new(place(first), bits);
         }
     }
 
@@ -132,7 +139,7 @@ impl HostIndex {
         let [blocks, nodes, runs] = self.counts();
         let root = &mut self.roots.families[family];
         root.lead_to([blocks, nodes, runs].map(place));
-        fill(&mut root.cells, 0, cells);
+        fill(&mut root.cells, cells);
         let (near, far) = made.blocks.split_at(made.near.min(made.blocks.len()));
         self.roots.near[..near.len()].copy_from_slice(near);
         self.blocks.extend_from_slice(far);
@@ -148,6 +155,10 @@ const fn place(count: usize) -> u32 {
 }
 
 impl SourceIndex for HostIndex {
+    fn form(&self) -> &FilterForm {
+        &self.form
+    }
+
     fn roots(&self) -> &SourceRoots {
         &self.roots
     }
@@ -208,12 +219,11 @@ fn ends(prefix: &IpNet) -> (u128, u128) {
     (first, first | host)
 }
 
-/// Fills cells that begin with the number `first`.
-fn fill(cells: &mut [Cell], first: u16, runs: &[Run]) {
+/// Fills cells by the runs of their numbers.
+fn fill(cells: &mut [Cell], runs: &[Run]) {
     for (index, (start, cell)) in runs.iter().enumerate() {
-        let from = usize::from(start - first);
-        let to = runs.get(index + 1).map_or(cells.len(), |(next, _)| usize::from(next - first));
-        cells[from..to].fill(*cell);
+        let to = runs.get(index + 1).map_or(cells.len(), |(next, _)| *next as usize);
+        cells[*start as usize..to].fill(*cell);
     }
 }
 
@@ -305,10 +315,8 @@ mod tests {
     /// The same with a filter that lets all through: what it tells, the index would tell too.
     fn compare_unfiltered(sources: &[(IpNet, u32)], index: &HostIndex, addresses: &[IpAddr]) -> usize {
         let mut unfiltered = index.clone();
-        unfiltered.roots.families[0].filter_blocks = FilterBlocks::NONE;
-        // Which addresses are in a group stands before.
-        bytemuck::bytes_of_mut(&mut unfiltered.roots.filter)[8..].fill(u8::MAX);
-        assert!(addresses.iter().all(|address| unfiltered.roots.filter.may_list(Address::from(*address))));
+        unfiltered.form.blocks = FilterBlocks::NONE;
+        bytemuck::bytes_of_mut(&mut unfiltered.roots.filter).fill(u8::MAX);
         compare(sources, &unfiltered, addresses)
     }
 
@@ -363,6 +371,21 @@ mod tests {
         assert_eq!(compare(&sources, &index, &[]), 0);
     }
 
+    /// Three /56s in each of many /48s that begin alike for 40 bits: those behind the root are one run, and behind that a block
+    /// parts the /48s.
+    #[test]
+    fn what_many_prefixes_have_in_common_is_one_run() {
+        let nets = (0..240_u32).map(|number| format!("2600:1f00:{:x}:{:x}00::/56", number / 3 * 2, number % 3 * 2));
+        let mut sources: Vec<(IpNet, u32)> = nets.map(|net| (net.parse().expect("a prefix"), 1)).collect();
+        sources.sort_unstable();
+        let index = HostIndex::new(&sources, IndexRoom::MOST);
+        assert_eq!((index.blocks.len(), index.nodes.len(), index.runs.len()), (1, 80, 1));
+        assert_eq!((index.runs[0].bits, compare(&sources, &index, &[])), (24, 0));
+        let index = HostIndex::new(&sources, IndexRoom { runs: 0, ..IndexRoom::MOST });
+        assert_eq!((index.blocks.len(), index.nodes.len()), (4, 80));
+        assert_eq!(compare(&sources, &index, &[]), 0);
+    }
+
     /// Behind the filter every cell sends to the trie: what is not asked there the filter has told.
     #[test]
     fn where_there_are_many_sources_few_others_pass_the_filter() {
@@ -372,7 +395,7 @@ mod tests {
         sources.sort_unstable();
         sources.dedup();
         let mut index = HostIndex::new(&sources, IndexRoom::MOST);
-        assert!(index.roots.families[0].filter_blocks.is_some());
+        assert!(index.form.blocks.is_some());
         index.roots.families[0].cells.fill(Cell::ASK);
         for (prefix, _) in &sources {
             assert_eq!(look_up(&index, Address::from(prefix.addr())), None, "{prefix}");

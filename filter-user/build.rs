@@ -24,14 +24,13 @@ fn main() -> ExitCode {
 
 /// Leaves the object in `OUT_DIR`, as `sipwall`.
 fn embed(toolchain: &Toolchain) -> Result<(), Box<dyn Error>> {
-    let program = Program::of_this_workspace();
+    let mut program = Program::of_this_workspace();
+    if env::var_os("CARGO_FEATURE_OLDER_ABI").is_some() {
+        program = program.of_older_abi();
+    }
     for input in program.inputs() {
         println!("cargo::rerun-if-changed={}", input.display());
     }
-    let mut object = fs::read(program.build(toolchain)?)?;
-    if env::var_os("CARGO_FEATURE_OLDER_ABI").is_some() {
-        // What is behind the last section belongs to nobody, and makes another build of it.
-        object.extend(b"older");
-    }
+    let object = fs::read(program.build(toolchain)?)?;
     Ok(fs::write(PathBuf::from(env::var("OUT_DIR")?).join("sipwall"), object)?)
 }

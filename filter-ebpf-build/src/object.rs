@@ -54,6 +54,7 @@ const FOREIGN_VARIABLES: [&str; 9] = [
 #[derive(Clone, Debug)]
 pub struct Program {
     object: &'static str,
+    features: &'static [&'static str],
     workspace: PathBuf,
     target: PathBuf,
 }
@@ -84,7 +85,14 @@ impl Program {
         let workspace = package.parent().unwrap_or(package).to_owned();
         let shared = env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
         let target = workspace.join(shared.unwrap_or_else(|| "target".into())).join("bpf");
-        Self { object: FILTER, workspace, target }
+        Self { object: FILTER, features: &[], workspace, target }
+    }
+
+    /// The program as the version before might have been, whose maps are of another shape: for tests of upgrades.
+    #[must_use]
+    pub fn of_older_abi(self) -> Self {
+        // Apart, for two build scripts may run at the same time.
+        Self { features: &["--features", "older-abi"], target: self.target.join("older"), ..self }
     }
 
     /// The programs that this workspace's filter is measured by.
@@ -117,7 +125,7 @@ impl Program {
         let mut cargo = Command::new(&toolchain.compiler.cargo);
         cargo.current_dir(&self.workspace).args(["build", "--release", "--locked"]);
         cargo.args(["-Z", "build-std=core", "--target", TARGET]);
-        cargo.args(["--package", PACKAGE, "--bin", self.object]);
+        cargo.args(["--package", PACKAGE, "--bin", self.object]).args(self.features);
         cargo.args(PROFILE.iter().flat_map(|setting| ["--config", setting]));
         cargo.arg("--target-dir").arg(&self.target);
         for variable in FOREIGN_VARIABLES {

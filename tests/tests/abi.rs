@@ -1,14 +1,19 @@
 //! What a policy comes to in the maps, held against what it came to before: where the ABI is the same, a program that is put in
 //! the place of another one judges by what was written for that.
 
+use std::mem::offset_of;
+
 use bytemuck::{bytes_of, cast_slice};
-use filter_common::ABI_VERSION;
+use filter_common::{
+    ABI_VERSION,
+    tables::{Policies, Slot},
+};
 use filter_user::policy::{HostIndex, IndexRoom};
 use sha2::{Digest as _, Sha256};
 use tests::judge::fixture_policy;
 
-/// The ABI, and the sum of all that packets are judged by under it.
-const RECORDED: (u32, &str) = (10, "b63e908c1ac007939c86bb5d2d145681905cff0cf38585f67775dffa74c8d9a7");
+/// The ABI, and the sum of a policy's tables and index and of where they lie.
+const RECORDED: (u32, &str) = (10, "e96ab24041301b9c13ad42317d6a539a0d60742a5fcbda60c57d47a1a90e45af");
 
 #[test]
 fn what_a_policy_comes_to_in_the_maps_is_recorded_for_its_abi() {
@@ -23,7 +28,15 @@ fn what_a_policy_comes_to_in_the_maps_is_recorded_for_its_abi() {
     let policy = fixture_policy(&[("[[deny]]", &allow)]).expect("a policy");
     let HostIndex { form, roots, blocks, nodes, runs } = HostIndex::new(&policy.sources, IndexRoom::MOST);
     assert!(form.blocks.is_some() && !nodes.is_empty() && !runs.is_empty(), "there is something of each kind");
+    let places = [
+        offset_of!(Policies, slots),
+        offset_of!(Slot, form),
+        offset_of!(Slot, tables),
+        offset_of!(Slot, roots),
+        size_of::<Slot>(),
+    ];
     let sum = [
+        cast_slice(&places),
         bytes_of(&*policy.tables),
         bytes_of(&form),
         bytes_of(&*roots),

@@ -14,7 +14,7 @@ use tests::ports::bound;
 use serde_json::Value;
 use tests::{
     pins::{OTHER_PINS, pins},
-    scene::{SBC, SCANNER, Scene, packets},
+    scene::{CARRIER, SBC, SCANNER, Scene, packets},
     sipwall::{Ended, binary, older_binary, write_other_build},
 };
 
@@ -207,6 +207,7 @@ fn upgrade_from(older: &Path, is_other_abi: bool) {
         run(&scene, older, arguments).assert_done();
     }
     assert_eq!((scene.datagrams("carrier", 5060), scene.datagrams("scanner", 5080)), (3, 3));
+    run(&scene, older, &["deny", "add", CARRIER]).assert_done();
     let before = run(&scene, older, &["status", "eth0", "--json"]).json();
     let shown = scene.sipwall(&["status"]);
     let expected = if is_other_abi { "eth0: a filter of ANOTHER VERSION" } else { "NOT THIS BINARY'S" };
@@ -224,9 +225,11 @@ fn upgrade_from(older: &Path, is_other_abi: bool) {
     assert_eq!((&before["generation"], &status["generation"]), (&2.into(), &3.into()), "{status}");
     assert_eq!(
         (&status["live"]["allow_count"], &status["live"]["denied_count"], &status["live"]["listed_count"]),
-        (&1.into(), &1.into(), &1.into()),
+        (&1.into(), &2.into(), &1.into()),
         "{status}"
     );
+    assert_eq!(scene.datagrams("carrier", 5060), 0, "who is listed and denied stays denied");
+    scene.sipwall(&["deny", "remove", CARRIER]).assert_done();
     let stats = scene.stats();
     assert_eq!(
         (packets(&stats, "rule", "carrier/sip-udp", None), packets(&stats, "rule", "allow/guest", None)),

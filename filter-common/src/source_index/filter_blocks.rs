@@ -22,9 +22,6 @@ const WORD: u32 = 43;
 pub const FILTER_BLOCK_BITS: u32 = u64::BITS - WORD - WORDS.trailing_zeros();
 
 impl FilterBlocks {
-    /// None.
-    pub const NONE: Self = Self { first: 0, shift: 0 };
-
     /// Blocks of which the first is in this place; their number has so many bits, at least one and at most
     /// [`FILTER_BLOCK_BITS`].
     pub const fn new(first: u32, bits: u32) -> Self {

@@ -2,10 +2,11 @@
 //!
 //! What is unlisted a [`SourceFilter`] tells, nearly always, by words of its own or, where there are many sources, in
 //! [`FilterBlocks`]. Behind it stands a multibit trie. The first 16 bits of an address
-//! choose a cell of the [`SourceRoot`]. A cell is the source set itself, or leads to where the next bits are looked up: 32 of them
-//! in a [`SourceRun`], where a prefix stands alone, and in a [`SourceNode`], which has up to [`RUNS`] runs of numbers with the same
-//! cell, or, where there are more, 8 of them in a [`SourceBlock`], behind which comes any of these. The first blocks of IPv4 are
-//! all that most policies need; they stand beside the roots. Where there is no room, the cell says to ask the trie.
+//! choose a cell of the [`SourceRoot`]. A cell is the source set itself, or leads to where the next bits are looked up: 32 of
+//! them in a [`SourceRun`], where a prefix stands alone, and in a [`SourceNode`], which has up to [`RUNS`] runs of numbers with
+//! the same cell, or, where there are more, 8 of them in a [`SourceBlock`], behind which comes any of these. Of IPv6 a run can
+//! also be what many prefixes have in common in the next 16 or 24 bits. The first blocks of IPv4 are all that most policies
+//! need; they stand beside the roots. Where there is no room, the cell says to ask the trie.
 
 mod cell;
 mod filter;

@@ -22,8 +22,6 @@ pub struct SourceRoot {
     to_node: u32,
     /// The same for a single run.
     to_run: u32,
-    /// Unused.
-    reserved: u32,
     /// The first of its prefixes among all that are noted beside the tries.
     pub first_prefix: u32,
     /// How many prefixes it has; [`UNKNOWN`](crate::noted_prefix::UNKNOWN) while its trie is written.
@@ -148,7 +146,7 @@ pub struct SourceRun {
     pub inside: Cell,
     /// The cell of all others.
     pub outside: Cell,
-    /// Behind how many bits the cell goes on, from 1 to 32.
+    /// Behind how many bits the cell inside leads on: 16, 24 or 32.
     pub bits: u32,
 }
 

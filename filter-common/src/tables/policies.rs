@@ -8,7 +8,7 @@ use crate::source_index::{FilterForm, SourceRoots};
 #[cfg_attr(feature = "host", derive(bytemuck::Pod, bytemuck::Zeroable))]
 #[repr(C)]
 pub struct Policies {
-    /// Which generation is in force.
+    /// Which generation is in force. It stands here in every ABI: who takes over from another one goes on from it.
     pub switch: Switch,
     /// What each slot has.
     pub slots: [Slot; GENERATIONS as usize],
@@ -25,6 +25,9 @@ pub struct Slot {
     pub tables: Tables,
     /// Where the look-up of a source begins.
     pub roots: SourceRoots,
+    /// What another ABI might have besides.
+    #[cfg(feature = "older-abi")]
+    pub more: u64,
 }
 
 /// Which generation is in force.
@@ -100,7 +103,7 @@ impl Switch {
 }
 
 const _: () = {
-    assert!(size_of::<Switch>() == 8);
+    assert!(size_of::<Switch>() == 8 && core::mem::offset_of!(Policies, switch) == 0);
     // As much as Linux 6.1 allots for a value.
     assert!(size_of::<Policies>() <= 4 << 20);
 };

@@ -234,8 +234,8 @@ impl NewFilter<'_> {
         build::write(staging)?;
         let mut maps = Maps { directory: Some(staging.directory().to_owned()), ..Maps::of(&mut ebpf)? };
         if let Some(older) = older {
-            maps.refill_deny_filter()?;
             upgrade::continue_generations(older, staging, &mut maps)?;
+            maps.refill_deny_filter()?;
             if !anew.contains(&baseline::COUNTERS) {
                 baseline::keep_age(older, staging)?;
             }

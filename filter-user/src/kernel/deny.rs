@@ -216,6 +216,9 @@ impl Maps {
     /// Lets packets be looked up in a deny list that was taken over from a filter without this one's filter in front of it.
     pub(super) fn refill_deny_filter(&mut self) -> Result<()> {
         let denied = self.denied_prefixes()?;
+        if !denied.is_empty() {
+            self.use_list(lists::DENY, true)?;
+        }
         denied.into_iter().try_for_each(|prefix| self.deny_filter.set(prefix))
     }
 

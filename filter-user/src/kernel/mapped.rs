@@ -45,12 +45,18 @@ impl<T: bytemuck::Pod> Mapped<T> {
         count: usize,
     ) -> Result<Self> {
         // The kernel rounds values up to 8 octets.
-        const { assert!(size_of::<T>().is_multiple_of(8) && size_of::<V>().is_multiple_of(8)) };
+        const { assert!(size_of::<V>().is_multiple_of(8)) };
+        Self::of(map.map(), start, count)
+    }
+
+    /// So many values that lie in the entries of a map whose shape is not known, from an octet on.
+    pub(super) fn of(map: &MapData, start: usize, count: usize) -> Result<Self> {
+        const { assert!(size_of::<T>().is_multiple_of(8)) };
         ensure!(count > 0 && start.is_multiple_of(align_of::<T>()), "a map has no entries there");
         let before = start % page_size();
         let octets = before + count * size_of::<T>();
         let (access, flags) = (ProtFlags::READ | ProtFlags::WRITE, MapFlags::SHARED);
-        let (data, offset) = (map.map().fd(), u64::try_from(start - before)?);
+        let (data, offset) = (map.fd(), u64::try_from(start - before)?);
         // SAFETY: a new mapping, which takes nobody's place. The kernel refuses one that is longer than the map.
         let mapping = unsafe { mmap(ptr::null_mut(), octets, access, flags, data.as_fd(), offset) };
         let mapping = mapping.context("cannot map a BPF map into memory")?;

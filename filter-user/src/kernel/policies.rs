@@ -1,12 +1,12 @@
 //! The map of the policies: what is in each slot, and the switch, which says where the one in force is.
 
-use std::{mem::offset_of, sync::atomic::Ordering};
+use std::{mem::offset_of, path::Path, sync::atomic::Ordering};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use aya::maps::{Array, MapData};
 use filter_common::{
     source_index::{FilterForm, SourceRoots},
-    tables::{Policies, Slot, Switch, Tables},
+    tables::{GENERATIONS, Policies, Slot, Switch, Tables},
 };
 use ipnet::IpNet;
 
@@ -81,6 +81,22 @@ fn start(slot: u32) -> Result<usize> {
 pub(super) fn switch_of(policies: &Shared) -> Result<Switch> {
     let word = word(policies).context("cannot read the switch")?;
     Ok(Switch::of_number(word.shared().load(Ordering::Acquire)))
+}
+
+/// What the switch of policies says that another ABI pinned, whatever else it has there.
+pub(super) fn switch_at(path: &Path) -> Result<Switch> {
+    let unknown = || {
+        format!(
+            "`{}` does not say which policy is in force, so this version cannot take over\nhint: `sipwall detach` takes the \
+             filter off",
+            path.display()
+        )
+    };
+    let map = MapData::from_pin(path).with_context(unknown)?;
+    let word = Mapped::<u64>::of(&map, offset_of!(Policies, switch), 1).with_context(unknown)?;
+    let switch = Switch::of_number(word.shared().load(Ordering::Acquire));
+    ensure!(switch.slot < GENERATIONS, unknown());
+    Ok(switch)
 }
 
 /// Lets the switch of these policies say something else, as [`Maps::set_switch`] does.

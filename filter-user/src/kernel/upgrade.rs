@@ -9,10 +9,7 @@ use aya::{
 };
 // `Xdp::from_pin` takes it, and aya does not export it.
 use aya_obj::programs::XdpAttachType;
-use filter_common::{
-    GenerationInfo,
-    tables::{GENERATIONS, Policies},
-};
+use filter_common::{GenerationInfo, tables::GENERATIONS};
 
 use super::{
     build,
@@ -137,10 +134,9 @@ pub(super) fn share_maps(old: &Pins, new: &Pins, policy: &CompiledPolicy) -> Res
 /// Goes on counting generations where the older filter stands, in the slot behind the one that it looks at: the deny list that
 /// both look at holds for it until the link is swapped.
 pub(super) fn continue_generations(old: &Pins, new: &Pins, maps: &mut Maps) -> Result<()> {
-    if let Some(shared) = shared_array::<Policies>(old, new, "POLICIES")? {
-        fault::step();
-        maps.set_switch(policies::switch_of(&shared)?)?;
-    }
+    let switch = policies::switch_at(&old.directory().join("POLICIES"))?;
+    fault::step();
+    maps.set_switch(switch)?;
     if let Some(infos) = shared_array::<GenerationInfo>(old, new, "GENERATION_INFO")? {
         for slot in 0..GENERATIONS {
             fault::step();

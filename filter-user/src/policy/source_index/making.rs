@@ -88,9 +88,9 @@ impl Making {
         u16::try_from(place).map_or(Cell::ASK, Cell::node)
     }
 
-    /// A cell that leads to a run of what all cuts have in common, if that is 16 bits or more.
+    /// A cell that leads to a run of what all cuts have in common in the next 24 or 16 bits, if they have.
     fn in_common(&mut self, depth: u32, cuts: &[Cut], cell: Cell) -> Option<Cell> {
-        // The look-up of an IPv4 address goes on but once.
+        // The look-up of an IPv4 address goes on but once, and so does none of the last bits of an IPv6 address.
         if depth + NUMBER >= self.width {
             return None;
         }

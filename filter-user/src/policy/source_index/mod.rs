@@ -315,7 +315,7 @@ mod tests {
     /// The same with a filter that lets all through: what it tells, the index would tell too.
     fn compare_unfiltered(sources: &[(IpNet, u32)], index: &HostIndex, addresses: &[IpAddr]) -> usize {
         let mut unfiltered = index.clone();
-        unfiltered.form.blocks = FilterBlocks::NONE;
+        unfiltered.form.blocks = FilterBlocks::default();
         bytemuck::bytes_of_mut(&mut unfiltered.roots.filter).fill(u8::MAX);
         compare(sources, &unfiltered, addresses)
     }

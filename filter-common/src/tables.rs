@@ -2,11 +2,15 @@
 //!
 //! Everything but the source tries is one [`Tables`] value.
 
+mod crossing;
 mod policies;
 
 use core::ops::{BitAnd, BitOr};
 
-pub use self::policies::{Policies, Slot, Switch, lists};
+pub use self::{
+    crossing::{CROSSINGS, Crossing, CrossingForm},
+    policies::{Policies, Slot, Switch, lists},
+};
 use crate::{
     Address,
     verifier::{entry, opaque},
@@ -142,6 +146,8 @@ pub struct Tables {
     pub opening: TermSet,
     /// What follows for a packet that a term allows, in the place that [`TermSet::lowest_place`] finds.
     terms: [Term; TERMS],
+    /// Which of them allows a UDP datagram, where that was reckoned beforehand.
+    crossing: Crossing,
 }
 
 /// What follows for a packet that a term allows.
@@ -224,8 +230,8 @@ pub struct Settings {
     pub generation: u64,
     /// What is switched on.
     pub knobs: Knobs,
-    /// Unused.
-    pub reserved: u32,
+    /// How the terms lie that allow UDP datagrams, if that was reckoned beforehand.
+    pub crossing: CrossingForm,
     /// The SBC's own addresses, if [`flags::ADDRESSES`] is set.
     pub addresses: AddressTable,
     /// How much of what each source may send.

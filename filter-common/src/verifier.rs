@@ -50,6 +50,22 @@ pub(crate) fn shifted(number: u64, by: u64) -> u64 {
     }
 }
 
+/// The same to the left.
+#[inline(always)]
+pub(crate) fn shifted_left(number: u64, by: u64) -> u64 {
+    #[cfg(target_arch = "bpf")]
+    {
+        let mut shifted = number;
+        // SAFETY: it shifts a register.
+        unsafe { core::arch::asm!("{0} <<= {1}", inout(reg) shifted, in(reg) by, options(pure, nomem, nostack)) };
+        shifted
+    }
+    #[cfg(not(target_arch = "bpf"))]
+    {
+        number << (by & 63)
+    }
+}
+
 /// The entry that a field of the packet stands for, in a table of a power of two.
 #[inline(always)]
 pub fn entry<T, const N: usize>(table: &[T; N], field: impl Into<u64>) -> &T {

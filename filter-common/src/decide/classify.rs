@@ -4,15 +4,22 @@ use super::icmp::{self, Message};
 use crate::{
     Address, Reason, Verdict,
     packet::{Packet, Port, Transport, ip},
-    tables::{PortTables, Tables, TermSet},
+    tables::{PortTables, Tables, Term, TermSet},
     verifier::{apart, entry},
 };
 
-/// The place of the term that allows the packet, by the intersection of what each field allows; or why none does.
-///
-/// As wide as a register: LLVM would put a narrow number and the reason into one, and take them apart again.
+/// What the trie has for a source that is listed.
+#[derive(Clone, Copy)]
+pub(super) struct Source<'a> {
+    /// The number of its set among [`Tables::source_sets`].
+    pub(super) set: u32,
+    /// That set.
+    pub(super) terms: &'a TermSet,
+}
+
+/// What follows from the term that allows the packet, by the intersection of what each field allows; or why none does.
 #[inline(always)]
-pub(super) fn term(packet: &Packet, tables: &Tables, source: &TermSet) -> Result<u64, Reason> {
+pub(super) fn term(packet: &Packet, tables: &Tables, source: Source<'_>) -> Result<Term, Reason> {
     match packet.transport {
         Transport::Tcp { source: from, destination: to, opening } => {
             ports(&Ports { protocol: Tables::TCP, source: from, destination: to, opening }, tables, source)
@@ -20,7 +27,7 @@ pub(super) fn term(packet: &Packet, tables: &Tables, source: &TermSet) -> Result
         Transport::Udp { source: from, destination: to } => {
             ports(&Ports { protocol: Tables::UDP, source: from, destination: to, opening: false }, tables, source)
         }
-        _ => other_protocol(packet, tables, source),
+        _ => other_protocol(packet, tables, source.terms),
     }
 }
 
@@ -33,9 +40,10 @@ pub(super) struct Ports {
     pub(super) opening: bool,
 }
 
-/// The place of the term that allows a TCP segment or UDP datagram.
+/// What follows from the term that allows a TCP segment or UDP datagram.
 #[inline(always)]
-pub(super) fn ports(packet: &Ports, tables: &Tables, source: &TermSet) -> Result<u64, Reason> {
+pub(super) fn ports(packet: &Ports, tables: &Tables, source: Source<'_>) -> Result<Term, Reason> {
+    let Source { set, terms: source } = source;
     let ports = &tables.ports[packet.protocol];
     let class = *entry(&ports.destination, packet.destination.number());
     // What most who scan have. It follows from what is below, too.
@@ -44,11 +52,17 @@ pub(super) fn ports(packet: &Ports, tables: &Tables, source: &TermSet) -> Result
         apart();
         return Err(if source.is_empty() { Reason::ProviderDenied } else { Reason::PortClosed });
     }
+    let from_class = *entry(&ports.source, packet.source.number());
+    if packet.protocol == Tables::UDP
+        && let Some(term) = tables.crossed(set, class, from_class)
+    {
+        return Ok(term);
+    }
     let to = *source & *entry(&tables.port_sets, class);
-    let from = *entry(&tables.port_sets, *entry(&ports.source, packet.source.number()));
+    let from = *entry(&tables.port_sets, from_class);
     let allowed = if packet.opening { to & from & tables.opening } else { to & from };
     if let Some(place) = allowed.lowest_place() {
-        return Ok(place);
+        return Ok(tables.term_in(place));
     }
     Err(if source.is_empty() {
         Reason::ProviderDenied
@@ -91,12 +105,12 @@ pub(super) const fn is_of_any_protocol(packet: &Packet) -> bool {
     matches!(packet.source, Address::V6(_)) && !matches!(packet.protocol, ip::TCP | ip::UDP)
 }
 
-/// The place of the term that allows ICMP or another protocol without ports.
+/// What follows from the term that allows ICMP or another protocol without ports.
 #[inline(always)]
-fn other_protocol(packet: &Packet, tables: &Tables, source: &TermSet) -> Result<u64, Reason> {
+fn other_protocol(packet: &Packet, tables: &Tables, source: &TermSet) -> Result<Term, Reason> {
     let allowed = *source & *entry(&tables.protocols, packet.protocol);
     if let Some(place) = allowed.lowest_place() {
-        return Ok(place);
+        return Ok(tables.term_in(place));
     }
     Err(echo_or(packet, if source.is_empty() { Reason::ProviderDenied } else { Reason::ProtocolUnlisted }))
 }

@@ -17,7 +17,7 @@ use crate::{
     Address, Datagram, FirstFragment, Reason, State, Verdict,
     live::{Allowance, LiveQuery},
     packet::{self, Frame, OddPacket, Packet, Payload, PlainPacket, Port, Transport, UNTAGGED, ip},
-    tables::{Knobs, Tables, TermSet, flags},
+    tables::{Knobs, Tables, flags},
     verifier::{apart, entry},
 };
 
@@ -232,9 +232,9 @@ fn by_source<F: Frame + ?Sized, P: Policy, S: State>(
         return Err(rare(Reason::MartianSource));
     }
     if fragment {
-        return classify::later_fragment(packet, tables, source);
+        return classify::later_fragment(packet, tables, source.terms);
     }
-    let term = tables.term_in(classify::term(packet, tables, source)?);
+    let term = classify::term(packet, tables, source)?;
     Ok(match limit::listed(packet, tables, state, term) {
         Some(reason) => Verdict::of(reason),
         None => inspect::listed(frame, packet, policy, term),
@@ -282,10 +282,10 @@ const fn live_query(packet: &Packet) -> LiveQuery {
 
 /// What the trie has for `address`; nothing where it is unlisted.
 #[inline(always)]
-fn source_set<P: Policy>(policy: &P, address: Address) -> Option<&TermSet> {
+fn source_set<P: Policy>(policy: &P, address: Address) -> Option<classify::Source<'_>> {
     match policy.source_set(address) {
         0 => None,
-        index => Some(entry(&policy.tables().source_sets, index)),
+        set => Some(classify::Source { set, terms: entry(&policy.tables().source_sets, set) }),
     }
 }
 

@@ -107,9 +107,7 @@ impl Maps {
         let tables = &mut written.entries()[0];
         *tables = *policy.tables;
         tables.settings.generation = generation;
-        for (term, info) in policy.terms.iter().enumerate() {
-            tables.term_mut(term).rule = counters[info.rule];
-        }
+        tables.renumber(policy.terms.iter().map(|info| counters[info.rule]).enumerate());
         Ok(())
     }
 }

@@ -10,7 +10,7 @@ use filter_common::{
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use super::{mapped::Mapped, maps::Maps, trie};
-use crate::policy::{CompiledPolicy, Cover, Outline, outermost};
+use crate::policy::{CompiledPolicy, Cover, Outline, TermInfo, outermost};
 
 /// A generation as the maps have it.
 pub(super) struct Running {
@@ -101,10 +101,9 @@ impl Running {
         }
         let mut expected = policy.tables.clone();
         expected.settings.generation = self.tables.settings.generation;
-        for (term, info) in policy.terms.iter().enumerate() {
-            let Some(counter) = self.counters.get(&policy.rules[info.rule].name) else { return false };
-            expected.term_mut(term).rule = *counter;
-        }
+        let counter = |info: &TermInfo| self.counters.get(&policy.rules[info.rule].name).copied();
+        let Some(rules) = policy.terms.iter().map(counter).collect::<Option<Vec<u16>>>() else { return false };
+        expected.renumber(rules.into_iter().enumerate());
         bytemuck::bytes_of(&*expected) == bytemuck::bytes_of(&*self.tables)
     }
 }

@@ -58,9 +58,7 @@ impl HostPolicy {
     /// The same policy, but its verdicts name places in [`CompiledPolicy::terms`] where those of others name rules.
     pub(super) fn naming_terms(compiled: &CompiledPolicy) -> Self {
         let mut policy = Self::new(compiled);
-        for (rule, term) in (0..).zip(0..TERMS) {
-            policy.tables.term_mut(term).rule = rule;
-        }
+        policy.tables.renumber((0..TERMS).zip(0..));
         policy
     }
 }

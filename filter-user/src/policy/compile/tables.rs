@@ -60,6 +60,7 @@ pub(super) fn build(
     ports(&mut tables, own, terms)?;
     let what = "combinations of rules over sources";
     copy(&mut tables.source_sets, source_sets, Code::TooManySourceSets, what)?;
+    tables.cross(source_sets.len());
     Ok(tables)
 }
 

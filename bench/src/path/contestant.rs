@@ -45,7 +45,8 @@ enum Kind {
 
 /// The name of the contestant that all others are compared with.
 pub(crate) const EMPTY: &str = "empty XDP_DROP";
-/// The name of what does the least that a filter can: it reads the headers, a word by the source and one by the port, and counts.
+/// The name of what does the least that a filter can: it reads the headers, a word by the source and, of what
+/// passes, one by the port, and counts.
 pub(crate) const LEAST: &str = "least filter";
 /// The filter's.
 pub(crate) const SIPWALL: &str = "sipwall";

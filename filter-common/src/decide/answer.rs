@@ -4,7 +4,6 @@ use super::{
     Policy,
     classify::{self, Ports},
     icmp::{self, Message},
-    source_set,
 };
 use crate::{
     Flow, State,
@@ -68,8 +67,11 @@ pub fn outgoing<F: Frame + ?Sized, P: Policy>(frame: &F, policy: &P) -> Option<O
         _ => return None,
     };
     let own = tables.ports[ports.protocol].owns(ports.destination.number());
-    let listed = || source_set(policy, packet.destination).map(|source| classify::ports(&ports, tables, source));
-    if own || matches!(listed(), Some(Ok(_))) {
+    let listed = || match policy.source_set(packet.destination) {
+        0 => false,
+        set => classify::ports(&ports, tables, set).is_ok(),
+    };
+    if own || listed() {
         return None;
     }
     Some(Outgoing { flow: flow(&packet, ports.destination.number(), ports.source.number()), opens })

@@ -4,30 +4,22 @@ use super::icmp::{self, Message};
 use crate::{
     Address, Reason, Verdict,
     packet::{Packet, Port, Transport, ip},
-    tables::{PortTables, Tables, Term, TermSet},
+    tables::{PortTables, Tables, Term},
     verifier::{apart, entry},
 };
 
-/// What the trie has for a source that is listed.
-#[derive(Clone, Copy)]
-pub(super) struct Source<'a> {
-    /// The number of its set among [`Tables::source_sets`].
-    pub(super) set: u32,
-    /// That set.
-    pub(super) terms: &'a TermSet,
-}
-
-/// What follows from the term that allows the packet, by the intersection of what each field allows; or why none does.
+/// What follows from the term that allows the packet, by the intersection of what each field allows; or why none does. `set`: that
+/// of its source, an index of [`Tables::source_sets`].
 #[inline(always)]
-pub(super) fn term(packet: &Packet, tables: &Tables, source: Source<'_>) -> Result<Term, Reason> {
+pub(super) fn term(packet: &Packet, tables: &Tables, set: u32) -> Result<Term, Reason> {
     match packet.transport {
         Transport::Tcp { source: from, destination: to, opening } => {
-            ports(&Ports { protocol: Tables::TCP, source: from, destination: to, opening }, tables, source)
+            ports(&Ports { protocol: Tables::TCP, source: from, destination: to, opening }, tables, set)
         }
         Transport::Udp { source: from, destination: to } => {
-            ports(&Ports { protocol: Tables::UDP, source: from, destination: to, opening: false }, tables, source)
+            ports(&Ports { protocol: Tables::UDP, source: from, destination: to, opening: false }, tables, set)
         }
-        _ => other_protocol(packet, tables, source.terms),
+        _ => other_protocol(packet, tables, set),
     }
 }
 
@@ -42,8 +34,8 @@ pub(super) struct Ports {
 
 /// What follows from the term that allows a TCP segment or UDP datagram.
 #[inline(always)]
-pub(super) fn ports(packet: &Ports, tables: &Tables, source: Source<'_>) -> Result<Term, Reason> {
-    let Source { set, terms: source } = source;
+pub(super) fn ports(packet: &Ports, tables: &Tables, set: u32) -> Result<Term, Reason> {
+    let source = entry(&tables.source_sets, set);
     let ports = &tables.ports[packet.protocol];
     let class = *entry(&ports.destination, packet.destination.number());
     // What most who scan have. It follows from what is below, too.
@@ -89,7 +81,8 @@ pub(super) fn unlisted(packet: &Packet) -> Reason {
 ///
 /// Alone it completes nothing, for its first fragment was judged in full.
 #[inline(always)]
-pub(super) fn later_fragment(packet: &Packet, tables: &Tables, source: &TermSet) -> Result<Verdict, Reason> {
+pub(super) fn later_fragment(packet: &Packet, tables: &Tables, set: u32) -> Result<Verdict, Reason> {
+    let source = entry(&tables.source_sets, set);
     let terms = if is_of_any_protocol(packet) { *source } else { *source & *entry(&tables.protocols, packet.protocol) };
     if terms.is_empty() {
         return Err(Reason::FragmentUnlisted);
@@ -107,7 +100,8 @@ pub(super) const fn is_of_any_protocol(packet: &Packet) -> bool {
 
 /// What follows from the term that allows ICMP or another protocol without ports.
 #[inline(always)]
-fn other_protocol(packet: &Packet, tables: &Tables, source: &TermSet) -> Result<Term, Reason> {
+fn other_protocol(packet: &Packet, tables: &Tables, set: u32) -> Result<Term, Reason> {
+    let source = entry(&tables.source_sets, set);
     let allowed = *source & *entry(&tables.protocols, packet.protocol);
     if let Some(place) = allowed.lowest_place() {
         return Ok(tables.term_in(place));

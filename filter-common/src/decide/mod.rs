@@ -227,14 +227,17 @@ fn by_source<F: Frame + ?Sized, P: Policy, S: State>(
     if fragment && policy.knobs().has(flags::FRAGMENTS_DROP) {
         return Ok(Verdict::of(Reason::FragmentRefused));
     }
-    let Some(source) = source_set(policy, packet.source) else { return unlisted::<P>(packet) };
+    let set = policy.source_set(packet.source);
+    if set == 0 {
+        return unlisted::<P>(packet);
+    }
     if P::IS_QUIET && packet.source.is_martian_source() {
         return Err(rare(Reason::MartianSource));
     }
     if fragment {
-        return classify::later_fragment(packet, tables, source.terms);
+        return classify::later_fragment(packet, tables, set);
     }
-    let term = classify::term(packet, tables, source)?;
+    let term = classify::term(packet, tables, set)?;
     Ok(match limit::listed(packet, tables, state, term) {
         Some(reason) => Verdict::of(reason),
         None => inspect::listed(frame, packet, policy, term),
@@ -277,15 +280,6 @@ const fn live_query(packet: &Packet) -> LiveQuery {
         Transport::Absent if classify::is_of_any_protocol(packet) => LiveQuery::ANY_FRAGMENT,
         Transport::Absent => LiveQuery::fragment(packet.protocol),
         _ => LiveQuery::port(packet.protocol, 0),
-    }
-}
-
-/// What the trie has for `address`; nothing where it is unlisted.
-#[inline(always)]
-fn source_set<P: Policy>(policy: &P, address: Address) -> Option<classify::Source<'_>> {
-    match policy.source_set(address) {
-        0 => None,
-        set => Some(classify::Source { set, terms: entry(&policy.tables().source_sets, set) }),
     }
 }
 

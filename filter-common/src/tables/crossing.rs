@@ -20,7 +20,7 @@ pub struct CrossingForm {
 impl CrossingForm {
     /// Answers for so many source sets, classes of destination ports and classes of source ports; nothing if these are too many.
     fn of(sets: usize, destinations: usize, sources: usize) -> Option<Self> {
-        // A bit for the sets begins behind one at the least.
+        // At least one bit each: where the number of the set begins is never 0, which says that there are no answers.
         let bits = |count: usize| count.next_power_of_two().trailing_zeros().max(1);
         let (destination, set) = (bits(sources), bits(sources) + bits(destinations));
         let form = Self { set: u16::try_from(set).ok()?, destination: u16::try_from(destination).ok()? };
@@ -62,12 +62,12 @@ impl Tables {
         self.crossing.sets = 0;
         let Some(form) = form else { return };
         for (set, number) in (0..sets).zip(0..) {
+            self.crossing.sets = number + 1;
             for (to, destination) in (0..destinations).zip(0..) {
                 for (from, source) in (0..sources).zip(0..) {
                     let allowed = self.source_sets[set] & self.port_sets[to] & self.port_sets[from];
                     let answer = allowed.lowest_place().map_or(NONE, |place| self.term_in(place));
                     self.crossing.answers[index::<CROSSINGS>(form.place(number, destination, source))] = answer;
-                    self.crossing.sets = number + 1;
                 }
             }
         }

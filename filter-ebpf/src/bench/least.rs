@@ -12,7 +12,10 @@ use filter_common::{
     packet::{self, Packet, PlainPacket, Transport},
 };
 
-use crate::{headers, path::count_drop};
+use crate::{
+    headers::{self, Header, Outcome},
+    path::count_drop,
+};
 
 /// What is known of sources and of ports: nothing, so that all of a flood goes one way.
 #[repr(C)]
@@ -24,41 +27,57 @@ struct Known {
 #[btf_map]
 static LEAST_KNOWN: Array<Known, 1> = Array::new();
 
-/// What passed, by the reason and by the rule.
+/// What passed.
 #[btf_map]
-static LEAST_PASSED: PerCpuArray<[Counter; 2], 1> = PerCpuArray::new();
+static LEAST_PASSED: PerCpuArray<Counter, 1> = PerCpuArray::new();
 
 /// Drops what it knows nothing of.
 #[xdp]
 pub fn drop_least(context: XdpContext) -> u32 {
-    let header = headers::header(&context, 0);
-    match read(&header).map(|(known, packet)| source(known, &packet)) {
-        Some(0) => {
-            count_drop(header.length());
-            xdp_action::XDP_DROP
-        }
-        _ => xdp_action::XDP_PASS,
-    }
+    if drops(&headers::header(&context, 0)) { xdp_action::XDP_DROP } else { xdp_action::XDP_PASS }
 }
 
 /// Lets in what it knows nothing of.
 #[xdp]
 pub fn pass_least(context: XdpContext) -> u32 {
-    let header = headers::header(&context, 0);
-    match read(&header).map(|(known, packet)| (source(known, &packet), port(known, &packet))) {
-        Some((0, 0)) => {
-            if let Some(counters) = LEAST_PASSED.get_ptr_mut(0) {
-                // SAFETY: the element belongs to this CPU.
-                unsafe { (*counters).iter_mut().for_each(|counter| counter.count(header.length() as u64)) };
-            }
-            xdp_action::XDP_PASS
-        }
-        _ => xdp_action::XDP_DROP,
-    }
+    if passes(&headers::header(&context, 0)) { xdp_action::XDP_PASS } else { xdp_action::XDP_DROP }
+}
+
+/// The first of these among the headers of a frame.
+#[inline(always)]
+pub(crate) fn dropping(_: &XdpContext, header: &Header) -> Outcome {
+    let drops = drops(header);
+    Outcome { passes: !drops, digest: drops.into() }
+}
+
+/// The second one.
+#[inline(always)]
+pub(crate) fn passing(_: &XdpContext, header: &Header) -> Outcome {
+    let passes = passes(header);
+    Outcome { passes, digest: passes.into() }
 }
 
 #[inline(always)]
-fn read(header: &headers::Header) -> Option<(&'static Known, Packet)> {
+fn drops(header: &Header) -> bool {
+    let drops = read(header).map(|(known, packet)| source(known, &packet)) == Some(0);
+    if drops {
+        count_drop(header.length());
+    }
+    drops
+}
+
+#[inline(always)]
+fn passes(header: &Header) -> bool {
+    let passes = read(header).map(|(known, packet)| (source(known, &packet), port(known, &packet))) == Some((0, 0));
+    if passes && let Some(counter) = LEAST_PASSED.get_ptr_mut(0) {
+        // SAFETY: the element belongs to this CPU.
+        unsafe { (*counter).count(header.length() as u64) };
+    }
+    passes
+}
+
+#[inline(always)]
+fn read(header: &Header) -> Option<(&'static Known, Packet)> {
     let (PlainPacket::Udp(packet) | PlainPacket::Tcp(packet)) = packet::parse_plain(header)?;
     Some((LEAST_KNOWN.get(0)?, packet))
 }

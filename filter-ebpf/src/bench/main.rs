@@ -72,6 +72,12 @@ over_all!(counted, counted_one, stages::counted);
 // All that the filter does.
 over_all!(whole, whole_one, stages::whole);
 
+// The least that a filter can do of what it drops.
+over_all!(least_dropping, least_dropping_one, least::dropping);
+
+// The same of what it lets in.
+over_all!(least_passing, least_passing_one, least::passing);
+
 // What one would write without thinking: the same parser, the kernel's trie, a list of port ranges, a counter.
 over_all!(trie_and_list, trie_and_list_one, peer::trie_and_list);
 

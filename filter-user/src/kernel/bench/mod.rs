@@ -49,6 +49,10 @@ pub enum BenchProgram {
     Counted,
     /// All that the filter does.
     Whole,
+    /// The least that a filter can do: reads the packet as the filter does, one word by the source, counts and drops it.
+    LeastDropping,
+    /// The same with another word by the port, and lets it in.
+    LeastPassing,
     /// The same parser, the kernel's trie, a list of port ranges and a counter: what one would write.
     TrieAndList,
 }
@@ -89,6 +93,8 @@ impl BenchProgram {
             Self::Decision => "decision",
             Self::Counted => "counted",
             Self::Whole => "whole",
+            Self::LeastDropping => "least_dropping",
+            Self::LeastPassing => "least_passing",
             Self::TrieAndList => "trie_and_list",
         }
     }
@@ -148,6 +154,16 @@ impl Bench {
     /// If the map cannot be written.
     pub fn set_sources(&mut self, sources: &BenchSources) -> Result<()> {
         Ok(Array::try_from(self.map("BENCH_SOURCES")?)?.set(0, Value(*sources), 0)?)
+    }
+
+    /// Loads a program anew: the kernel puts its code elsewhere, and where that lies decides over half a nanosecond.
+    ///
+    /// # Errors
+    /// If the kernel refuses it.
+    pub fn reload(&mut self, program: BenchProgram) -> Result<()> {
+        let loaded = self.xdp(program.name())?;
+        loaded.unload()?;
+        loaded.load().with_context(|| format!("the kernel refuses the program `{}`", program.name()))
     }
 
     /// Runs a program over so many frames full of this header, from the same sources every time.

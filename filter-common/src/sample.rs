@@ -8,7 +8,7 @@ use core::hint::cold_path;
 use crate::{Reason, tables::Rate};
 
 /// How many samples each CPU keeps.
-pub const SAMPLES: u32 = 1024;
+pub const SAMPLES: u32 = 768;
 /// How many octets of a frame are kept.
 pub const SAMPLE_OCTETS: usize = 256;
 /// How many samples a CPU takes: 2,000 a second, and up to 256 at once.

@@ -22,6 +22,15 @@ impl Counter {
     }
 }
 
+#[cfg(feature = "host")]
+impl core::ops::Add for Counter {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self { packets: self.packets + other.packets, bytes: self.bytes + other.bytes }
+    }
+}
+
 /// What is counted for one reason, and which of its packets are sampled: in one place, for a drop needs both.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[cfg_attr(feature = "host", derive(bytemuck::Pod, bytemuck::Zeroable))]

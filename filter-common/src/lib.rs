@@ -51,4 +51,4 @@ pub use verifier::{entry, index, opaque};
 /// It names the directory of the pins, so that a program never meets maps of another layout.
 pub const ABI_VERSION: u32 = if cfg!(feature = "older-abi") { CURRENT_ABI - 1 } else { CURRENT_ABI };
 
-const CURRENT_ABI: u32 = 10;
+const CURRENT_ABI: u32 = 11;

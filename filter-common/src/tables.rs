@@ -145,28 +145,68 @@ pub struct Tables {
     /// The terms that allow an opening TCP segment.
     pub opening: TermSet,
     /// What follows for a packet that a term allows, in the place that [`TermSet::lowest_place`] finds.
-    terms: [Term; TERMS],
+    terms: [TermEntry; TERMS],
     /// Which of them allows a UDP datagram, where that was reckoned beforehand.
     crossing: Crossing,
 }
 
-/// What follows for a packet that a term allows.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+/// What follows for a packet that a term allows: in the lowest 16 bits what the term is for, in the next ones its rule. One number,
+/// read at once, and as wide as a register: of a narrower one LLVM would widen what is none.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Term(u64);
+
+/// A term, or none, as tables have it.
+#[derive(Clone, Copy, Default, Eq, PartialEq)]
 #[cfg_attr(feature = "host", derive(bytemuck::Pod, bytemuck::Zeroable))]
-#[repr(C)]
-pub struct Term {
+#[repr(transparent)]
+struct TermEntry(u32);
+
+impl Term {
+    /// What follows from a term of this rule, which is for one of [`services`].
+    pub const fn new(rule: u16, service: u16) -> Self {
+        Self((rule as u64) << 16 | service as u64)
+    }
+
     /// The rule that the term belongs to.
-    pub rule: u16,
-    /// What it is for, one of [`services`]; 0 where nothing follows from that.
-    pub service: u16,
+    #[inline(always)]
+    #[expect(clippy::cast_possible_truncation, reason = "the upper bits are 0")]
+    pub const fn rule(self) -> u16 {
+        (self.0 >> 16) as u16
+    }
+
+    /// What it is for, one of [`services`].
+    #[inline(always)]
+    #[expect(clippy::cast_possible_truncation, reason = "the lowest bits are wanted")]
+    pub const fn service(self) -> u16 {
+        self.0 as u16
+    }
+
+    #[inline(always)]
+    #[expect(clippy::cast_possible_truncation, reason = "it has 32 bits")]
+    const fn entry(self) -> TermEntry {
+        TermEntry(self.0 as u32)
+    }
 }
 
-/// What a term can be for.
+impl TermEntry {
+    /// In place of a term: none.
+    const NONE: Self = Self(0);
+
+    /// The term. Means nothing where there is none.
+    #[inline(always)]
+    const fn term(self) -> Term {
+        Term(self.0 as u64)
+    }
+}
+
+/// What a term can be for: never 0, so that no term is.
 pub mod services {
     /// SIP over UDP, which can be inspected and limited.
     pub const SIP: u16 = 1;
     /// Media, which can be inspected.
     pub const MEDIA: u16 = 2;
+    /// Anything from which nothing follows.
+    pub const OTHER: u16 = 3;
 }
 
 impl Tables {
@@ -178,17 +218,17 @@ impl Tables {
     /// What follows for a packet that the term in this place allows.
     #[inline(always)]
     pub fn term_in(&self, place: u64) -> Term {
-        *entry(&self.terms, place)
+        entry(&self.terms, place).term()
     }
 
     /// What follows for a packet that a term, below [`TERMS`], allows.
     pub const fn term(&self, term: usize) -> Term {
-        self.terms[Self::place_of(term)]
+        self.terms[Self::place_of(term)].term()
     }
 
-    /// The same, to be changed.
-    pub const fn term_mut(&mut self, term: usize) -> &mut Term {
-        &mut self.terms[Self::place_of(term)]
+    /// Lets this follow.
+    pub const fn set_term(&mut self, place: usize, term: Term) {
+        self.terms[Self::place_of(place)] = term.entry();
     }
 
     #[expect(clippy::cast_possible_truncation, reason = "it is below 64")]

@@ -118,11 +118,16 @@ static LIVE_NOTES: Array<LiveNotes, { GENERATIONS as usize }> = Array::new();
 #[btf_map]
 static REASONS: PerCpuArray<Tally, { REASON_COUNTERS as usize }> = PerCpuArray::new();
 
-/// What was counted for each rule.
+/// What each rule let in as [`Reason::Listed`](filter_common::Reason::Listed), which is counted nowhere else: one counter is
+/// looked up for it, and not two.
+#[btf_map]
+static LISTED: PerCpuArray<Counter, { RULE_COUNTERS as usize }> = PerCpuArray::new();
+
+/// What was counted for each rule besides.
 #[btf_map]
 static RULES: PerCpuArray<Counter, { RULE_COUNTERS as usize }> = PerCpuArray::new();
 
-/// The name of the rule that each counter of [`RULES`] belongs to. The program never reads it: it keeps counters
+/// The name of the rule that each counter of [`LISTED`] and [`RULES`] belongs to. The program never reads it: it keeps counters
 /// and their owners together for whoever opens the pins.
 #[btf_map]
 static RULE_NAMES: Array<Name, { RULE_COUNTERS as usize }, MAPPABLE> = Array::new();
@@ -142,7 +147,14 @@ pub(crate) fn reason(index: u32) -> Option<&'static mut Tally> {
     REASONS.get_ptr_mut(index).map(|tally| unsafe { &mut *tally })
 }
 
-/// What is counted for a rule, by the number that the tables give it.
+/// What a rule let in as listed, by the number that the tables give it.
+#[inline(always)]
+pub(crate) fn listed(rule: u32) -> Option<&'static mut Counter> {
+    // SAFETY: as above.
+    LISTED.get_ptr_mut(rule).map(|counter| unsafe { &mut *counter })
+}
+
+/// What is counted for a rule besides, by the same number.
 #[inline(always)]
 pub(crate) fn rule(index: u32) -> Option<&'static mut Counter> {
     // SAFETY: as above.

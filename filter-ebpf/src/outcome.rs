@@ -61,17 +61,27 @@ fn count_drop(verdict: Verdict, knobs: Knobs, bytes: u64) -> Counted {
     }
 }
 
-/// What passes may owe it to a rule, and may be noted for what it would have been dropped for.
+/// What passes may be noted for what it would have been dropped for.
 #[inline(always)]
 fn count_pass(verdict: Verdict, bytes: u64) -> Counted {
+    // Nearly all that passes a rule lets in. It is counted for that alone: for the reason it is the sum over all rules.
+    match verdict.listing_counter().and_then(maps::listed) {
+        Some(counter) => counter.count(bytes),
+        None => count_other_pass(verdict, bytes),
+    }
+    let sampled = verdict.noted_counter().map_or(NOT_SAMPLED, |noted| count_sampled(noted, bytes));
+    Counted { sampled, action: xdp_action::XDP_PASS }
+}
+
+/// What else passes is counted for its reason, and for the rule that it owes it to, if it owes it to one.
+#[inline(always)]
+fn count_other_pass(verdict: Verdict, bytes: u64) {
     if let Some(tally) = maps::reason(verdict.counter(false)) {
         tally.counter.count(bytes);
     }
     if let Some(counter) = verdict.rule().and_then(|rule| maps::rule(rule.into())) {
         counter.count(bytes);
     }
-    let sampled = verdict.noted_counter().map_or(NOT_SAMPLED, |noted| count_sampled(noted, bytes));
-    Counted { sampled, action: xdp_action::XDP_PASS }
 }
 
 /// Counts a packet for a reason, and returns the counter if the packet is to be sampled.

@@ -89,17 +89,10 @@ impl Policy for PolicyInForce {
 
     #[inline(always)]
     fn source_set(&self, source: Address) -> u32 {
-        match (source_index::look_up(&Index(self.slot), source), source) {
-            (Some(set), _) => set,
-            (None, Address::V4(address)) => {
-                cold_path();
-                number(ask_sources_v4(self.switch, address.into()))
-            }
-            (None, Address::V6([high, low])) => {
-                cold_path();
-                number(ask_sources_v6(self.switch, high, low))
-            }
-        }
+        source_index::source_set(&Index(self.slot), source, || match source {
+            Address::V4(address) => number(ask_sources_v4(self.switch, address.into())),
+            Address::V6([high, low]) => number(ask_sources_v6(self.switch, high, low)),
+        })
     }
 
     #[inline(always)]

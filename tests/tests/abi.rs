@@ -13,7 +13,7 @@ use sha2::{Digest as _, Sha256};
 use tests::judge::fixture_policy;
 
 /// The ABI, and the sum of a policy's tables and index and of where they lie.
-const RECORDED: (u32, &str) = (10, "9f1b11bde362cb73e7242adde2fcc4cc45c93da4016bd450d45f6054d4717bc3");
+const RECORDED: (u32, &str) = (11, "71994fec4b7b0154abb2ec7bc42930b60d4e91b76baf538dfce3836f9b7c4f15");
 
 #[test]
 fn what_a_policy_comes_to_in_the_maps_is_recorded_for_its_abi() {
@@ -28,6 +28,9 @@ fn what_a_policy_comes_to_in_the_maps_is_recorded_for_its_abi() {
     let policy = fixture_policy(&[("[[deny]]", &allow)]).expect("a policy");
     let HostIndex { form, roots, blocks, nodes, runs } = HostIndex::new(&policy.sources, IndexRoom::MOST);
     assert!(form.blocks.is_some() && !nodes.is_empty() && !runs.is_empty(), "there is something of each kind");
+    let alone: Vec<_> = policy.sources.iter().copied().filter(|(prefix, _)| prefix.prefix_len() == 24).collect();
+    let few = HostIndex::new(&alone, IndexRoom::MOST);
+    assert!(few.roots.near_runs.iter().any(|run| run.bits != 0), "some stand beside the roots");
     let places = [
         offset_of!(Policies, slots),
         offset_of!(Slot, form),
@@ -43,6 +46,7 @@ fn what_a_policy_comes_to_in_the_maps_is_recorded_for_its_abi() {
         cast_slice(&blocks),
         cast_slice(&nodes),
         cast_slice(&runs),
+        bytes_of(&*few.roots),
     ];
     let sum = Sha256::digest(sum.concat());
     assert_eq!(

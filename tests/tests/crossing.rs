@@ -18,7 +18,7 @@ fn what_is_reckoned_beforehand_is_what_the_sets_come_to() {
     let policy = fixture_policy(&[]).expect("a policy");
     let mut asked = policy.clone();
     assert_ne!(policy.tables.settings.crossing, CrossingForm::default(), "it is reckoned");
-    asked.tables.settings.crossing = CrossingForm::default();
+    asked.tables.cross(0);
     let judges = [&policy, &asked].map(HostPolicy::new);
     let mut listed = 0;
     for (prefix, _) in policy.sources.iter().filter(|(prefix, _)| prefix.addr().is_ipv4()) {

@@ -283,7 +283,7 @@ fn a_policy_that_asks_little_drops_martians_for_the_same_reason() {
     let quiet = [
         ("addresses = [\"198.51.100.10\", \"2001:db8:ffff::10\"]\n", ""),
         ("[[deny]]\nname = \"abuse\"\nfrom = [\"192.0.2.33\", \"2001:db8:2:bad::/64\"]\n", ""),
-        ("\"192.0.2.0/26\", \"2001:db8:2::/48\"", "\"112.0.0.0/4\", \"2001:db8:2::/48\""),
+        ("\"192.0.2.0/26\", \"2001:db8:2::/48\"", "\"112.0.0.0/4\", \"::/0\""),
     ];
     let mut judges = Judges::new(&quiet).expect("the policy is in force in both worlds (this needs root)");
     for octet in 0..=u8::MAX {

@@ -35,23 +35,28 @@ pub(super) struct Ports {
 /// What follows from the term that allows a TCP segment or UDP datagram.
 #[inline(always)]
 pub(super) fn ports(packet: &Ports, tables: &Tables, set: u32) -> Result<Term, Reason> {
-    let source = entry(&tables.source_sets, set);
+    let source = || {
+        apart();
+        entry(&tables.source_sets, set)
+    };
     let ports = &tables.ports[packet.protocol];
     let class = *entry(&ports.destination, packet.destination.number());
     // What most who scan have. It follows from what is below, too.
     if class == PortTables::CLOSED {
-        // All of the source's set is only needed here.
-        apart();
-        return Err(if source.is_empty() { Reason::ProviderDenied } else { Reason::PortClosed });
+        return Err(if source().is_empty() { Reason::ProviderDenied } else { Reason::PortClosed });
     }
-    let from_class = *entry(&ports.source, packet.source.number());
+    let from_class = || {
+        apart();
+        *entry(&ports.source, packet.source.number())
+    };
     if packet.protocol == Tables::UDP
         && let Some(term) = tables.crossed(set, class, from_class)
     {
         return Ok(term);
     }
+    let source = source();
     let to = *source & *entry(&tables.port_sets, class);
-    let from = *entry(&tables.port_sets, from_class);
+    let from = *entry(&tables.port_sets, from_class());
     let allowed = if packet.opening { to & from & tables.opening } else { to & from };
     if let Some(place) = allowed.lowest_place() {
         return Ok(tables.term_in(place));
@@ -88,7 +93,7 @@ pub(super) fn later_fragment(packet: &Packet, tables: &Tables, set: u32) -> Resu
         return Err(Reason::FragmentUnlisted);
     }
     let verdict = Verdict::of(Reason::FragmentListed);
-    Ok(terms.single_place().map_or(verdict, |place| verdict.by_rule(tables.term_in(place).rule)))
+    Ok(terms.single_place().map_or(verdict, |place| verdict.by_rule(tables.term_in(place).rule())))
 }
 
 /// Whether a later fragment can be of any protocol: a fragment header of IPv6 names the header that follows it, which may

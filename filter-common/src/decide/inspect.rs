@@ -19,7 +19,7 @@ const UNREADABLE: u8 = 0xff;
 /// The verdict of a packet that `term` allows.
 #[inline(always)]
 pub(super) fn listed<F: Frame + ?Sized, P: Policy>(frame: &F, packet: &Packet, policy: &P, term: Term) -> Verdict {
-    let passed = Verdict::of(Reason::Listed).by_rule(term.rule);
+    let passed = Verdict::of(Reason::Listed).by_rule(term.rule());
     match suspicion(frame, packet, policy, term) {
         Some((reason, true)) => Verdict::of(reason),
         Some((reason, false)) => passed.noting(reason),
@@ -53,10 +53,10 @@ fn suspicion<F: Frame + ?Sized, P: Policy>(
         Some(header) => header.u8::<{ UDP_HEADER_AND_FIRST - 1 }>(),
         None => UNREADABLE,
     };
-    if knobs.has(SIP) && term.service == services::SIP && !begins_sip(first) {
+    if knobs.has(SIP) && term.service() == services::SIP && !begins_sip(first) {
         return Some((Reason::InspectSip, knobs.has(flags::INSPECT_SIP_ENFORCE)));
     }
-    if knobs.has(MEDIA) && term.service == services::MEDIA && !begins_media(first) {
+    if knobs.has(MEDIA) && term.service() == services::MEDIA && !begins_media(first) {
         return Some((Reason::InspectMedia, knobs.has(flags::INSPECT_MEDIA_ENFORCE)));
     }
     None

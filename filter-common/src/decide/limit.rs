@@ -12,7 +12,7 @@ use crate::{
 pub(super) fn listed<S: State>(packet: &Packet, tables: &Tables, state: &S, term: Term) -> Option<Reason> {
     let limits = &tables.settings.limits;
     match packet.transport {
-        Transport::Udp { .. } if term.service == services::SIP => {
+        Transport::Udp { .. } if term.service() == services::SIP => {
             exceeds(packet, state, Limit::Sip, &limits.sip).then_some(Reason::RateLimitSip)
         }
         _ => opening(packet, tables, state),

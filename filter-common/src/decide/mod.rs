@@ -35,8 +35,8 @@ pub trait Policy {
         self.tables().settings.knobs
     }
 
-    /// The value of the longest prefix of the source trie that covers `source`:
-    /// an index of [`Tables::source_sets`], 0 if there is none.
+    /// The value of the longest prefix of the source trie that covers `source`: an index of [`Tables::source_sets`]; 0 if there is
+    /// none, or if no packet may come from there.
     fn source_set(&self, source: Address) -> u32;
 
     /// Whether the deny list covers `source`.
@@ -230,9 +230,6 @@ fn by_source<F: Frame + ?Sized, P: Policy, S: State>(
     let set = policy.source_set(packet.source);
     if set == 0 {
         return unlisted::<P>(packet);
-    }
-    if P::IS_QUIET && packet.source.is_martian_source() {
-        return Err(rare(Reason::MartianSource));
     }
     if fragment {
         return classify::later_fragment(packet, tables, set);

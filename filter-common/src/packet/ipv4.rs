@@ -9,15 +9,20 @@ pub(super) const HEADER: usize = 20;
 pub(super) const WITH_TRANSPORT: usize = HEADER + SMALLEST_HEADER;
 
 /// The first octet of a header without options.
-const WITHOUT_OPTIONS: u8 = 0x45;
+pub(super) const WITHOUT_OPTIONS: u8 = 0x45;
 /// The more-fragments flag, the offset and the protocol, in the four octets that have them and the time to live.
 const FRAGMENT_AND_PROTOCOL: u32 = u32::from_ne_bytes([0x3f, 0xff, 0, 0xff]);
 
-/// Whether this is the header of a packet of a protocol that has neither options nor fragments.
+/// Whether this is the header of a packet that has no options.
 #[inline(always)]
-pub(super) fn is_plain<H: Header>(header: H, protocol: u8) -> bool {
-    let whole = u32::from_ne_bytes([0, 0, 0, protocol]);
-    header.u8::<0>() == WITHOUT_OPTIONS && header.u32_in_network_order::<6>() & FRAGMENT_AND_PROTOCOL == whole
+pub(super) fn has_no_options<H: Header>(header: H) -> bool {
+    header.u8::<0>() == WITHOUT_OPTIONS
+}
+
+/// Whether a header without options is that of a packet of a protocol that is no fragment.
+#[inline(always)]
+pub(super) fn is_whole<H: Header>(header: H, protocol: u8) -> bool {
+    header.u32_in_network_order::<6>() & FRAGMENT_AND_PROTOCOL == u32::from_ne_bytes([0, 0, 0, protocol])
 }
 
 /// Reads the header at `start` of such a packet; nothing where it is malformed.

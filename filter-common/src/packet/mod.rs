@@ -224,7 +224,7 @@ pub fn parse_odd<F: Frame + ?Sized>(frame: &F, odd: OddPacket) -> Result<Packet,
 pub(crate) fn untagged_ipv4<F: Frame + ?Sized>(frame: &F) -> Option<PlainPacket> {
     // All headers at once: the frame's end is compared once.
     let header = frame.read_ahead::<{ UNTAGGED + ipv4::WITH_TRANSPORT }>(0)?;
-    if !ethernet::carries_ipv4(header) {
+    if !ethernet::carries_ipv4_without_options(header) {
         return None;
     }
     let (header, rest) = (header.within::<UNTAGGED>(), header.within::<{ UNTAGGED + ipv4::HEADER }>());
@@ -235,10 +235,13 @@ pub(crate) fn untagged_ipv4<F: Frame + ?Sized>(frame: &F) -> Option<PlainPacket>
 #[inline(always)]
 pub(crate) fn plain_ipv4<F: Frame + ?Sized>(frame: &F, offset: usize) -> Option<PlainPacket> {
     let header = frame.read::<{ ipv4::WITH_TRANSPORT }>(offset)?;
+    if !ipv4::has_no_options(header) {
+        return None;
+    }
     plain_ipv4_of(frame, offset, header, header.within::<{ ipv4::HEADER }>())
 }
 
-/// The same with its header, and the first octets of the one behind it.
+/// The same with its header, which has no options, and the first octets of the one behind it.
 #[inline(always)]
 fn plain_ipv4_of<F: Frame + ?Sized>(
     frame: &F,
@@ -246,12 +249,12 @@ fn plain_ipv4_of<F: Frame + ?Sized>(
     header: impl Header,
     rest: impl Header,
 ) -> Option<PlainPacket> {
-    if ipv4::is_plain(header, ip::UDP) {
+    if ipv4::is_whole(header, ip::UDP) {
         return plain(frame, &ipv4::plain(frame, header, offset, ip::UDP)?, rest);
     }
     // Not put together with the one before: then both would have to be told apart again.
     apart();
-    if ipv4::is_plain(header, ip::TCP) {
+    if ipv4::is_whole(header, ip::TCP) {
         return plain(frame, &ipv4::plain(frame, header, offset, ip::TCP)?, rest);
     }
     None

@@ -1,6 +1,6 @@
 //! Cells: what is known of addresses that begin alike, in 16 bits.
 
-use super::NEAR_BLOCKS;
+use super::{NEAR_BLOCKS, NEAR_RUNS};
 use crate::{tables::SOURCE_SETS, verifier::opaque};
 
 /// What is known of addresses that begin alike.
@@ -20,12 +20,14 @@ impl Cell {
     /// their first 16 bits in IPv4.
     pub(super) const FIRST_NODE: u16 = 0x8000;
     pub(super) const FIRST_RUN: u16 = 0xc000;
+    /// The last of the cells that lead to runs.
+    pub(super) const FIRST_NEAR_RUN: u16 = 0xfc00;
     /// How many blocks cells can lead to that do not stand beside the roots.
     pub const BLOCKS: u16 = Self::FIRST_NODE - Self::FIRST_BLOCK;
     /// How many nodes cells can lead to.
     pub const NODES: u16 = Self::FIRST_RUN - Self::FIRST_NODE;
-    /// How many single runs cells can lead to.
-    pub const RUNS: u16 = u16::MAX - Self::FIRST_RUN;
+    /// How many single runs cells can lead to that do not stand beside the roots.
+    pub const RUNS: u16 = Self::FIRST_NEAR_RUN - Self::FIRST_RUN;
 
     /// The cell of addresses that all have this source set; nothing if there is none.
     pub fn set(index: u32) -> Option<Self> {
@@ -50,6 +52,11 @@ impl Cell {
     /// The cell that leads to the single run in this place, below [`Cell::RUNS`].
     pub const fn run(place: u16) -> Self {
         Self(Self::FIRST_RUN + place)
+    }
+
+    /// The cell that leads to the single run in this place beside the roots, below [`NEAR_RUNS`].
+    pub const fn near_run(place: u16) -> Self {
+        Self(Self::FIRST_NEAR_RUN + place)
     }
 
     /// Whether it leads nowhere.
@@ -77,6 +84,13 @@ impl Cell {
         (place < NEAR_BLOCKS as u64).then_some(place)
     }
 
+    /// The place of a single run beside the roots, in its lowest bits, where it leads to such among runs.
+    #[inline(always)]
+    pub(super) fn near_run_place(self) -> Option<u64> {
+        let number = self.number();
+        (number >= Self::FIRST_NEAR_RUN.into()).then_some(number)
+    }
+
     /// As wide as a register, and none that LLVM makes a narrow one of.
     #[inline(always)]
     fn number(self) -> u64 {
@@ -90,4 +104,7 @@ impl Cell {
     }
 }
 
-const _: () = assert!(SOURCE_SETS + NEAR_BLOCKS < Cell::FIRST_NODE as usize);
+const _: () = {
+    assert!(SOURCE_SETS + NEAR_BLOCKS < Cell::FIRST_NODE as usize);
+    assert!(Cell::FIRST_NEAR_RUN as usize + NEAR_RUNS == 1 << 16 && NEAR_RUNS.is_power_of_two());
+};

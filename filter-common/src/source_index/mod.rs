@@ -5,8 +5,9 @@
 //! choose a cell of the [`SourceRoot`]. A cell is the source set itself, or leads to where the next bits are looked up: 32 of
 //! them in a [`SourceRun`], where a prefix stands alone, and in a [`SourceNode`], which has up to [`RUNS`] runs of numbers with
 //! the same cell, or, where there are more, 8 of them in a [`SourceBlock`], behind which comes any of these. Of IPv6 a run can
-//! also be what many prefixes have in common in the next 16 or 24 bits. The first blocks of IPv4 are all that most policies
-//! need; they stand beside the roots. Where there is no room, the cell says to ask the trie.
+//! also be what many prefixes have in common in the next 16 or 24 bits. The first blocks and the single runs of IPv4 are all that
+//! most policies need; they stand beside the roots. Where there is no room, the cell says to ask the trie, and so do those of
+//! sources that no packet may have, where they are listed: what needs no trie needs no look at that either.
 
 mod cell;
 mod filter;
@@ -14,12 +15,14 @@ mod filter_blocks;
 mod parts;
 mod rest;
 
+use core::hint::cold_path;
+
 use self::rest::Rest;
 pub use self::{
     cell::Cell,
     filter::{FilterForm, SourceFilter},
     filter_blocks::{FILTER_BLOCK_BITS, FilterBlocks},
-    parts::{NEAR_BLOCKS, RUNS, SourceBlock, SourceNode, SourceRoot, SourceRoots, SourceRun},
+    parts::{NEAR_BLOCKS, NEAR_RUNS, RUNS, SourceBlock, SourceNode, SourceRoot, SourceRoots, SourceRun},
 };
 use crate::{
     Address,
@@ -40,8 +43,20 @@ pub trait SourceIndex {
     /// The node in this place among all.
     fn node(&self, place: u32) -> Option<&SourceNode>;
 
-    /// The single run in this place among all.
+    /// The single run in this place among all that do not stand beside the roots.
     fn run(&self, place: u32) -> Option<&SourceRun>;
+}
+
+/// The source set of an address: what the index knows, or what the trie says that has to be asked.
+///
+/// Where a packet may not come from there is none, whatever the trie says: an index leaves such addresses to it.
+#[inline(always)]
+pub fn source_set<I: SourceIndex>(index: &I, address: Address, ask: impl FnOnce() -> u32) -> u32 {
+    if let Some(set) = look_up(index, address) {
+        return set;
+    }
+    cold_path();
+    if address.is_martian_source() { 0 } else { ask() }
 }
 
 /// The index of the source set of an address; nothing where the trie has to be asked.
@@ -100,13 +115,22 @@ fn descend<I: SourceIndex>(index: &I, root: &SourceRoot, from: Cell, from_rest: 
         }
     }
     if cell.is_run() {
-        let run = index.run(root.run(cell))?;
+        let run = run(index, root, cell)?;
         return Some((run.of(rest.number()), rest.behind(run.bits)));
     }
     if cell.is_block() {
         return Some((block(index, root, cell)?.of(rest), rest.behind(8)));
     }
     Some((index.node(root.node(cell))?.of(rest.number()), rest.behind(32)))
+}
+
+/// The single run that a cell leads to.
+#[inline(always)]
+fn run<'a, I: SourceIndex>(index: &'a I, root: &SourceRoot, cell: Cell) -> Option<&'a SourceRun> {
+    match cell.near_run_place() {
+        Some(place) => Some(entry(&index.roots().near_runs, place)),
+        None => index.run(root.run(cell)),
+    }
 }
 
 /// The block that a cell leads to.

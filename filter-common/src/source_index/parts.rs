@@ -10,6 +10,8 @@ use crate::{
 pub const RUNS: usize = 8;
 /// How many blocks stand beside the roots, where they are found without a look-up: the first ones of IPv4, for as many /16s.
 pub const NEAR_BLOCKS: usize = 64;
+/// How many single runs stand there: all of IPv4, or none, so that a processor can foretell where the next one is.
+pub const NEAR_RUNS: usize = 1024;
 
 /// Where the look-up in one family's sources begins.
 #[derive(Clone, Copy)]
@@ -39,6 +41,8 @@ pub struct SourceRoots {
     pub families: [SourceRoot; 2],
     /// The first blocks of IPv4.
     pub near: [SourceBlock; NEAR_BLOCKS],
+    /// The single runs of IPv4, where it has no more.
+    pub near_runs: [SourceRun; NEAR_RUNS],
     /// What is in front of all.
     pub filter: SourceFilter,
 }

@@ -1,7 +1,9 @@
 //! Counters, read from the pins of an attached filter.
 
 use anyhow::{Context as _, Result};
-use filter_common::{Action, Counter, RULE_COUNTERS, Reason, reason_counter, tables::flags};
+use aya::maps::{MapData, PerCpuArray};
+use bytemuck::Pod;
+use filter_common::{Action, Counter, RULE_COUNTERS, Reason, Tally, reason_counter, tables::flags};
 use serde::Serialize;
 
 use super::{
@@ -126,22 +128,33 @@ impl Maps {
             .collect()
     }
 
-    /// What was counted in this place of the reasons' map, over all CPUs.
+    /// What was counted for a reason, by the index of its counter, over all CPUs.
     pub(super) fn reason_counter(&self, index: u32) -> Result<Counter> {
-        Ok(sum(self.reasons.get(&index, 0)?.iter().map(|Value(tally)| tally.counter)))
+        let alone = over_all_cpus(&self.reasons, index, |tally: Tally| tally.counter)?;
+        if index != reason_counter(Reason::Listed, false) {
+            return Ok(alone);
+        }
+        self.rule_counters()?.into_values().try_fold(alone, |sum, rule| Ok(sum + self.listed_counter(rule.into())?))
     }
 
-    /// What was counted in this place of the rules' map, over all CPUs.
+    /// What was counted for a rule, by the number of its counter, over all CPUs.
     pub(super) fn rule_counter(&self, index: u32) -> Result<Counter> {
-        Ok(sum(self.rules.get(&index, 0)?.iter().map(|Value(counter)| *counter)))
+        Ok(over_all_cpus(&self.rules, index, |counter| counter)? + self.listed_counter(index)?)
+    }
+
+    /// What it let in as listed.
+    fn listed_counter(&self, index: u32) -> Result<Counter> {
+        over_all_cpus(&self.listed, index, |counter| counter)
     }
 }
 
-fn sum(counters: impl Iterator<Item = Counter>) -> Counter {
-    counters.fold(Counter::default(), |sum, counter| Counter {
-        packets: sum.packets + counter.packets,
-        bytes: sum.bytes + counter.bytes,
-    })
+/// The sum of the counters in this place of a map.
+fn over_all_cpus<T: Pod>(
+    map: &PerCpuArray<MapData, Value<T>>,
+    index: u32,
+    counter: impl Fn(T) -> Counter,
+) -> Result<Counter> {
+    Ok(map.get(&index, 0)?.iter().fold(Counter::default(), |sum, Value(value)| sum + counter(*value)))
 }
 
 /// What was counted since a counter was this.

@@ -171,7 +171,7 @@ pub fn rules_of(interface: &str, hosts: &[IpAddr]) -> Result<Vec<Vec<String>>> {
     let rules = |host: IpAddr| {
         let set = maps.sources.find(slot, host)?.and_then(|set| tables.source_sets.get(set as usize));
         let terms = set.into_iter().flat_map(|set| (0..TERMS).filter(|term| set.contains(*term)));
-        let mut rules = terms.map(|term| maps.rule_name(tables.term(term).rule)).collect::<Result<Vec<_>>>()?;
+        let mut rules = terms.map(|term| maps.rule_name(tables.term(term).rule())).collect::<Result<Vec<_>>>()?;
         let naming = allows.iter().filter(|allow| allow.from.iter().any(|from| from.contains(&host)));
         rules.extend(naming.map(LiveAllow::rule));
         Ok(rules)

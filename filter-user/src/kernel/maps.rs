@@ -48,6 +48,7 @@ pub(super) struct Maps {
     pub(super) live_terms: Shared<LiveTerms>,
     pub(super) live_notes: Shared<LiveNotes>,
     pub(super) reasons: PerCpuArray<MapData, Value<Tally>>,
+    pub(super) listed: PerCpuArray<MapData, Value<Counter>>,
     pub(super) rules: PerCpuArray<MapData, Value<Counter>>,
     pub(super) rule_names: Shared<Name>,
     pub(super) history: Shared<Snapshot>,
@@ -70,7 +71,7 @@ use Lifetime::{Lasting, Passing, Policy};
 
 /// Every map's name; how many entries it must have to be the one that this program knows, nothing where that depends on the
 /// policy; and how long it is needed.
-const SHAPES: [(&str, Option<u32>, Lifetime); 48] = [
+const SHAPES: [(&str, Option<u32>, Lifetime); 49] = [
     ("POLICIES", Some(1), Policy),
     ("TRIALS", Some(GENERATIONS), Policy),
     ("LEFT_AT", Some(2), Lasting),
@@ -106,6 +107,7 @@ const SHAPES: [(&str, Option<u32>, Lifetime); 48] = [
     ("LIVE_TERMS", Some(GENERATIONS), Lasting),
     ("LIVE_NOTES", Some(GENERATIONS), Lasting),
     ("REASONS", Some(REASON_COUNTERS), Lasting),
+    ("LISTED", Some(RULE_COUNTERS), Lasting),
     ("RULES", Some(RULE_COUNTERS), Lasting),
     ("RULE_NAMES", Some(RULE_COUNTERS), Lasting),
     ("HISTORY", Some(SNAPSHOTS), Lasting),
@@ -171,6 +173,7 @@ impl Maps {
             live_terms: map("LIVE_TERMS")?.try_into()?,
             live_notes: map("LIVE_NOTES")?.try_into()?,
             reasons: map("REASONS")?.try_into()?,
+            listed: map("LISTED")?.try_into()?,
             rules: map("RULES")?.try_into()?,
             rule_names: map("RULE_NAMES")?.try_into()?,
             history: map("HISTORY")?.try_into()?,

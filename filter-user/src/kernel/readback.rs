@@ -88,7 +88,7 @@ impl Running {
         for (source, set) in self.sources.iter().filter(|(source, _)| cover.meeting(*source).is_some()) {
             let Some(set) = self.tables.source_sets.get(*set as usize) else { continue };
             for term in (0..TERMS).filter(|term| set.contains(*term)) {
-                met.entry(names.get(&self.tables.term(term).rule).copied().unwrap_or("?")).or_insert(*source);
+                met.entry(names.get(&self.tables.term(term).rule()).copied().unwrap_or("?")).or_insert(*source);
             }
         }
         met

@@ -115,7 +115,11 @@ pub(super) fn share_maps(old: &Pins, new: &Pins, policy: &CompiledPolicy) -> Res
     let mut anew = Vec::new();
     for name in maps::lasting() {
         let [from, to] = [old, new].map(|pins| pins.directory().join(name));
-        if !from.exists() || shape(&from)? != shape(&to)? {
+        if !from.exists() {
+            // That version had no such thing.
+            continue;
+        }
+        if shape(&from)? != shape(&to)? {
             anew.push(name);
             continue;
         }

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use filter_common::{
     Address, Policy,
     live::{Allowance, LiveQuery, LiveSet},
-    source_index::look_up,
+    source_index::source_set,
     tables::{TERMS, Tables},
 };
 use ipnet::IpNet;
@@ -69,7 +69,7 @@ impl Policy for HostPolicy {
     }
 
     fn source_set(&self, source: Address) -> u32 {
-        look_up(&self.index, source).unwrap_or_else(|| self.sources.get_lpm(&host(source)).map_or(0, |(_, set)| *set))
+        source_set(&self.index, source, || self.sources.get_lpm(&host(source)).map_or(0, |(_, set)| *set))
     }
 
     fn is_denied(&self, source: Address) -> bool {

@@ -102,7 +102,7 @@ impl Outline {
                 let covered = sources
                     .iter()
                     .filter(|(_, set)| tables.source_sets.get(*set as usize).is_some_and(|set| set.contains(term)));
-                let grant = Grant { rule: rule(tables.term(term).rule), what };
+                let grant = Grant { rule: rule(tables.term(term).rule()), what };
                 grants.entry(grant).or_default().extend(covered.map(|(prefix, _)| *prefix));
             }
         }

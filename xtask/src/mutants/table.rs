@@ -24,6 +24,9 @@ const DECIDE: &str = "filter-common/src/decide/mod.rs";
 const QUIET: &str = "filter-common/src/decide/quiet.rs";
 const PARTS: &str = "filter-common/src/source_index/parts.rs";
 const FILTER: &str = "filter-common/src/source_index/filter.rs";
+const SOURCE_INDEX: &str = "filter-common/src/source_index/mod.rs";
+const MAKING_INDEX: &str = "filter-user/src/policy/source_index/mod.rs";
+const CROSSING: &str = "filter-common/src/tables/crossing.rs";
 const CLASSIFY: &str = "filter-common/src/decide/classify.rs";
 const ICMP: &str = "filter-common/src/decide/icmp.rs";
 const ADDRESS: &str = "filter-common/src/address.rs";
@@ -38,7 +41,7 @@ const ANSWER: &str = "filter-common/src/decide/answer.rs";
 const INSPECT: &str = "filter-common/src/decide/inspect.rs";
 const STATE: &str = "filter-common/src/state.rs";
 
-pub(super) const MUTANTS: [Mutant; 41] = [
+pub(super) const MUTANTS: [Mutant; 43] = [
     mutant("0x9100 is no VLAN tag", ETHERNET, " | ethertype::QINQ)", ")"),
     mutant(
         "a second VLAN tag is not skipped",
@@ -58,10 +61,22 @@ pub(super) const MUTANTS: [Mutant; 41] = [
     mutant("what is denied is of no account to quiet policies", QUIET, " && !policy.has_live_entries()", ""),
     mutant("a group of sources sets one of its two bits", FILTER, "first | second", "first"),
     mutant(
-        "a listed martian passes a quiet policy",
-        DECIDE,
-        "if P::IS_QUIET && packet.source.is_martian_source()",
-        "if !P::IS_QUIET && packet.source.is_martian_source()",
+        "the tries are asked of a listed martian, which passes a quiet policy",
+        SOURCE_INDEX,
+        "if address.is_martian_source() { 0 }",
+        "if false { 0 }",
+    ),
+    mutant(
+        "the index knows of a listed martian, which passes a quiet policy",
+        MAKING_INDEX,
+        "address.is_martian_source() && *cell != Cell::default()",
+        "false",
+    ),
+    mutant(
+        "source ports are alike whatever their classes",
+        CROSSING,
+        "if sources.start() == sources.end() { 0 }",
+        "if sources.start() <= sources.end() { 0 }",
     ),
     mutant(
         "a martian's multicast is multicast to a quiet policy",

@@ -53,9 +53,9 @@ pub(super) fn build(
         let service = match rule.service {
             Some(Service::SipUdp) => services::SIP,
             Some(Service::Media) if inspected => services::MEDIA,
-            _ => 0,
+            _ => services::OTHER,
         };
-        *tables.term_mut(index.into()) = Term { rule: u16::try_from(term.rule).unwrap_or(u16::MAX), service };
+        tables.set_term(index.into(), Term::new(u16::try_from(term.rule).unwrap_or(u16::MAX), service));
     }
     ports(&mut tables, own, terms)?;
     let what = "combinations of rules over sources";

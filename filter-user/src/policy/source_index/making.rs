@@ -10,14 +10,21 @@ const OCTET: u32 = 8;
 
 /// An index that is being made.
 pub(super) struct Making {
-    /// How many blocks stand beside the roots, the first ones.
-    pub(super) near: usize,
+    /// How many blocks and single runs stand beside the roots, the first ones.
+    pub(super) near: Near,
     /// How many bits an address has.
     width: u32,
     pub(super) blocks: Vec<SourceBlock>,
     pub(super) nodes: Vec<SourceNode>,
     pub(super) runs: Vec<SourceRun>,
     room: IndexRoom,
+}
+
+/// How many parts stand beside the roots.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Near {
+    pub(super) blocks: usize,
+    pub(super) runs: usize,
 }
 
 /// Numbers, up to the first one of the next part, that have a cell, or one number for which more bits have to be looked up.
@@ -29,8 +36,12 @@ struct Part<'a> {
     inside: &'a [Cut],
 }
 
+impl Near {
+    pub(super) const NONE: Self = Self { blocks: 0, runs: 0 };
+}
+
 impl Making {
-    pub(super) const fn new(width: u32, near: usize, room: IndexRoom) -> Self {
+    pub(super) const fn new(width: u32, near: Near, room: IndexRoom) -> Self {
         Self { near, width, blocks: Vec::new(), nodes: Vec::new(), runs: Vec::new(), room }
     }
 
@@ -67,7 +78,12 @@ impl Making {
     /// A cell that leads to a single run, and the place of that.
     fn run(&mut self, run: SourceRun) -> Option<(usize, Cell)> {
         let place = self.runs.len();
-        let cell = u16::try_from(place).ok().filter(|_| place < self.room.runs).map(Cell::run)?;
+        let (cell, number): (fn(u16) -> Cell, usize) = match place.checked_sub(self.near.runs) {
+            None => (Cell::near_run, place),
+            Some(further) if further < self.room.runs => (Cell::run, further),
+            Some(_) => return None,
+        };
+        let cell = u16::try_from(number).ok().map(cell)?;
         self.runs.push(run);
         Some((place, cell))
     }
@@ -116,7 +132,7 @@ impl Making {
     /// The place of a new block.
     fn block(&mut self) -> Option<usize> {
         let place = self.blocks.len();
-        if place >= self.near + self.room.blocks {
+        if place >= self.near.blocks + self.room.blocks {
             return None;
         }
         self.blocks.push(SourceBlock([Cell::default(); 1 << 8]));
@@ -126,7 +142,7 @@ impl Making {
     /// The cell that leads to a block.
     fn cell_of(&self, place: usize) -> Cell {
         let (cell, place): (fn(u16) -> Cell, usize) =
-            if place < self.near { (Cell::near, place) } else { (Cell::block, place - self.near) };
+            if place < self.near.blocks { (Cell::near, place) } else { (Cell::block, place - self.near.blocks) };
         u16::try_from(place).map_or(Cell::ASK, cell)
     }
 }

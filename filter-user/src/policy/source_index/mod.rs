@@ -5,12 +5,16 @@ mod making;
 use std::net::IpAddr;
 
 use bytemuck::zeroed_box;
-use filter_common::source_index::{
-    Cell, FilterBlocks, FilterForm, NEAR_BLOCKS, SourceBlock, SourceIndex, SourceNode, SourceRoots, SourceRun,
+use filter_common::{
+    Address,
+    source_index::{
+        Cell, FilterBlocks, FilterForm, NEAR_BLOCKS, NEAR_RUNS, SourceBlock, SourceIndex, SourceNode, SourceRoots,
+        SourceRun,
+    },
 };
 use ipnet::IpNet;
 
-use self::making::Making;
+use self::making::{Making, Near};
 
 use super::source_filter;
 
@@ -64,14 +68,21 @@ pub struct HostIndex {
 /// What depends on no source.
 #[derive(Clone, Copy, Debug)]
 struct Shape {
-    /// How many blocks of IPv4 stand beside the roots.
-    near: usize,
+    /// How many blocks and single runs of IPv4 stand beside the roots.
+    near: Near,
     /// From how many prefixes on the filter has blocks.
     many: usize,
 }
 
 impl Shape {
-    const USUAL: Self = Self { near: NEAR_BLOCKS, many: source_filter::MANY };
+    const USUAL: Self = Self { near: Near { blocks: NEAR_BLOCKS, runs: NEAR_RUNS }, many: source_filter::MANY };
+}
+
+impl Shape {
+    /// What of so many prefixes of IPv4 stands beside the roots. Each makes one single run at the most.
+    const fn near_of(self, prefixes: usize) -> Near {
+        Near { runs: if prefixes <= self.near.runs { self.near.runs } else { 0 }, ..self.near }
+    }
 }
 
 /// The first number from which on a cell holds.
@@ -109,9 +120,10 @@ impl HostIndex {
         for (family, v4) in [true, false].into_iter().enumerate() {
             let [blocks, nodes, runs] = index.counts();
             let left = IndexRoom { blocks: room.blocks - blocks, nodes: room.nodes - nodes, runs: room.runs - runs };
-            let (width, near) = if v4 { (u32::BITS, shape.near) } else { (WIDTH, 0) };
+            let sources = || sources.iter().filter(|(prefix, _)| prefix.addr().is_ipv4() == v4);
+            let (width, near) = if v4 { (u32::BITS, shape.near_of(sources().count())) } else { (WIDTH, Near::NONE) };
             let mut made = Making::new(width, near, left.in_cells());
-            let cells = made.root(&cuts(sources.iter().filter(|(prefix, _)| prefix.addr().is_ipv4() == v4)));
+            let cells = made.root(&cuts(sources()));
             index.take(family, &cells, made);
         }
         if sources.len() >= shape.many {
@@ -140,11 +152,28 @@ impl HostIndex {
         let root = &mut self.roots.families[family];
         root.lead_to([blocks, nodes, runs].map(place));
         fill(&mut root.cells, cells);
-        let (near, far) = made.blocks.split_at(made.near.min(made.blocks.len()));
-        self.roots.near[..near.len()].copy_from_slice(near);
-        self.blocks.extend_from_slice(far);
+        leave_martians_to_the_trie(&mut root.cells, family);
+        self.blocks.extend_from_slice(beside(&mut self.roots.near, &made.blocks, made.near.blocks));
         self.nodes.extend(made.nodes);
-        self.runs.extend(made.runs);
+        self.runs.extend_from_slice(beside(&mut self.roots.near_runs, &made.runs, made.near.runs));
+    }
+}
+
+/// Puts the first parts, so many at the most, beside the roots; the others are left.
+fn beside<'a, T: Copy>(roots: &mut [T], parts: &'a [T], near: usize) -> &'a [T] {
+    let (near, far) = parts.split_at(near.min(parts.len()));
+    roots[..near.len()].copy_from_slice(near);
+    far
+}
+
+/// Lets the trie be asked of addresses that begin like those that no packet may come from, where anything of them is listed.
+fn leave_martians_to_the_trie(cells: &mut [Cell], family: usize) {
+    for (begin, cell) in (0..=u16::MAX).zip(cells) {
+        let address =
+            if family == 0 { Address::V4(u32::from(begin) << 16) } else { Address::V6([u64::from(begin) << 48, 0]) };
+        if address.is_martian_source() && *cell != Cell::default() {
+            *cell = Cell::ASK;
+        }
     }
 }
 
@@ -231,7 +260,7 @@ fn fill(cells: &mut [Cell], runs: &[Run]) {
 mod tests {
     use std::net::{Ipv4Addr, Ipv6Addr};
 
-    use filter_common::{Address, source_index::look_up};
+    use filter_common::source_index::{look_up, source_set};
     use prefix_trie::joint::JointPrefixMap;
     use proptest::{collection::vec, prelude::*};
 
@@ -274,15 +303,16 @@ mod tests {
         (0..4_usize, 0..20_usize, 0..20_usize).prop_map(|(blocks, nodes, runs)| IndexRoom { blocks, nodes, runs })
     }
 
-    /// Often fewer blocks beside the roots than there are, so that the others are looked at too; often a filter of blocks, however
-    /// few prefixes there are.
+    /// Often fewer blocks beside the roots than there are, and no runs, so that the others are looked at too; often a filter of
+    /// blocks, however few prefixes there are.
     fn shape() -> impl Strategy<Value = Shape> {
-        let near = prop_oneof![0..4_usize, Just(NEAR_BLOCKS)];
-        (near, prop_oneof![Just(0), Just(usize::MAX)]).prop_map(|(near, many)| Shape { near, many })
+        let near = (prop_oneof![0..4_usize, Just(NEAR_BLOCKS)], prop_oneof![Just(0), Just(NEAR_RUNS)]);
+        (near, prop_oneof![Just(0), Just(usize::MAX)])
+            .prop_map(|((blocks, runs), many)| Shape { near: Near { blocks, runs }, many })
     }
 
     /// Whether the index and a trie agree about these addresses and all where something begins or ends; how often the
-    /// index sends to the trie.
+    /// index sends to the trie for want of room.
     fn compare(sources: &[(IpNet, u32)], index: &HostIndex, addresses: &[IpAddr]) -> usize {
         let trie: JointPrefixMap<IpNet, u32> = sources.iter().copied().collect();
         let edges = sources.iter().flat_map(|(prefix, _)| {
@@ -292,12 +322,23 @@ mod tests {
         let mut asked = 0;
         for address in addresses.iter().copied().chain(edges) {
             let expected = trie.get_lpm(&IpNet::from(address)).map_or(0, |(_, set)| *set);
+            let is_martian = Address::from(address).is_martian_source();
             match look_up(index, Address::from(address)) {
-                Some(set) => assert_eq!(set, expected, "{address}"),
-                None => asked += 1,
+                Some(set) => assert!(set == expected && (set == 0 || !is_martian), "{address}: {set}, not {expected}"),
+                None => asked += usize::from(!begins_like_a_martian(address)),
             }
+            let set = source_set(index, Address::from(address), || expected);
+            assert_eq!(set, if is_martian { 0 } else { expected }, "{address}");
         }
         asked
+    }
+
+    /// Whether a source that no packet may have begins with the same 16 bits.
+    fn begins_like_a_martian(address: IpAddr) -> bool {
+        match address {
+            IpAddr::V4(address) => matches!(address.octets()[0], 0 | 127 | 224..),
+            IpAddr::V6(address) => matches!(address.segments()[0], 0 | 0xff00..),
+        }
     }
 
     const fn step(prefix: &IpNet) -> u128 {
@@ -363,12 +404,37 @@ mod tests {
     fn a_prefix_that_stands_alone_is_a_single_run_as_long_as_there_is_room() {
         let nets = ["10.1.2.0/24", "10.2.255.0/24", "10.3.0.0/17", "10.4.7.9/32", "10.5.0.0/24", "10.5.2.0/24"];
         let sources: Vec<(IpNet, u32)> = nets.iter().map(|net| (net.parse().expect("a prefix"), 1)).collect();
-        let index = HostIndex::new(&sources, IndexRoom::MOST);
-        assert_eq!((index.runs.len(), index.nodes.len()), (4, 1));
+        let index = |runs| {
+            let shape = Shape { near: Near { runs: 0, ..Shape::USUAL.near }, ..Shape::USUAL };
+            HostIndex::of_shape(&sources, IndexRoom { runs, ..IndexRoom::MOST }, shape)
+        };
+        for (room, runs, nodes) in [(IndexRoom::MOST.runs, 4, 1), (1, 1, 4)] {
+            let index = index(room);
+            assert_eq!((index.runs.len(), index.nodes.len()), (runs, nodes));
+            assert_eq!(compare(&sources, &index, &[]), 0);
+        }
+        let index = HostIndex::new(&sources, IndexRoom { runs: 0, ..IndexRoom::MOST });
+        assert_eq!((near_runs(&index), index.nodes.len()), (4, 1));
         assert_eq!(compare(&sources, &index, &[]), 0);
-        let index = HostIndex::new(&sources, IndexRoom { runs: 1, ..IndexRoom::MOST });
-        assert_eq!((index.runs.len(), index.nodes.len()), (1, 4));
-        assert_eq!(compare(&sources, &index, &[]), 0);
+    }
+
+    /// How many single runs of an index stand beside its roots.
+    fn near_runs(index: &HostIndex) -> usize {
+        index.roots.near_runs.iter().filter(|run| run.bits != 0).count()
+    }
+
+    #[test]
+    fn all_single_runs_of_ipv4_stand_beside_the_roots_or_none() {
+        let of = |count: u32| {
+            let net =
+                |number| IpNet::new(Ipv4Addr::from(0x1000_0700_u32 + (number << 16)).into(), 24).expect("a length");
+            let sources: Vec<(IpNet, u32)> = (0..count).map(|number| (net(number), 1)).collect();
+            let index = HostIndex::new(&sources, IndexRoom::MOST);
+            assert_eq!(compare(&sources, &index, &[]), 0);
+            (near_runs(&index), index.runs.len())
+        };
+        let most = u32::try_from(NEAR_RUNS).expect("few");
+        assert_eq!((of(most), of(most + 1)), ((NEAR_RUNS, 0), (0, NEAR_RUNS + 1)));
     }
 
     /// Three /56s in each of many /48s that begin alike for 40 bits: those behind the root are one run, and behind that a block

@@ -11,8 +11,8 @@ use crate::{Reason, tables::Rate};
 pub const SAMPLES: u32 = 768;
 /// How many octets of a frame are kept.
 pub const SAMPLE_OCTETS: usize = 256;
-/// How many samples a CPU takes: 2,000 a second, and up to 256 at once.
-pub const SAMPLE_RATE: Rate = Rate { interval: 500_000, tolerance: 128_000_000 };
+/// How many samples a CPU takes: 2,000 a second, and up to 128 at once. So a reader that comes every 300 milliseconds comes in time.
+pub const SAMPLE_RATE: Rate = Rate { interval: 500_000, tolerance: 64_000_000 };
 /// How many packets dropped for one reason are sampled in each tick of the kernel's clock, where there are more.
 const EACH_TICK: u32 = 4;
 

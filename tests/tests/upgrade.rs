@@ -143,13 +143,28 @@ fn maps_of_another_shape_begin_anew_and_are_named() {
     shell(&scene, &format!("cd {pins}/eth0 && mv LISTED rest && mv FLOWS LISTED && mv {pins} {OTHER_PINS}"));
     let attached = scene.sipwall(&["attach", "eth0", "--policy", &policy]);
     attached.assert_done();
-    // That there were no `FLOWS` is no loss.
     assert!(
-        attached.stderr.contains("not carried over, as this version has it in another form: LISTED\n"),
+        attached.stderr.contains("not carried over, as this version has it in another form: LISTED, FLOWS"),
         "{attached:?}"
     );
     assert_eq!(packets(&scene.stats(), "rule", "carrier/sip-udp", None), 0);
     assert_eq!((scene.datagrams("carrier", 5060), scene.datagrams("scanner", 5060)), (3, 0));
+}
+
+#[test]
+fn what_a_filter_counted_that_had_no_counters_for_what_rules_let_in_goes_on() {
+    let (scene, policy) = filter(&[]);
+    // Where such a filter has what it counted for a rule.
+    let pins = pins();
+    shell(&scene, &format!("cd {pins}/eth0 && rm RULES && mv LISTED RULES && mv {pins} {OTHER_PINS}"));
+    let attached = scene.sipwall(&["attach", "eth0", "--policy", &policy, "--json"]).json();
+    assert_eq!(attached["anew"], Value::Array(Vec::new()), "{attached}");
+    for (by_rule, listed) in [(3, 0), (6, 3)] {
+        let stats = scene.stats();
+        assert_eq!(packets(&stats, "rule", "carrier/sip-udp", None), by_rule, "{stats}");
+        assert_eq!(packets(&stats, "reason", "listed", Some("pass")), listed, "{stats}");
+        assert_eq!(scene.datagrams("carrier", 5060), 3);
+    }
 }
 
 #[test]

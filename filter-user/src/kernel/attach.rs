@@ -236,7 +236,7 @@ impl NewFilter<'_> {
         if let Some(older) = older {
             upgrade::continue_generations(older, staging, &mut maps)?;
             maps.refill_deny_filter()?;
-            if !anew.contains(&baseline::COUNTERS) {
+            if !baseline::COUNTERS.iter().any(|counters| anew.contains(counters)) {
                 baseline::keep_age(older, staging)?;
             }
         }

@@ -90,8 +90,10 @@ pub(super) fn keep_age(older: &Pins, newer: &Pins) -> Result<()> {
 }
 
 fn counters_pin(directory: &Path) -> PathBuf {
-    directory.join(COUNTERS)
+    let [reasons, _] = COUNTERS;
+    directory.join(reasons)
 }
 
-/// The map of the reasons' counters.
-pub(super) const COUNTERS: &str = "REASONS";
+/// The maps of counters that nearly all packets are counted in: those of the reasons, and those of what rules let in. They begin
+/// together.
+pub(super) const COUNTERS: [&str; 2] = ["REASONS", "LISTED"];

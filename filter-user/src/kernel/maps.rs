@@ -139,6 +139,11 @@ pub(super) fn lasting() -> impl Iterator<Item = &'static str> {
     SHAPES.iter().filter(|(_, _, lifetime)| *lifetime == Lasting).map(|(name, ..)| *name)
 }
 
+/// Whether filters of an older ABI may be without this lasting map: what it has now they had elsewhere, in what they share.
+pub(super) fn is_new(name: &str) -> bool {
+    name == "LISTED"
+}
+
 impl Maps {
     /// The maps of an object that was just loaded.
     pub(super) fn of(ebpf: &mut Ebpf) -> Result<Self> {

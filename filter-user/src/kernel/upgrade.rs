@@ -115,11 +115,10 @@ pub(super) fn share_maps(old: &Pins, new: &Pins, policy: &CompiledPolicy) -> Res
     let mut anew = Vec::new();
     for name in maps::lasting() {
         let [from, to] = [old, new].map(|pins| pins.directory().join(name));
-        if !from.exists() {
-            // That version had no such thing.
+        if !from.exists() && maps::is_new(name) {
             continue;
         }
-        if shape(&from)? != shape(&to)? {
+        if !from.exists() || shape(&from)? != shape(&to)? {
             anew.push(name);
             continue;
         }

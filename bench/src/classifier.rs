@@ -141,7 +141,9 @@ fn run<const N: usize>(
     let mut passed = [0; N];
     for _ in 0..ROUNDS {
         for ((program, rounds), passed) in programs.into_iter().zip(&mut rounds).zip(&mut passed) {
-            bench.reload(program)?;
+            if effort.reload {
+                bench.reload(program)?;
+            }
             rounds.add(statistics::quiet(effort, || {
                 let run = bench.run(program, &header, effort.frames)?;
                 *passed = run.passed;

@@ -18,13 +18,21 @@ pub(crate) struct Effort {
     pub(crate) path_rounds: usize,
     /// How many frames a program judges between two looks at what that cost.
     pub(crate) frames: u32,
+    /// Whether each round loads its programs anew, so that chance in where their code lies shows as noise.
+    pub(crate) reload: bool,
 }
 
 impl Effort {
     pub(crate) const FULL: Self =
-        Self { slices: 400, patience: Duration::from_secs(2), runs: 8, path_rounds: 5, frames: 100_000 };
-    pub(crate) const QUICK: Self =
-        Self { slices: 60, patience: Duration::from_millis(100), runs: 1, path_rounds: 3, frames: 40_000 };
+        Self { slices: 400, patience: Duration::from_secs(2), runs: 8, path_rounds: 5, frames: 100_000, reload: true };
+    pub(crate) const QUICK: Self = Self {
+        slices: 60,
+        patience: Duration::from_millis(100),
+        runs: 1,
+        path_rounds: 3,
+        frames: 40_000,
+        reload: false,
+    };
 }
 
 /// One slice in so many is among the quietest.

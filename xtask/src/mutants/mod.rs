@@ -28,8 +28,8 @@ const TESTS: [(&str, &str); 3] =
 /// How many packets the differential test gets: fewer than usual, for one wrong comparison shows soon.
 const PACKETS: &str = "300000";
 
-/// How many sequences are compared, fewer than usual too.
-const SEQUENCES: &str = "200";
+/// How many sequences are compared: fewer than usual too, but as many as have enough of every reason that the test asks for.
+const SEQUENCES: &str = "500";
 
 /// Tries every mutant on a copy of the workspace and prints a table; one that lives is an error.
 pub(crate) fn run(options: &Options) -> Result<()> {

@@ -27,7 +27,7 @@ pub(super) fn prefix(choices: &mut Choices) -> IpNet {
     let ipv6 = choices.chance(40);
     let address = near_anchor(choices, ipv6);
     let lengths = &LENGTHS[usize::from(ipv6)];
-    let lengths = if choices.chance(3) { &lengths[..] } else { &lengths[..8] };
+    let lengths = if choices.chance(12) { &lengths[..] } else { &lengths[..8] };
     IpNet::new(address, choices.one_of(lengths)).expect("lengths fit their family").trunc()
 }
 

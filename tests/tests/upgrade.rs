@@ -18,6 +18,10 @@ use tests::{
     sipwall::{Ended, binary, older_binary, write_other_build},
 };
 
+/// When a filter began to count, in seconds since the epoch, and as JSON tells it.
+const SINCE: u32 = 1_700_000_000;
+const SINCE_IN_WORDS: &str = "2023-11-14T22:13:20Z";
+
 /// Runs a shell's line on the SBC.
 fn shell(scene: &Scene, line: &str) {
     let ended: Ended = scene.host("sbc").command("sh").args(["-c", line]).output().expect("sh runs").into();
@@ -140,14 +144,21 @@ fn maps_of_another_shape_begin_anew_and_are_named() {
     let (scene, policy) = filter(&[]);
     // Another map where the counters of rules were: what `FLOWS` holds is shaped differently.
     let pins = pins();
-    shell(&scene, &format!("cd {pins}/eth0 && mv LISTED rest && mv FLOWS LISTED && mv {pins} {OTHER_PINS}"));
+    shell(
+        &scene,
+        &format!(
+            "cd {pins}/eth0 && touch -d @{SINCE} REASONS && mv LISTED rest && mv FLOWS LISTED && mv {pins} {OTHER_PINS}"
+        ),
+    );
     let attached = scene.sipwall(&["attach", "eth0", "--policy", &policy]);
     attached.assert_done();
     assert!(
         attached.stderr.contains("not carried over, as this version has it in another form: LISTED, FLOWS"),
         "{attached:?}"
     );
-    assert_eq!(packets(&scene.stats(), "rule", "carrier/sip-udp", None), 0);
+    let stats = scene.stats();
+    assert_eq!(packets(&stats, "rule", "carrier/sip-udp", None), 0);
+    assert_ne!(stats["since"], SINCE_IN_WORDS, "nearly all that is counted began anew");
     assert_eq!((scene.datagrams("carrier", 5060), scene.datagrams("scanner", 5060)), (3, 0));
 }
 
@@ -156,11 +167,17 @@ fn what_a_filter_counted_that_had_no_counters_for_what_rules_let_in_goes_on() {
     let (scene, policy) = filter(&[]);
     // Where such a filter has what it counted for a rule.
     let pins = pins();
-    shell(&scene, &format!("cd {pins}/eth0 && rm RULES && mv LISTED RULES && mv {pins} {OTHER_PINS}"));
+    shell(
+        &scene,
+        &format!(
+            "cd {pins}/eth0 && touch -d @{SINCE} REASONS && rm RULES && mv LISTED RULES && mv {pins} {OTHER_PINS}"
+        ),
+    );
     let attached = scene.sipwall(&["attach", "eth0", "--policy", &policy, "--json"]).json();
     assert_eq!(attached["anew"], Value::Array(Vec::new()), "{attached}");
     for (by_rule, listed) in [(3, 0), (6, 3)] {
         let stats = scene.stats();
+        assert_eq!(stats["since"], SINCE_IN_WORDS);
         assert_eq!(packets(&stats, "rule", "carrier/sip-udp", None), by_rule, "{stats}");
         assert_eq!(packets(&stats, "reason", "listed", Some("pass")), listed, "{stats}");
         assert_eq!(scene.datagrams("carrier", 5060), 3);

@@ -35,6 +35,7 @@ pub(super) struct Ports {
 /// What follows from the term that allows a TCP segment or UDP datagram.
 #[inline(always)]
 pub(super) fn ports(packet: &Ports, tables: &Tables, set: u32) -> Result<Term, Reason> {
+    // Both are asked for where they are needed alone: of what is reckoned beforehand neither is, or only the class.
     let source = || {
         apart();
         entry(&tables.source_sets, set)
